@@ -1,0 +1,93 @@
+//! The owner's lock: one supervisor to a directory.
+//!
+//! It is a `flock` on `headcount.lock`, and ends with the process by whatever signal. It belongs to the
+//! open file, so a forked child shares it until it closes its copy: exec does that, and a child that
+//! does not exec drops its [`OwnerLock`], which leaves the parent's alone.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use fs2::FileExt;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::Directory;
+use super::name::LOCK_NAME;
+
+/// Held as long as this process owns the directory.
+#[derive(Debug)]
+pub struct OwnerLock {
+    file: File,
+}
+
+impl AsFd for OwnerLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// The directory cannot be owned.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else owns it.
+    #[error("{} is in use by {holder}: stop it, or use another directory", path.display())]
+    Held {
+        /// The directory.
+        path: PathBuf,
+        /// What the holder wrote into the lock file.
+        holder: String,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot lock {}", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Directory {
+    /// Becomes the directory's owner; `holder` tells others who that is, as in `headcount, PID 42`.
+    ///
+    /// # Errors
+    ///
+    /// When another process is the owner, or the lock file cannot be created.
+    pub fn lock(&self, holder: &str) -> Result<OwnerLock, LockError> {
+        let failed = |source| LockError::Io { path: self.path().join(LOCK_NAME), source };
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let opened = openat(self, LOCK_NAME, flags, Mode::from_bits_truncate(0o644));
+        let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+                let mut holder = String::new();
+                let named =
+                    (&file).take(200).read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
+                let holder = if named { holder.trim() } else { "another process" }.to_owned();
+                return Err(LockError::Held { path: self.path().to_owned(), holder });
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(failed)?;
+        Ok(OwnerLock { file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_told_who_the_first_is() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let first = directory.lock("headcount, PID 42").unwrap();
+        let refused = directory.lock("headcount, PID 43").unwrap_err();
+        assert!(matches!(refused, LockError::Held { holder, .. } if holder == "headcount, PID 42"));
+        drop(first);
+        directory.lock("headcount, PID 43").unwrap();
+    }
+}

@@ -1,0 +1,17 @@
+//! The directory: what its files are called, and what may be done with them.
+//!
+//! [`name`] parses file names; [`open`] lists and opens files without being led astray; [`lock`] is
+//! the owner's; [`wipe`] empties the directory before a start; [`bury`] moves a dead process's files
+//! out of the way before its PID can be used again.
+
+mod bury;
+mod lock;
+mod name;
+mod open;
+mod wipe;
+
+pub use bury::{Buried, BuryError, is_locked};
+pub use lock::{LockError, OwnerLock};
+pub use name::{FileName, LOCK_NAME, PeerName, PeerType};
+pub use open::{Directory, OpenError, from_environment, open_regular};
+pub use wipe::{Mistake, WipeError};

@@ -1,0 +1,198 @@
+//! What a family's description says: name, help, kind, labels, buckets.
+
+use super::record::{Body, FAMILY, TooLong, encode_record, put_text};
+use super::{u16_at, u64_at};
+use crate::error::FileError;
+use crate::metric::{GaugeMerge, GaugeMode, Kind};
+
+/// What a family's series consist of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// One summed cell, an unsigned integer.
+    Counter,
+    /// One summed cell, a float.
+    FloatCounter,
+    /// One shared cell, or two for the `mostrecent` modes.
+    Gauge(GaugeMode),
+    /// A summed cell for the sum (a float) and one for each bucket (integers).
+    Histogram {
+        /// Upper bounds, ascending and finite; the bucket `+Inf` is implied behind the last.
+        bounds: Vec<f64>,
+    },
+    /// A summed cell for the sum (a float) and one for the count (an integer).
+    Summary,
+}
+
+impl Shape {
+    /// The type that this shape is exposed as.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Counter | Self::FloatCounter => Kind::Counter,
+            Self::Gauge(_) => Kind::Gauge,
+            Self::Histogram { .. } => Kind::Histogram,
+            Self::Summary => Kind::Summary,
+        }
+    }
+
+    /// How many cells one series has.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        match self {
+            Self::Counter | Self::FloatCounter => 1,
+            Self::Gauge(mode) if mode.merge() == GaugeMerge::MostRecent => 2,
+            Self::Gauge(_) => 1,
+            Self::Histogram { bounds } => bounds.len() + 2,
+            Self::Summary => 2,
+        }
+    }
+}
+
+/// The description of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family<'a> {
+    /// The family's name, without `_total` for counters.
+    pub name: &'a str,
+    /// The help text.
+    pub help: &'a str,
+    /// The unit, or nothing.
+    pub unit: &'a str,
+    /// What its series consist of.
+    pub shape: Shape,
+    /// The names of its labels.
+    pub labels: Vec<&'a str>,
+}
+
+impl Family<'_> {
+    /// Appends the record of this family to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When it is longer than [`MAX_BODY`]; `out` is then as it was.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
+        let (shape, mode) = match &self.shape {
+            Shape::Counter => (1, 0),
+            Shape::FloatCounter => (2, 0),
+            Shape::Gauge(mode) => (3, mode_number(*mode)),
+            Shape::Histogram { .. } => (4, 0),
+            Shape::Summary => (5, 0),
+        };
+        let bounds: &[f64] = if let Shape::Histogram { bounds } = &self.shape { bounds } else { &[] };
+        encode_record(FAMILY, out, |body| {
+            body.extend([shape, mode]);
+            put_len16(body, self.labels.len());
+            put_len16(body, bounds.len());
+            body.extend([0, 0]);
+            for bound in bounds {
+                body.extend(bound.to_le_bytes());
+            }
+            for text in [self.name, self.help, self.unit].into_iter().chain(self.labels.iter().copied()) {
+                put_text(body, text);
+            }
+        })
+    }
+}
+
+/// More than 65,535 of anything makes a record longer than [`MAX_BODY`] on its own.
+fn put_len16(body: &mut Vec<u8>, len: usize) {
+    body.extend(u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes());
+}
+
+fn mode_number(mode: GaugeMode) -> u8 {
+    let position = GaugeMode::EVERY.iter().position(|&known| known == mode).unwrap_or(0);
+    u8::try_from(position).unwrap_or(0)
+}
+
+pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
+    let fixed = body.take(8)?;
+    let (shape, mode, labels, bounds) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
+    let bounds = body
+        .take(usize::from(bounds) * 8)?
+        .chunks_exact(8)
+        .map(|bound| f64::from_bits(u64_at(bound, 0)))
+        .collect();
+    let (name, help, unit) = (body.text()?, body.text()?, body.text()?);
+    let labels = (0..labels).map(|_| body.text()).collect::<Result<_, _>>()?;
+    let shape = match shape {
+        1 => Shape::Counter,
+        2 => Shape::FloatCounter,
+        3 => match GaugeMode::EVERY.get(usize::from(mode)) {
+            Some(&mode) => Shape::Gauge(mode),
+            None => return Err(body.malformed("an unknown gauge mode")),
+        },
+        4 => Shape::Histogram { bounds: checked_bounds(bounds, &body)? },
+        5 => Shape::Summary,
+        _ => return Err(body.malformed("an unknown kind of metric")),
+    };
+    if name.is_empty() {
+        return Err(body.malformed("a family without a name"));
+    }
+    Ok(Family { name, help, unit, shape, labels })
+}
+
+fn checked_bounds(bounds: Vec<f64>, body: &Body<'_>) -> Result<Vec<f64>, FileError> {
+    if bounds.iter().all(|bound| bound.is_finite()) && bounds.is_sorted_by(|a, b| a < b) {
+        Ok(bounds)
+    } else {
+        Err(body.malformed("bucket bounds that are not finite and ascending"))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::record::{MAX_BODY, Record, Records};
+    use super::*;
+
+    pub(crate) fn requests() -> Family<'static> {
+        Family {
+            name: "http_requests",
+            help: "Requests\nanswered",
+            unit: "",
+            shape: Shape::Counter,
+            labels: vec!["method", "code"],
+        }
+    }
+
+    pub(crate) fn latency() -> Family<'static> {
+        Family {
+            name: "latency_seconds",
+            help: "",
+            unit: "seconds",
+            shape: Shape::Histogram { bounds: vec![0.1, 1.0, 10.0] },
+            labels: vec![],
+        }
+    }
+
+    fn read_back(bytes: &[u8]) -> Result<Record<'_>, &'static str> {
+        Records::new(bytes).next().unwrap().map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn every_gauge_mode_survives_the_file() {
+        for mode in GaugeMode::EVERY {
+            let family = Family { shape: Shape::Gauge(mode), ..requests() };
+            let mut bytes = Vec::new();
+            family.encode(&mut bytes).unwrap();
+            assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_not_ascending_are_refused() {
+        for bounds in [vec![2.0, 1.0], vec![1.0, 1.0], vec![f64::NAN], vec![f64::INFINITY]] {
+            let family = Family { shape: Shape::Histogram { bounds }, ..latency() };
+            let mut bytes = Vec::new();
+            family.encode(&mut bytes).unwrap();
+            assert_eq!(read_back(&bytes), Err("bad_description"));
+        }
+    }
+
+    #[test]
+    fn a_description_that_is_too_long_leaves_nothing_behind() {
+        let help = "x".repeat(MAX_BODY);
+        let mut bytes = vec![1, 2, 3];
+        let family = Family { help: &help, ..latency() };
+        assert!(family.encode(&mut bytes).unwrap_err().len > MAX_BODY);
+        assert_eq!(bytes, [1, 2, 3]);
+    }
+}

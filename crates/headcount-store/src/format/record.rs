@@ -1,0 +1,321 @@
+//! Records: the descriptions of families and series.
+//!
+//! A record is eight bytes of head (length of the body, kind, flags) and a body, padded to a multiple
+//! of eight. Records are appended, published by the header's mark, and final from then on: a reader
+//! decodes each one once. No record crosses from one extent into the next; a filler closes an extent
+//! in which the next record finds no room.
+
+use super::family::{self, Family};
+use super::u32_at;
+use crate::error::FileError;
+
+/// Bytes before a record's body.
+pub const HEAD_LEN: usize = 8;
+/// The longest body in bytes that a writer makes and a reader accepts.
+pub const MAX_BODY: usize = 1 << 18;
+
+const FILLER: u8 = 0;
+pub(super) const FAMILY: u8 = 1;
+const SERIES: u8 = 2;
+/// Set in the flags of a record that a reader which does not know its kind may pass over.
+const IGNORABLE: u8 = 1;
+
+/// One decoded record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record<'a> {
+    /// A family; families are numbered from 0 in the order in which they appear.
+    Family(Family<'a>),
+    /// A series of a family that was described before.
+    Series {
+        /// The family's number.
+        family: u32,
+        /// The first of its cells, in the space that its family's shape says.
+        first_cell: u32,
+        /// Its label values.
+        values: Values<'a>,
+    },
+}
+
+/// The label values of a series, as they stand in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Values<'a>(&'a [u8]);
+
+impl<'a> Values<'a> {
+    /// The bytes that stand for these values and for no others of the same family.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The values, in the order of the family's label names.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let len = u32_at(rest, 0) as usize;
+            let value = &rest[4..4 + len];
+            rest = &rest[4 + len..];
+            // Checked when the record was decoded.
+            Some(std::str::from_utf8(value).unwrap_or_default())
+        })
+    }
+}
+
+/// A description too long to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the name, help, labels or buckets take {len} bytes, more than the {MAX_BODY} that a record can hold"
+)]
+pub struct TooLong {
+    /// The length that the record's body would have, in bytes.
+    pub len: usize,
+}
+
+/// Appends the record of a series to `out`.
+///
+/// # Errors
+///
+/// When it is longer than [`MAX_BODY`]; `out` is then as it was.
+pub fn encode_series(
+    family: u32,
+    first_cell: u32,
+    values: &[&str],
+    out: &mut Vec<u8>,
+) -> Result<(), TooLong> {
+    encode_record(SERIES, out, |body| {
+        body.extend(family.to_le_bytes());
+        body.extend(first_cell.to_le_bytes());
+        for value in values {
+            put_text(body, value);
+        }
+    })
+}
+
+/// The head of a filler over the last `len` bytes of an extent. `len` is a multiple of eight.
+#[must_use]
+pub fn filler(len: u64) -> [u8; HEAD_LEN] {
+    // An extent is shorter than 4 GiB, and the remainder of one is shorter still.
+    head(FILLER, u32::try_from(len - HEAD_LEN as u64).unwrap_or(u32::MAX))
+}
+
+fn head(kind: u8, body_len: u32) -> [u8; HEAD_LEN] {
+    let [a, b, c, d] = body_len.to_le_bytes();
+    [a, b, c, d, kind, 0, 0, 0]
+}
+
+pub(super) fn encode_record(
+    kind: u8,
+    out: &mut Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), TooLong> {
+    let start = out.len();
+    out.extend(head(kind, 0));
+    body(out);
+    let len = out.len() - start - HEAD_LEN;
+    match u32::try_from(len) {
+        Ok(body_len) if len <= MAX_BODY => {
+            out[start..start + HEAD_LEN].copy_from_slice(&head(kind, body_len));
+            out.resize(start + HEAD_LEN + len.next_multiple_of(8), 0);
+            Ok(())
+        }
+        _ => {
+            out.truncate(start);
+            Err(TooLong { len })
+        }
+    }
+}
+
+/// More than 4 GiB of text makes a record longer than [`MAX_BODY`] on its own.
+pub(super) fn put_text(body: &mut Vec<u8>, text: &str) {
+    body.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+    body.extend(text.as_bytes());
+}
+
+/// Decodes published records in order.
+///
+/// After an error it yields nothing more: lengths behind a broken one mean nothing.
+#[derive(Debug)]
+pub struct Records<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// For each family so far, how many labels its series have.
+    label_counts: Vec<usize>,
+}
+
+impl<'a> Records<'a> {
+    /// The records in `bytes`, the published part of the descriptions.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, label_counts: Vec::new() }
+    }
+
+    fn decode_next(&mut self) -> Result<Option<Record<'a>>, FileError> {
+        while self.at < self.bytes.len() {
+            let offset = self.at as u64;
+            let too_far = || FileError::BadLength { offset };
+            let head = self.bytes.get(self.at..self.at + HEAD_LEN).ok_or_else(too_far)?;
+            let (len, kind, flags) = (u32_at(head, 0) as usize, head[4], head[5]);
+            let start = self.at + HEAD_LEN;
+            let end = start + len;
+            let body = self.bytes.get(start..end).ok_or_else(too_far)?;
+            self.at = end.next_multiple_of(8);
+            match kind {
+                FILLER => {}
+                FAMILY => {
+                    let family = family::decode(Body { bytes: body, offset })?;
+                    self.label_counts.push(family.labels.len());
+                    return Ok(Some(Record::Family(family)));
+                }
+                SERIES => return self.decode_series(Body { bytes: body, offset }).map(Some),
+                _ if flags & IGNORABLE != 0 => {}
+                kind => return Err(FileError::UnknownRecord { kind, offset }),
+            }
+        }
+        Ok(None)
+    }
+
+    fn decode_series(&self, mut body: Body<'a>) -> Result<Record<'a>, FileError> {
+        let family = body.u32()?;
+        let first_cell = body.u32()?;
+        let Some(&labels) = self.label_counts.get(family as usize) else {
+            return Err(body.malformed("a series of a family that is not described"));
+        };
+        let values = Values(body.bytes);
+        for _ in 0..labels {
+            body.text()?;
+        }
+        if !body.bytes.is_empty() {
+            return Err(body.malformed("more label values than the family has labels"));
+        }
+        Ok(Record::Series { family, first_cell, values })
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.decode_next();
+        if next.is_err() {
+            self.at = self.bytes.len();
+        }
+        next.transpose()
+    }
+}
+
+/// What is left of a record's body.
+pub(super) struct Body<'a> {
+    bytes: &'a [u8],
+    /// Where the record begins.
+    offset: u64,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], FileError> {
+        let (taken, rest) =
+            self.bytes.split_at_checked(len).ok_or(FileError::BadLength { offset: self.offset })?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, FileError> {
+        self.take(4).map(|bytes| u32_at(bytes, 0))
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str, FileError> {
+        let len = self.u32()? as usize;
+        let bytes = self.take(len)?;
+        std::str::from_utf8(bytes).map_err(|_| FileError::InvalidUtf8 { offset: self.offset })
+    }
+
+    pub(super) fn malformed(&self, what: &'static str) -> FileError {
+        FileError::BadDescription { offset: self.offset, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::tests::{latency, requests};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn log() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        requests().encode(&mut bytes).unwrap();
+        encode_series(0, 7, &["GET", "200"], &mut bytes).unwrap();
+        latency().encode(&mut bytes).unwrap();
+        encode_series(1, 8, &[], &mut bytes).unwrap();
+        bytes
+    }
+
+    fn reason(bytes: &[u8]) -> &'static str {
+        Records::new(bytes).find_map(Result::err).map_or("none", |error| error.reason())
+    }
+
+    #[test]
+    fn records_are_read_back_as_they_were_written() {
+        let bytes = log();
+        let records: Vec<_> = Records::new(&bytes).collect::<Result<_, _>>().unwrap();
+        assert_eq!(records[0], Record::Family(requests()));
+        assert_eq!(records[2], Record::Family(latency()));
+        let Record::Series { family: 0, first_cell: 7, values } = records[1] else {
+            panic!("{:?}", records[1]);
+        };
+        assert_eq!(values.iter().collect::<Vec<_>>(), ["GET", "200"]);
+        assert!(matches!(records[3], Record::Series { family: 1, first_cell: 8, .. }));
+        assert_eq!(records.len(), 4);
+    }
+
+    #[test]
+    fn a_filler_is_passed_over() {
+        let mut bytes = filler(32).to_vec();
+        bytes.resize(32, 0xee);
+        latency().encode(&mut bytes).unwrap();
+        assert_eq!(Records::new(&bytes).count(), 1);
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_release_is_passed_over_if_it_says_so() {
+        let mut bytes = vec![0, 0, 0, 0, 77, IGNORABLE, 0, 0];
+        latency().encode(&mut bytes).unwrap();
+        assert_eq!(Records::new(&bytes).count(), 1);
+        bytes[5] = 0;
+        assert_eq!(reason(&bytes), "unknown_record");
+    }
+
+    #[test]
+    fn malformed_records_are_refused_with_their_reason() {
+        let mut beyond = log();
+        beyond[0] = 0xff;
+        beyond[2] = 0xff;
+        assert_eq!(reason(&beyond), "bad_length");
+        assert_eq!(reason(&log()[..20]), "bad_length");
+        let mut stranger = Vec::new();
+        encode_series(3, 0, &[], &mut stranger).unwrap();
+        assert_eq!(reason(&stranger), "bad_description");
+        let mut too_many = log();
+        encode_series(1, 0, &["x"], &mut too_many).unwrap();
+        assert_eq!(reason(&too_many), "bad_description");
+        let mut not_text = log();
+        let at = not_text.windows(3).position(|window| window == b"GET").unwrap();
+        not_text[at] = 0xff;
+        assert_eq!(reason(&not_text), "invalid_utf8");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(noise in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..200) {
+            let mut bytes = log();
+            let at = at.min(bytes.len());
+            let end = bytes.len().min(at + noise.len());
+            bytes.splice(at..end, noise);
+            for record in Records::new(&bytes).flatten() {
+                if let Record::Series { values, .. } = record {
+                    values.iter().for_each(drop);
+                }
+            }
+        }
+    }
+}

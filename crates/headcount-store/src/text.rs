@@ -1,0 +1,332 @@
+//! The text exposition format 0.0.4, line by line.
+//!
+//! Both sides write it: a process that renders its own metrics, and the merge. Whatever names and
+//! values come in, the lines that go out are valid, because one bad line makes Prometheus drop a
+//! whole scrape: a character that a name may not contain becomes an underscore, as Prometheus' own
+//! `underscores` escaping has it.
+
+use crate::metric::Kind;
+
+/// The Content-Type of this format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Appends `# HELP` and `# TYPE` of a family. For a counter, `name` ends in `_total`.
+pub fn write_family(out: &mut Vec<u8>, name: &str, help: &str, kind: Kind) {
+    out.extend(b"# HELP ");
+    write_metric_name(out, name);
+    out.push(b' ');
+    write_escaped(out, help, Quotes::Plain);
+    out.extend(b"\n# TYPE ");
+    write_metric_name(out, name);
+    out.push(b' ');
+    out.extend(kind.as_str().as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a metric name, replacing what the format does not allow by underscores.
+pub fn write_metric_name(out: &mut Vec<u8>, name: &str) {
+    write_name(out, name, |c| c == ':');
+}
+
+/// Appends a label name, replacing what the format does not allow by underscores.
+pub fn write_label_name(out: &mut Vec<u8>, name: &str) {
+    write_name(out, name, |_| false);
+}
+
+fn write_name(out: &mut Vec<u8>, name: &str, also: impl Fn(char) -> bool) {
+    for (at, c) in name.char_indices() {
+        let stays = c.is_ascii_alphabetic() || c == '_' || also(c) || (at > 0 && c.is_ascii_digit());
+        out.push(if stays { c as u8 } else { b'_' });
+    }
+}
+
+/// Appends label names and values as they stand between the braces of a sample.
+///
+/// Of labels whose names become the same by underscores, the first stays.
+pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
+    out: &mut Vec<u8>,
+    labels: impl IntoIterator<Item = (N, V)>,
+) {
+    let mut written: Vec<std::ops::Range<usize>> = Vec::new();
+    for (name, value) in labels {
+        let start = out.len();
+        if !written.is_empty() {
+            out.push(b',');
+        }
+        let name_start = out.len();
+        write_label_name(out, name.as_ref());
+        let name = name_start..out.len();
+        if written.iter().any(|earlier| out[earlier.clone()] == out[name.clone()]) {
+            out.truncate(start);
+            continue;
+        }
+        out.extend(b"=\"");
+        write_escaped(out, value.as_ref(), Quotes::Escaped);
+        out.push(b'"');
+        written.push(name);
+    }
+}
+
+/// The line of one sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The family's name, as [`write_metric_name`] spells it.
+    pub family: &'a [u8],
+    /// What this sample puts behind it, such as `_bucket`.
+    pub suffix: &'a str,
+    /// Its labels, as [`write_labels`] spells them.
+    pub labels: &'a [u8],
+    /// The upper bound of a bucket, as [`write_bound`] spells it.
+    pub bound: Option<&'a [u8]>,
+}
+
+impl Sample<'_> {
+    /// Appends the line.
+    pub fn write(self, out: &mut Vec<u8>, value: Value) {
+        out.extend(self.family);
+        out.extend(self.suffix.as_bytes());
+        if !self.labels.is_empty() || self.bound.is_some() {
+            out.push(b'{');
+            out.extend(self.labels);
+            if let Some(bound) = self.bound {
+                out.extend(if self.labels.is_empty() { b"le=\"".as_slice() } else { b",le=\"" });
+                out.extend(bound);
+                out.push(b'"');
+            }
+            out.push(b'}');
+        }
+        out.push(b' ');
+        write_value(out, value);
+        out.push(b'\n');
+    }
+}
+
+/// Whether a quotation mark must be escaped: in label values, not in help texts.
+#[derive(Clone, Copy, PartialEq)]
+enum Quotes {
+    Plain,
+    Escaped,
+}
+
+fn write_escaped(out: &mut Vec<u8>, text: &str, quotes: Quotes) {
+    let special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (*byte == b'"' && quotes == Quotes::Escaped);
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(special) {
+        out.extend(&rest[..at]);
+        out.push(b'\\');
+        out.push(if rest[at] == b'\n' { b'n' } else { rest[at] });
+        rest = &rest[at + 1..];
+    }
+    out.extend(rest);
+}
+
+/// Appends a sample's value.
+pub fn write_value(out: &mut Vec<u8>, value: Value) {
+    match value {
+        Value::Integer(value) => out.extend(itoa::Buffer::new().format(value).as_bytes()),
+        Value::Float(value) => write_float(out, value),
+    }
+}
+
+/// A sample's value: a count that is exact, or a float.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// An exact count.
+    Integer(u64),
+    /// Anything else.
+    Float(f64),
+}
+
+impl Value {
+    /// The value as Prometheus stores it.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus stores every sample as a float")]
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Self::Integer(value) => value as f64,
+            Self::Float(value) => value,
+        }
+    }
+}
+
+/// Every integer up to here is exact as a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+fn write_float(out: &mut Vec<u8>, value: f64) {
+    if let Some(word) = special(value) {
+        out.extend(word.as_bytes());
+    } else if value.abs() < EXACT && value.fract() == 0.0 && !(value == 0.0 && value.is_sign_negative()) {
+        #[expect(clippy::cast_possible_truncation, reason = "an integer in the range of an i64")]
+        out.extend(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else {
+        out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
+    }
+}
+
+fn special(value: f64) -> Option<&'static str> {
+    match value {
+        value if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("+Inf"),
+        f64::NEG_INFINITY => Some("-Inf"),
+        _ => None,
+    }
+}
+
+/// Appends an upper bound as Python's client spells it: `1.0`, `0.005`, `1e+06`, `+Inf`.
+///
+/// Prometheus 2 takes `le="1"` and `le="1.0"` for two series, so the spelling must be the one that a
+/// host's dashboards know.
+pub fn write_bound(out: &mut Vec<u8>, bound: f64) {
+    if let Some(word) = special(bound) {
+        out.extend(word.as_bytes());
+        return;
+    }
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format_finite(bound);
+    let (digits, exponent) = decompose(shortest);
+    if bound.is_sign_negative() {
+        out.push(b'-');
+    }
+    if bound > 0.0 && (6..16).contains(&exponent) {
+        // Where Python would write more than six integer digits, its client writes Go's exponent.
+        write_scientific(out, &digits, exponent);
+    } else if (-4..16).contains(&exponent) {
+        write_positional(out, &digits, exponent);
+    } else {
+        write_scientific(out, &digits, exponent);
+    }
+}
+
+/// The significant digits of a finite float's shortest spelling, and the decimal exponent of the first.
+fn decompose(shortest: &str) -> (Vec<u8>, i32) {
+    let unsigned = shortest.trim_start_matches('-');
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all: Vec<u8> = integer.bytes().chain(fraction.bytes()).collect();
+    let zeros = all.iter().take_while(|&&digit| digit == b'0').count();
+    let end = all.iter().rposition(|&digit| digit != b'0').map_or(zeros, |last| last + 1);
+    if zeros >= end {
+        return (vec![b'0'], 0);
+    }
+    let place = |len: usize| i32::try_from(len).unwrap_or(0);
+    (all[zeros..end].to_vec(), exponent + place(integer.len()) - 1 - place(zeros))
+}
+
+fn write_scientific(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
+    out.push(digits[0]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend(&digits[1..]);
+    }
+    out.extend(if exponent < 0 { b"e-" } else { b"e+" });
+    out.extend(format!("{:02}", exponent.abs()).as_bytes());
+}
+
+fn write_positional(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
+    let before = usize::try_from(exponent + 1).unwrap_or(0);
+    if before == 0 {
+        out.extend(b"0.");
+        out.extend((exponent + 1..0).map(|_| b'0'));
+        out.extend(digits);
+    } else {
+        out.extend((0..before).map(|at| digits.get(at).copied().unwrap_or(b'0')));
+        out.push(b'.');
+        out.extend(digits.get(before..).filter(|rest| !rest.is_empty()).unwrap_or(b"0"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn line(labels: &[(&str, &str)], bound: Option<&str>) -> String {
+        let labels = text(|out| write_labels(out, labels.iter().copied()));
+        let (labels, bound) = (labels.as_bytes(), bound.map(str::as_bytes));
+        let sample = Sample { family: b"x", suffix: "_bucket", labels, bound };
+        text(|out| sample.write(out, Value::Integer(1)))
+    }
+
+    #[test]
+    fn label_values_and_help_texts_are_escaped_each_by_its_rule() {
+        assert_eq!(line(&[], None), "x_bucket 1\n");
+        assert_eq!(line(&[], Some("1.0")), "x_bucket{le=\"1.0\"} 1\n");
+        let escaped = "x_bucket{a=\"x\",b=\"\\\"\\\\\\n\t\",le=\"+Inf\"} 1\n";
+        assert_eq!(line(&[("a", "x"), ("b", "\"\\\n\t")], Some("+Inf")), escaped);
+        let family = text(|out| write_family(out, "x_total", "say \"hi\"\nnow\\", Kind::Counter));
+        assert_eq!(family, "# HELP x_total say \"hi\"\\nnow\\\\\n# TYPE x_total counter\n");
+    }
+
+    #[test]
+    fn names_that_the_format_cannot_carry_get_underscores() {
+        assert_eq!(text(|out| write_metric_name(out, "9 é:x9")), "___:x9");
+        assert_eq!(text(|out| write_label_name(out, "a:b\"\n")), "a_b__");
+        assert_eq!(line(&[("é", "1"), ("ü", "2"), ("a", "3")], None), "x_bucket{_=\"1\",a=\"3\"} 1\n");
+    }
+
+    #[test]
+    fn values_are_the_shortest_spelling_that_reads_back() {
+        let check = |value: f64, expected: &str| {
+            assert_eq!(text(|out| write_value(out, Value::Float(value))), expected);
+        };
+        check(0.0, "0");
+        check(-0.0, "-0.0");
+        check(1.0, "1");
+        check(-3.5, "-3.5");
+        check(1_234_567.0, "1234567");
+        check(f64::NAN, "NaN");
+        check(f64::INFINITY, "+Inf");
+        check(f64::NEG_INFINITY, "-Inf");
+        assert_eq!(text(|out| write_value(out, Value::Integer(u64::MAX))), "18446744073709551615");
+    }
+
+    #[test]
+    fn bounds_are_spelled_as_the_python_client_spells_them() {
+        // The right-hand side is what floatToGoString of prometheus_client 0.26.0 returns.
+        let check = |bound: f64, expected: &str| assert_eq!(text(|out| write_bound(out, bound)), expected);
+        check(0.0, "0.0");
+        check(0.005, "0.005");
+        check(1.0, "1.0");
+        check(2.5, "2.5");
+        check(100.0, "100.0");
+        check(999_999.0, "999999.0");
+        check(1e6, "1e+06");
+        check(1_234_567.0, "1.234567e+06");
+        check(1_234_567.5, "1.2345675e+06");
+        check(1e7, "1e+07");
+        check(1e15, "1e+15");
+        check(1e16, "1e+16");
+        check(1.234_567_890_123_456_7e19, "1.2345678901234567e+19");
+        check(1e21, "1e+21");
+        check(1e300, "1e+300");
+        check(0.0001, "0.0001");
+        check(0.000_012_5, "1.25e-05");
+        check(1e-7, "1e-07");
+        check(5e-324, "5e-324");
+        check(-1.5, "-1.5");
+        check(-12_345_678.0, "-12345678.0");
+        check(-1e16, "-1e+16");
+        check(f64::INFINITY, "+Inf");
+    }
+
+    proptest! {
+        #[test]
+        fn every_float_reads_back_as_itself(bits in any::<u64>()) {
+            let value = f64::from_bits(bits);
+            for spelled in [
+                text(|out| write_value(out, Value::Float(value))),
+                text(|out| write_bound(out, value)),
+            ] {
+                let read: f64 = spelled.trim().replace("Inf", "inf").parse().unwrap();
+                prop_assert!(read.to_bits() == bits || (read.is_nan() && value.is_nan()));
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The way in: a process's file, the families and series it describes, and their cells.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use super::file::FileWriter;
+use super::fork;
+use super::gauge::{GaugeCell, MostRecentCells};
+use super::memory::Mapping;
+use super::naming::{NewFile, create_in_memory};
+use super::slab::SumCells;
+use super::state::{Backing, State};
+use crate::error::FileError;
+use crate::format::CELL;
+use crate::format::family::Family;
+use crate::format::record::{TooLong, encode_series};
+use crate::image::Image;
+use crate::process::{Origin, ProcessId};
+
+/// What becomes of a store when the process forks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFork {
+    /// The child goes on with a file of its own: same families and series, counts from zero.
+    Follow,
+    /// The child has nothing to record (it is about to exec): what it writes goes nowhere.
+    Leave,
+}
+
+/// A file that this process writes. A small number; the file lives as long as the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store(u16);
+
+/// A file for this process's metrics could not be created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is no such directory, or it is something else.
+    #[error("{} cannot be opened as a directory: start under `headcount run`, or create it", path.display())]
+    Directory {
+        /// The directory as given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The directory takes no file: no space, no permission, read-only.
+    #[error("no file can be created in {}", path.display())]
+    File {
+        /// The directory as given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no memory.
+    #[error("no memory for private metrics")]
+    Memory(#[source] io::Error),
+    /// More stores than a process can have.
+    #[error("a process can have 65,536 stores")]
+    TooMany,
+}
+
+/// A family or series could not be added.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    /// The directory's file system is full, or an address space or memory limit is reached.
+    #[error("no space for another series")]
+    NoSpace(#[source] io::Error),
+    /// The names and texts are too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+impl Store {
+    /// The cells of a series that could not be added: their updates are counted as lost.
+    #[must_use]
+    pub fn lost_cells(self) -> SumCells {
+        SumCells::lost(self.0)
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The right to add families and series, one thread at a time.
+///
+/// It is held while `fork` runs, so a thread that keeps its own tables consistent under a `Registration`
+/// finds them consistent in a forked child.
+#[derive(Debug)]
+pub struct Registration(MutexGuard<'static, State>);
+
+impl Registration {
+    /// Waits for the right. Never call it while holding one.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self(State::lock())
+    }
+
+    /// Creates this process's file in `directory`.
+    ///
+    /// The file appears under its name complete and locked; the lock is held as long as the process
+    /// lives and has not replaced itself by `exec`.
+    ///
+    /// # Errors
+    ///
+    /// When the directory does not exist or takes no file.
+    pub fn create_store(
+        &mut self,
+        directory: &Path,
+        origin: Origin,
+        on_fork: OnFork,
+    ) -> Result<Store, CreateError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let opened = open(directory, flags, Mode::empty())
+            .map_err(|error| CreateError::Directory { path: directory.to_owned(), source: error.into() })?;
+        let process = ProcessId::own();
+        let created = NewFile::create(&opened, process).and_then(|mut new| {
+            let writer = FileWriter::new(new.take()?, process, origin)?;
+            new.publish()?;
+            Ok(writer)
+        });
+        let writer = created.map_err(|source| CreateError::File { path: directory.to_owned(), source })?;
+        self.add_store(writer, Backing::Directory(opened), on_fork)
+    }
+
+    /// Creates a store in memory that no other process sees.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no memory.
+    pub fn create_private_store(&mut self, on_fork: OnFork) -> Result<Store, CreateError> {
+        let writer = create_in_memory()
+            .and_then(|file| FileWriter::new(file, ProcessId::own(), Origin::default()))
+            .map_err(CreateError::Memory)?;
+        self.add_store(writer, Backing::Memory, on_fork)
+    }
+
+    fn add_store(
+        &mut self,
+        writer: FileWriter,
+        backing: Backing,
+        on_fork: OnFork,
+    ) -> Result<Store, CreateError> {
+        fork::install();
+        let number = u16::try_from(self.0.stores.len()).map_err(|_| CreateError::TooMany)?;
+        self.0.add_store(writer, backing, on_fork);
+        Ok(Store(number))
+    }
+
+    /// Describes a family; the number is the one to create its series with.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it.
+    pub fn add_family(&mut self, store: Store, family: &Family<'_>) -> Result<u32, SpaceError> {
+        let mut record = Vec::new();
+        family.encode(&mut record)?;
+        let writer = &mut self.0.stores[store.index()].writer;
+        writer.append_family(&record).map_err(SpaceError::NoSpace)
+    }
+
+    /// Describes a series with `count` summed cells.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_summed(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+        count: u32,
+    ) -> Result<SumCells, SpaceError> {
+        let added = self.try_add_summed(store, family, values, count);
+        self.count_if_lost(store, added)
+    }
+
+    fn try_add_summed(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+        count: u32,
+    ) -> Result<SumCells, SpaceError> {
+        let state = &mut *self.0;
+        let (first, in_file) = state.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
+        let mut record = Vec::new();
+        encode_series(family, in_file, values, &mut record)?;
+        state.stores[store.index()].writer.append(&record).map_err(SpaceError::NoSpace)?;
+        state.take_summed(store.index(), count);
+        Ok(SumCells::at(first))
+    }
+
+    /// Describes the series of a gauge in a mode other than `mostrecent` and `livemostrecent`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_gauge(&mut self, store: Store, family: u32, values: &[&str]) -> Result<GaugeCell, SpaceError> {
+        let cell = |tail: &Mapping, at| GaugeCell::at(tail.u64(at));
+        let added = self.try_add_shared(store, family, values, 1, cell);
+        self.count_if_lost(store, added)
+    }
+
+    /// Describes the series of a gauge in the mode `mostrecent` or `livemostrecent`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_most_recent(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+    ) -> Result<MostRecentCells, SpaceError> {
+        let cells = |tail: &Mapping, at| MostRecentCells::at(tail.u64(at), tail.u64(at + CELL));
+        let added = self.try_add_shared(store, family, values, 2, cells);
+        self.count_if_lost(store, added)
+    }
+
+    fn try_add_shared<C>(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+        count: u32,
+        cells: impl FnOnce(&Mapping, u64) -> C,
+    ) -> Result<C, SpaceError> {
+        let writer = &mut self.0.stores[store.index()].writer;
+        writer.reserve_shared(count).map_err(SpaceError::NoSpace)?;
+        let full = || SpaceError::NoSpace(io::ErrorKind::OutOfMemory.into());
+        let (index, tail, at) = writer.next_shared().ok_or_else(full)?;
+        let cells = cells(tail, at);
+        let mut record = Vec::new();
+        encode_series(family, index, values, &mut record)?;
+        writer.append(&record).map_err(SpaceError::NoSpace)?;
+        writer.take_shared(count);
+        Ok(cells)
+    }
+
+    fn count_if_lost<C>(&self, store: Store, added: Result<C, SpaceError>) -> Result<C, SpaceError> {
+        if added.is_err() {
+            self.count_lost_series(store);
+        }
+        added
+    }
+
+    /// Counts a series that could not be created, where the merge finds it.
+    pub fn count_lost_series(&self, store: Store) {
+        self.0.stores[store.index()].writer.lost_series().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads this process's own file, as another process would.
+    ///
+    /// # Errors
+    ///
+    /// When a fork left this process without a file, or the file was damaged from outside.
+    pub fn image(&self, store: Store) -> Result<Image, FileError> {
+        let file = self.0.stores[store.index()].writer.file().map_err(FileError::Unreadable)?;
+        Image::read(file)
+    }
+}
