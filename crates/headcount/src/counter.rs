@@ -1,0 +1,145 @@
+//! Counters: sums that never fall.
+
+use headcount_store::format::family::Shape;
+use headcount_store::write::{Registration, SpaceError, Store, SumCells};
+
+use crate::error::RegisterError;
+use crate::family::{Family, sealed};
+use crate::registry::Registry;
+
+/// A count, exact up to 2⁶⁴−1 (then it begins again at 0, which Prometheus takes for a restart).
+///
+/// A small handle that may be copied and used by any thread. To add is a plain load and store.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter(SumCells);
+
+/// A sum of fractions, such as seconds.
+///
+/// A small handle that may be copied and used by any thread.
+#[derive(Clone, Copy, Debug)]
+pub struct FloatCounter(SumCells);
+
+impl Counter {
+    /// A counter without labels, in the default registry. Its sample is called `<name>_total`, whether or
+    /// not `name` ends so.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn new(name: &str, help: &str) -> Result<Self, RegisterError> {
+        Registry::global()?.counter(name, help)
+    }
+
+    /// Counters with labels, in the default registry.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn family<const N: usize>(
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> Result<Family<Self, N>, RegisterError> {
+        Registry::global()?.counter_family(name, help, labels)
+    }
+
+    /// Adds 1.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.add(0, n);
+    }
+}
+
+impl FloatCounter {
+    /// A counter without labels, in the default registry. Its sample is called `<name>_total`, whether or
+    /// not `name` ends so.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn new(name: &str, help: &str) -> Result<Self, RegisterError> {
+        Registry::global()?.float_counter(name, help)
+    }
+
+    /// Counters with labels, in the default registry.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn family<const N: usize>(
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> Result<Family<Self, N>, RegisterError> {
+        Registry::global()?.float_counter_family(name, help, labels)
+    }
+
+    /// Adds `x`. What a counter may not do is ignored: a negative `x`, or one that is not a number.
+    #[inline]
+    pub fn add(&self, x: f64) {
+        if x >= 0.0 {
+            self.0.add_f64(0, x);
+        }
+    }
+}
+
+impl sealed::Metric for Counter {
+    type Common = ();
+
+    fn common(_: &Shape) {}
+
+    fn create(
+        (): &'static (),
+        registration: &mut Registration,
+        store: Store,
+        family: u32,
+        values: &[&str],
+    ) -> Result<Self, SpaceError> {
+        registration.add_summed(store, family, values, 1).map(Self)
+    }
+
+    fn lost((): &'static (), store: Store) -> Self {
+        Self(store.lost_cells())
+    }
+}
+
+impl sealed::Metric for FloatCounter {
+    type Common = ();
+
+    fn common(_: &Shape) {}
+
+    fn create(
+        (): &'static (),
+        registration: &mut Registration,
+        store: Store,
+        family: u32,
+        values: &[&str],
+    ) -> Result<Self, SpaceError> {
+        registration.add_summed(store, family, values, 1).map(Self)
+    }
+
+    fn lost((): &'static (), store: Store) -> Self {
+        Self(store.lost_cells())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_never_falls() {
+        let registry = Registry::private().unwrap();
+        let seconds = registry.float_counter("busy_seconds", "").unwrap();
+        for x in [0.25, -1.0, f64::NAN, 0.25] {
+            seconds.add(x);
+        }
+        assert!(registry.render().contains("busy_seconds_total 0.5\n"));
+    }
+}

@@ -1,0 +1,66 @@
+//! Summaries: observations counted, and their sum. Quantiles over several processes cannot be computed
+//! from quantiles of each: use a histogram for those.
+
+use headcount_store::format::family::Shape;
+use headcount_store::write::{Registration, SpaceError, Store, SumCells};
+
+use crate::error::RegisterError;
+use crate::family::{Family, sealed};
+use crate::registry::Registry;
+
+/// Observations counted, and their sum. A small handle that may be copied and used by any thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary(SumCells);
+
+/// The cell of the count; cell 0 is the sum.
+const COUNT: u32 = 1;
+
+impl Summary {
+    /// A summary without labels, in the default registry.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn new(name: &str, help: &str) -> Result<Self, RegisterError> {
+        Registry::global()?.summary(name, help)
+    }
+
+    /// Summaries with labels, in the default registry.
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn family<const N: usize>(
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> Result<Family<Self, N>, RegisterError> {
+        Registry::global()?.summary_family(name, help, labels)
+    }
+
+    /// Counts `value` and adds it to the sum.
+    #[inline]
+    pub fn observe(&self, value: f64) {
+        self.0.observe(COUNT, 1, value);
+    }
+}
+
+impl sealed::Metric for Summary {
+    type Common = ();
+
+    fn common(_: &Shape) {}
+
+    fn create(
+        (): &'static (),
+        registration: &mut Registration,
+        store: Store,
+        family: u32,
+        values: &[&str],
+    ) -> Result<Self, SpaceError> {
+        registration.add_summed(store, family, values, 2).map(Self)
+    }
+
+    fn lost((): &'static (), store: Store) -> Self {
+        Self(store.lost_cells())
+    }
+}

@@ -1,0 +1,185 @@
+//! The worker's side of life under a supervisor: take the listener, say ready, learn that it is time to
+//! drain.
+//!
+//! The protocol is systemd's, so any supervisor that speaks it will do: sockets come by `LISTEN_FDS` and
+//! `LISTEN_FDNAMES`, readiness goes to `NOTIFY_SOCKET`, and `SIGTERM` means: finish what you have
+//! accepted, take nothing new, and exit.
+//!
+//! ```no_run
+//! use headcount::worker::Worker;
+//!
+//! let mut worker = Worker::from_environment()?;
+//! let listener = match worker.take_tcp_listener("http")? {
+//!     Some(listener) => listener,
+//!     // Not under a supervisor.
+//!     None => std::net::TcpListener::bind("127.0.0.1:8000")?,
+//! };
+//! let drain = worker.drain()?;
+//! worker.ready()?;
+//! // Accept from `listener` until `drain.is_requested()`.
+//! # let _ = (listener, drain);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![expect(unsafe_code, reason = "descriptors that come by number have to be believed once")]
+
+use std::io::{self, Read};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sd_notify::NotifyState;
+use signal_hook::consts::SIGTERM;
+
+/// What the supervisor has given to this process.
+#[derive(Debug)]
+pub struct Worker {
+    slot: Option<u32>,
+    /// Sockets by name, in the order in which they were passed.
+    sockets: Vec<(String, OwnedFd)>,
+}
+
+impl Worker {
+    /// Takes the sockets that were passed to this process. Without a supervisor there are none.
+    ///
+    /// Call it once, before threads are started: a second call finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the environment names descriptors that do not exist.
+    pub fn from_environment() -> io::Result<Self> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        let slot = std::env::var("HEADCOUNT_SLOT").ok().and_then(|slot| slot.parse().ok());
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return Ok(Self { slot, sockets: Vec::new() });
+        }
+        let sockets = sd_notify::listen_fds_with_names()?
+            // SAFETY: the parent passed these descriptors to this process, as the protocol has it and
+            // `LISTEN_PID` confirms; nobody else takes them, because this runs once.
+            .map(|(descriptor, name)| (name, unsafe { OwnedFd::from_raw_fd(descriptor) }))
+            .collect();
+        Ok(Self { slot, sockets })
+    }
+
+    /// This worker's slot, a small number that its successor has, too; `None` without a supervisor.
+    #[must_use]
+    pub fn slot(&self) -> Option<u32> {
+        self.slot
+    }
+
+    /// Takes the socket that was passed under `name`, or `None` if there is none left of that name.
+    pub fn take_socket(&mut self, name: &str) -> Option<OwnedFd> {
+        let at = self.sockets.iter().position(|(known, _)| known == name)?;
+        Some(self.sockets.remove(at).1)
+    }
+
+    /// Takes a TCP listener, which blocks on accept.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made to block.
+    pub fn take_tcp_listener(&mut self, name: &str) -> io::Result<Option<TcpListener>> {
+        let Some(socket) = self.take_socket(name) else { return Ok(None) };
+        let listener = TcpListener::from(socket);
+        listener.set_nonblocking(false)?;
+        Ok(Some(listener))
+    }
+
+    /// Takes a Unix listener, which blocks on accept.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made to block.
+    pub fn take_unix_listener(&mut self, name: &str) -> io::Result<Option<UnixListener>> {
+        let Some(socket) = self.take_socket(name) else { return Ok(None) };
+        let listener = UnixListener::from(socket);
+        listener.set_nonblocking(false)?;
+        Ok(Some(listener))
+    }
+
+    /// Tells the supervisor that this worker serves. Without one, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor's socket cannot be written to.
+    pub fn ready(&self) -> io::Result<()> {
+        sd_notify::notify(&[NotifyState::Ready])
+    }
+
+    /// Tells the supervisor that this worker takes nothing new. Without one, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor's socket cannot be written to.
+    pub fn stopping(&self) -> io::Result<()> {
+        sd_notify::notify(&[NotifyState::Stopping])
+    }
+
+    /// From here on `SIGTERM` does not end the process, but is told by what is returned.
+    ///
+    /// # Errors
+    ///
+    /// When no handler can be installed.
+    pub fn drain(&self) -> io::Result<Drain> {
+        let (reader, writer) = UnixStream::pair()?;
+        let requested = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, Arc::clone(&requested))?;
+        signal_hook::low_level::pipe::register(SIGTERM, writer)?;
+        Ok(Drain { requested, reader })
+    }
+}
+
+/// Tells when it is time to drain.
+#[derive(Debug)]
+pub struct Drain {
+    requested: Arc<AtomicBool>,
+    reader: UnixStream,
+}
+
+impl Drain {
+    /// Whether it is time.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is time.
+    pub fn wait(&self) {
+        while !self.is_requested() {
+            // A signal that interrupts the read, or the byte of the one that ends it: the flag tells.
+            let _ = (&self.reader).read(&mut [0]);
+        }
+    }
+}
+
+/// Readable as soon as it is time: for `poll`, or for a runtime's own readiness.
+impl AsFd for Drain {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_supervisor_there_is_nothing_to_take_and_nobody_to_tell() {
+        let mut worker = Worker::from_environment().unwrap();
+        assert_eq!(worker.slot(), None);
+        assert!(worker.take_tcp_listener("http").unwrap().is_none());
+        worker.ready().unwrap();
+        worker.stopping().unwrap();
+    }
+
+    #[test]
+    fn a_term_signal_is_told_and_does_not_end_the_process() {
+        let drain = Worker::from_environment().unwrap().drain().unwrap();
+        assert!(!drain.is_requested());
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        drain.wait();
+        assert!(drain.is_requested());
+        drain.wait();
+    }
+}
