@@ -1,0 +1,234 @@
+//! The index: each family and each series once, however many processes have it.
+//!
+//! A family is a name and a kind; families of one name and different kinds stand side by side here, and
+//! [`merged`](crate::merged) decides which is exposed. A series is a family and a label set. Both are
+//! found by the bytes that stand for them, compared in full.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use headcount_store::metric::{GaugeMode, Kind};
+
+use crate::gauge::prevailing;
+use crate::totals::Slot;
+
+/// What several processes have described, as one.
+#[derive(Debug)]
+pub(crate) struct FamilyEntry {
+    /// As it is exposed: with `_total`, for most counters.
+    pub(crate) name: Box<str>,
+    pub(crate) kind: Kind,
+    /// Of several help texts, the first in the order of their bytes.
+    pub(crate) help: Box<str>,
+    /// Of several gauge modes, the one that prevails.
+    pub(crate) mode: GaugeMode,
+    pub(crate) series: Vec<u32>,
+}
+
+/// A series, and the slots in which it is summed.
+#[derive(Debug)]
+pub(crate) struct SeriesEntry {
+    pub(crate) family: u32,
+    labels: std::ops::Range<usize>,
+    pub(crate) sums: Sums,
+}
+
+/// The slots of a series.
+#[derive(Debug)]
+pub(crate) enum Sums {
+    /// A gauge, which is not summed.
+    None,
+    /// A counter.
+    One(Slot),
+    /// A summary.
+    Summary { sum: Slot, count: Slot },
+    /// A histogram, with its buckets by upper bound, not cumulated. Different processes may have
+    /// different bounds: there is one bucket for each bound that any of them has.
+    Histogram { sum: Slot, buckets: Vec<(f64, Slot)> },
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    families: Vec<FamilyEntry>,
+    family_table: HashTable<u32>,
+    series: Vec<SeriesEntry>,
+    series_table: HashTable<u32>,
+    /// The labels of all series, in the encoding of [`labels`](crate::labels).
+    labels: Vec<u8>,
+    slots: Slot,
+    hasher: RandomState,
+}
+
+impl Index {
+    pub(crate) fn families(&self) -> &[FamilyEntry] {
+        &self.families
+    }
+
+    pub(crate) fn family(&self, family: u32) -> &FamilyEntry {
+        &self.families[family as usize]
+    }
+
+    pub(crate) fn series(&self, series: u32) -> &SeriesEntry {
+        &self.series[series as usize]
+    }
+
+    /// The encoded labels of a series.
+    pub(crate) fn labels(&self, series: u32) -> &[u8] {
+        &self.labels[self.series(series).labels.clone()]
+    }
+
+    /// The number of slots that were given out.
+    pub(crate) fn slots(&self) -> Slot {
+        self.slots
+    }
+
+    /// Finds or adds a family.
+    pub(crate) fn intern_family(&mut self, name: &str, kind: Kind) -> u32 {
+        let hash = self.hasher.hash_one((name, kind));
+        let families = &self.families;
+        let is_same = |&family: &u32| {
+            let known = &families[family as usize];
+            *known.name == *name && known.kind == kind
+        };
+        if let Some(&family) = self.family_table.find(hash, is_same) {
+            return family;
+        }
+        let family = number(self.families.len());
+        let (hasher, families) = (&self.hasher, &self.families);
+        let rehash = |&family: &u32| {
+            let known = &families[family as usize];
+            hasher.hash_one((&*known.name, known.kind))
+        };
+        self.family_table.insert_unique(hash, family, rehash);
+        self.families.push(FamilyEntry {
+            name: name.into(),
+            kind,
+            help: "".into(),
+            mode: GaugeMode::All,
+            series: Vec::new(),
+        });
+        family
+    }
+
+    /// Notes a help text that a process gave a family.
+    pub(crate) fn add_help(&mut self, family: u32, help: &str) {
+        let known = &mut self.families[family as usize].help;
+        if known.is_empty() || (!help.is_empty() && *help < **known) {
+            *known = help.into();
+        }
+    }
+
+    /// Notes a mode in which a process has a gauge.
+    pub(crate) fn add_mode(&mut self, family: u32, mode: GaugeMode) {
+        let known = &mut self.families[family as usize].mode;
+        *known = prevailing(*known, mode);
+    }
+
+    /// Finds or adds a series by its encoded labels.
+    pub(crate) fn intern_series(&mut self, family: u32, labels: &[u8]) -> u32 {
+        let hash = self.hasher.hash_one((family, labels));
+        let (all, series) = (&self.labels, &self.series);
+        let is_same = |&found: &u32| {
+            let known = &series[found as usize];
+            known.family == family && all[known.labels.clone()] == *labels
+        };
+        if let Some(&found) = self.series_table.find(hash, is_same) {
+            return found;
+        }
+        let added = number(self.series.len());
+        let hasher = &self.hasher;
+        let rehash = |&found: &u32| {
+            let known = &series[found as usize];
+            hasher.hash_one((known.family, &all[known.labels.clone()]))
+        };
+        self.series_table.insert_unique(hash, added, rehash);
+        let start = self.labels.len();
+        self.labels.extend(labels);
+        let sums = match self.family(family).kind {
+            Kind::Gauge => Sums::None,
+            Kind::Counter => Sums::One(self.new_slots(1)),
+            Kind::Summary => {
+                let sum = self.new_slots(2);
+                Sums::Summary { sum, count: sum + 1 }
+            }
+            Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new() },
+        };
+        self.series.push(SeriesEntry { family, labels: start..self.labels.len(), sums });
+        self.families[family as usize].series.push(added);
+        added
+    }
+
+    /// The slot of a histogram's bucket, which is added if need be.
+    pub(crate) fn intern_bucket(&mut self, series: u32, bound: f64) -> Slot {
+        // -0 and 0 are one bound.
+        let bound = bound + 0.0;
+        let next = self.slots;
+        let Sums::Histogram { buckets, .. } = &mut self.series[series as usize].sums else { return next };
+        // Most often the bounds come in order, each series by itself.
+        let at = buckets.iter().rposition(|(known, _)| *known <= bound);
+        match at {
+            Some(at) if buckets[at].0 == bound => buckets[at].1,
+            _ => {
+                buckets.insert(at.map_or(0, |at| at + 1), (bound, next));
+                self.slots += 1;
+                next
+            }
+        }
+    }
+
+    fn new_slots(&mut self, count: Slot) -> Slot {
+        let first = self.slots;
+        self.slots += count;
+        first
+    }
+}
+
+/// Families, series and slots are numbered by 32 bits: four billion fit no machine's memory.
+fn number(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_its_name_and_kind_and_a_series_its_labels() {
+        let mut index = Index::default();
+        let counter = index.intern_family("x", Kind::Counter);
+        let gauge = index.intern_family("x", Kind::Gauge);
+        assert_ne!(counter, gauge);
+        assert_eq!(index.intern_family("x", Kind::Counter), counter);
+        let series: Vec<_> = (0..1000).map(|n: u32| index.intern_series(counter, &n.to_be_bytes())).collect();
+        let again: Vec<_> = (0..1000).map(|n: u32| index.intern_series(counter, &n.to_be_bytes())).collect();
+        assert_eq!(series, again);
+        assert_ne!(index.intern_series(gauge, &0_u32.to_be_bytes()), series[0]);
+        assert_eq!(index.slots(), 1000);
+    }
+
+    #[test]
+    fn buckets_are_the_union_of_all_bounds_in_order() {
+        let mut index = Index::default();
+        let family = index.intern_family("h", Kind::Histogram);
+        let series = index.intern_series(family, b"");
+        let slots: Vec<_> = [1.0, f64::INFINITY, 0.5, 2.0, 0.0, -0.0, 1.0]
+            .map(|bound| index.intern_bucket(series, bound))
+            .into();
+        assert_eq!((slots[0], slots[4]), (slots[6], slots[5]));
+        let Sums::Histogram { buckets, .. } = &index.series(series).sums else { panic!() };
+        let bounds: Vec<_> = buckets.iter().map(|(bound, _)| *bound).collect();
+        assert_eq!(bounds, [0.0, 0.5, 1.0, 2.0, f64::INFINITY]);
+    }
+
+    #[test]
+    fn which_help_text_is_kept_does_not_depend_on_the_order() {
+        for order in [["b", "a", ""], ["", "b", "a"], ["a", "", "b"]] {
+            let mut index = Index::default();
+            let family = index.intern_family("x", Kind::Gauge);
+            order.into_iter().for_each(|help| index.add_help(family, help));
+            assert_eq!(&*index.family(family).help, "a");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A label set as bytes: equal bytes mean equal labels, and bytes compare as the labels do.
+//!
+//! Names and values stand in the order of the names, each ended by a zero byte; a zero byte within one
+//! is followed by 0xff, which begins no text. So sorting series is comparing bytes.
+
+use std::borrow::Cow;
+
+const END: u8 = 0;
+const ESCAPE: u8 = 0xff;
+
+/// Appends one name or value.
+pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
+    if text.as_bytes().contains(&END) {
+        for byte in text.bytes() {
+            out.push(byte);
+            if byte == END {
+                out.push(ESCAPE);
+            }
+        }
+    } else {
+        out.extend(text.as_bytes());
+    }
+    out.push(END);
+}
+
+/// The names and values, in order.
+pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let name = decode_text(&mut rest);
+        let value = decode_text(&mut rest);
+        Some((name, value))
+    })
+}
+
+fn decode_text<'a>(rest: &mut &'a [u8]) -> Cow<'a, str> {
+    let mut end = 0;
+    let mut escaped = false;
+    while let Some(at) = rest[end..].iter().position(|&byte| byte == END) {
+        end += at;
+        if rest.get(end + 1) != Some(&ESCAPE) {
+            break;
+        }
+        escaped = true;
+        end += 2;
+    }
+    let bytes = &rest[..end];
+    *rest = rest.get(end + 1..).unwrap_or_default();
+    if escaped {
+        let unescaped = bytes.iter().copied().filter(|&byte| byte != ESCAPE).collect();
+        return Cow::Owned(String::from_utf8(unescaped).unwrap_or_default());
+    }
+    // What was encoded was text.
+    Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(labels: &[(String, String)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in labels {
+            encode(name, &mut out);
+            encode(value, &mut out);
+        }
+        out
+    }
+
+    fn any_labels() -> impl Strategy<Value = Vec<(String, String)>> {
+        prop::collection::vec(("[ab\0é]{0,3}", "[ab\0é]{0,3}"), 0..3)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_compare_as_labels_do_and_read_back(a in any_labels(), b in any_labels()) {
+            prop_assert_eq!(bytes(&a).cmp(&bytes(&b)), a.cmp(&b));
+            let decoded: Vec<_> = decode(&bytes(&a)).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+            prop_assert_eq!(decoded, a);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Merges the metrics that many processes have written into one directory.
+//!
+//! ```no_run
+//! use headcount_merge::{Buckets, merge};
+//! use headcount_store::directory::Directory;
+//!
+//! let directory = Directory::open("/run/metrics".as_ref())?;
+//! let merged = merge(&directory)?;
+//! print!("{}", String::from_utf8_lossy(&merged.to_text(Buckets::Cumulative)));
+//! for skipped in &merged.report().skipped {
+//!     eprintln!("{skipped}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Read the modules in this order, which is that of the work:
+//!
+//! * [`labels`]: a label set as bytes that compare as the labels do.
+//! * [`process`]: whose values they are, and whether it lives.
+//! * [`index`]: each family and series once, however many processes have it.
+//! * [`totals`]: what is summed, by slot.
+//! * [`gauge`]: what is not summed, by the rules of its mode.
+//! * [`own`] and [`peer`]: what a file contributes, ours and the peers'.
+//! * [`gather`]: a whole directory, while processes die and are born.
+//! * [`merged`]: the result, and [`text`], its exposition.
+//! * [`collector`]: a directory as a `prometheus::core::Collector`.
+#![forbid(unsafe_code)]
+
+mod collector;
+mod gather;
+mod gauge;
+mod index;
+mod labels;
+mod merged;
+mod own;
+mod peer;
+mod process;
+mod text;
+mod totals;
+
+pub use collector::{CollectorError, DirectoryCollector};
+pub use gather::{Gather, merge};
+pub use merged::{
+    Conflict, Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped,
+};
+pub use text::Buckets;

@@ -1,0 +1,78 @@
+//! Whose values they are: the processes that files belong to.
+//!
+//! Only the gauge modes `all` and `liveall` ever show a process, as the label `pid`. Two processes of
+//! different PID namespaces may have the same number; then one keeps it, and the other's is written
+//! with its namespace behind it.
+
+use std::collections::HashMap;
+
+/// A process that wrote a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// The PID, or what an application of Python's or Ruby's client calls the process.
+    pub(crate) name: String,
+    /// The inode of its PID namespace; 0 if the file does not say.
+    pub(crate) pid_namespace: u64,
+    /// Whether it is alive.
+    pub(crate) life: Life,
+}
+
+/// Whether a process is alive, and of the dead with one name, which came later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Life {
+    /// The greater number came later.
+    Dead(u64),
+    /// Alive.
+    Alive,
+}
+
+/// All processes of a gather. A process is named by its place.
+#[derive(Debug, Default)]
+pub(crate) struct Processes(Vec<Process>);
+
+impl Processes {
+    pub(crate) fn add(&mut self, process: Process) -> u32 {
+        self.0.push(process);
+        u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn get(&self, process: u32) -> &Process {
+        &self.0[process as usize]
+    }
+
+    /// What the label `pid` says of each process.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let mut first_namespace: HashMap<&str, u64> = HashMap::new();
+        for process in self.0.iter().filter(|process| process.pid_namespace != 0) {
+            let first = first_namespace.entry(&process.name).or_insert(process.pid_namespace);
+            *first = (*first).min(process.pid_namespace);
+        }
+        let label = |process: &Process| match first_namespace.get(process.name.as_str()) {
+            Some(&first) if process.pid_namespace != 0 && process.pid_namespace != first => {
+                format!("{}-{}", process.name, process.pid_namespace)
+            }
+            _ => process.name.clone(),
+        };
+        self.0.iter().map(label).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_namespaces_with_the_same_pid_one_keeps_the_bare_number() {
+        let mut processes = Processes::default();
+        for (name, pid_namespace) in [("7", 40), ("7", 30), ("7", 40), ("8", 40), ("7", 0), ("web", 0)] {
+            processes.add(Process { name: name.into(), pid_namespace, life: Life::Alive });
+        }
+        assert_eq!(processes.labels(), ["7-40", "7", "7-40", "8", "7", "web"]);
+    }
+
+    #[test]
+    fn the_living_come_after_the_dead() {
+        assert!(Life::Alive > Life::Dead(u64::MAX));
+        assert!(Life::Dead(2) > Life::Dead(1));
+    }
+}

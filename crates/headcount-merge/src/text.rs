@@ -1,0 +1,81 @@
+//! The result in the text format 0.0.4.
+
+use headcount_store::text::{Sample, Value, write_bound, write_family, write_labels, write_metric_name};
+
+use crate::merged::{Family, Histogram, Merged, SeriesValue};
+
+/// How a histogram's buckets are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Buckets {
+    /// Each bucket holds what the smaller ones hold, and the count is shown: what Prometheus expects.
+    #[default]
+    Cumulative,
+    /// Each bucket by itself, without the count: for writing back, as `merge(accumulate=False)` of Python's
+    /// client has it.
+    PerBucket,
+}
+
+impl Merged {
+    /// The result in the text format 0.0.4.
+    #[must_use]
+    pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {
+        let mut writer =
+            Writer { out: Vec::new(), name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets };
+        self.families().for_each(|family| writer.family(family));
+        writer.out
+    }
+}
+
+struct Writer {
+    out: Vec<u8>,
+    /// The spelling of the family's name.
+    name: Vec<u8>,
+    /// The spelling of the series' labels.
+    labels: Vec<u8>,
+    /// The spelling of the last histogram's bounds: most often the next one has the same.
+    bounds: Vec<(f64, Vec<u8>)>,
+    buckets: Buckets,
+}
+
+impl Writer {
+    fn family(&mut self, family: Family<'_>) {
+        write_family(&mut self.out, family.name(), family.help(), family.kind());
+        self.name.clear();
+        write_metric_name(&mut self.name, family.name());
+        for series in family.series() {
+            self.labels.clear();
+            write_labels(&mut self.labels, series.labels());
+            match series.value() {
+                SeriesValue::Number(value) => self.sample("", value),
+                SeriesValue::Summary { count, sum } => {
+                    self.sample("_count", count);
+                    self.sample("_sum", sum);
+                }
+                SeriesValue::Histogram(histogram) => self.histogram(histogram),
+            }
+        }
+    }
+
+    fn histogram(&mut self, histogram: Histogram<'_>) {
+        self.sample("_sum", histogram.sum());
+        for (at, (bound, value)) in histogram.buckets(self.buckets).enumerate() {
+            if self.bounds.get(at).is_none_or(|(known, _)| *known != bound) {
+                let mut spelled = Vec::new();
+                write_bound(&mut spelled, bound);
+                self.bounds.truncate(at);
+                self.bounds.push((bound, spelled));
+            }
+            let bound = Some(&*self.bounds[at].1);
+            let sample = Sample { family: &self.name, suffix: "_bucket", labels: &self.labels, bound };
+            sample.write(&mut self.out, value);
+        }
+        if self.buckets == Buckets::Cumulative {
+            self.sample("_count", histogram.count());
+        }
+    }
+
+    fn sample(&mut self, suffix: &str, value: Value) {
+        let sample = Sample { family: &self.name, suffix, labels: &self.labels, bound: None };
+        sample.write(&mut self.out, value);
+    }
+}
