@@ -1,0 +1,46 @@
+//! `headcount demo`: a prefork HTTP server with some traffic of its own, to look at.
+//!
+//! The master is the ordinary one, and the worker is this same binary: it takes the socket that was
+//! passed to it, counts what it answers, and asks itself for something now and then.
+#![expect(clippy::print_stdout, reason = "where to look is the result")]
+
+mod traffic;
+mod worker;
+
+use std::time::Duration;
+
+use super::Done;
+use super::run::supervise;
+use crate::address::{DEFAULT_NAME, NamedAddress};
+use crate::cli::{DemoArgs, MetricsAddress, RunArgs};
+use crate::master::Master;
+use crate::options::RunOptions;
+
+pub(super) use worker::work;
+
+/// Tells a worker where to send its traffic.
+const TARGET: &str = "HEADCOUNT_DEMO_TARGET";
+
+pub(super) fn demo(args: DemoArgs) -> Done {
+    let own_binary = std::env::current_exe()?;
+    let options = RunOptions::new(RunArgs {
+        workers: Some(args.workers),
+        bind: vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }],
+        metrics: MetricsAddress(Some(args.metrics)),
+        dir: None,
+        graceful_timeout: Duration::from_secs(5),
+        ready_after: Duration::from_secs(1),
+        command: vec![own_binary.into(), "demo-worker".into()],
+    })?;
+    let mut master = Master::start(options)?;
+    let server = master.addresses().next().map(|(_, address)| address.to_string()).unwrap_or_default();
+    let metrics = master.metrics_address().map(ToString::to_string).unwrap_or_default();
+    println!("{} workers serve http://{server}/, and send each other some requests.", args.workers);
+    println!("What all of them have counted, merged:");
+    println!();
+    println!("    curl http://{metrics}/metrics");
+    println!();
+    println!("Kill any of them and look again. Stop with Ctrl-C.");
+    master.add_environment(TARGET, server);
+    supervise(master)
+}

@@ -1,0 +1,167 @@
+//! `headcount inspect`: every entry of a file, ours or a peer's.
+//!
+//! Of our own files, each value of a series is an entry, and its key is spelled as Python's client would
+//! spell it. Of a peer's, the key is what is stored, whatever it is.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use headcount_store::FileError;
+use headcount_store::cell::decode_gauge;
+use headcount_store::directory::open_regular;
+use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::header::MAGIC;
+use headcount_store::format::record::{Record, Values};
+use headcount_store::image::Image;
+use headcount_store::metric::{GaugeMerge, Kind};
+use headcount_store::peer::{self, PeerFile};
+use headcount_store::text::{Value, write_bound, write_value};
+use serde_json::json;
+
+use super::Done;
+use crate::cli::InspectArgs;
+
+/// A file that cannot be read as any of the formats.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}")]
+struct InspectError {
+    path: String,
+    source: FileError,
+}
+
+/// A value of a file, and where it stands: a byte in a peer's file, a cell in one of ours.
+struct Entry {
+    key: String,
+    value: Value,
+    time: f64,
+    offset: u64,
+}
+
+pub(super) fn inspect(args: &InspectArgs) -> Done {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for path in &args.files {
+        let failed = |source| InspectError { path: path.display().to_string(), source };
+        let entries = read(path).map_err(failed)?;
+        let written =
+            if args.json { write_json(&mut out, &entries) } else { write_table(&mut out, path, &entries) };
+        match written {
+            // A reader that has seen enough is no failure.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+            written => written?,
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_json(out: &mut impl Write, entries: &[Entry]) -> io::Result<()> {
+    for Entry { key, value, time, .. } in entries {
+        // What is no number in JSON is one in Python's: NaN, Infinity.
+        let value = match value {
+            Value::Integer(value) => value.to_string(),
+            Value::Float(value) if value.is_nan() => "NaN".to_owned(),
+            Value::Float(value) if value.is_infinite() => {
+                if *value > 0.0 {
+                    "Infinity".to_owned()
+                } else {
+                    "-Infinity".to_owned()
+                }
+            }
+            Value::Float(value) => json!(value).to_string(),
+        };
+        writeln!(out, "[{}, {value}, {}]", json!(key), json!(time))?;
+    }
+    Ok(())
+}
+
+fn write_table(out: &mut impl Write, path: &Path, entries: &[Entry]) -> io::Result<()> {
+    writeln!(out, "# {}: {} entries", path.display(), entries.len())?;
+    writeln!(out, "{:>10}  {:>24}  {:>18}  key", "offset", "value", "timestamp")?;
+    for Entry { key, value, time, offset } in entries {
+        let mut spelled = Vec::new();
+        write_value(&mut spelled, *value);
+        writeln!(out, "{offset:>10}  {:>24}  {time:>18}  {key}", String::from_utf8_lossy(&spelled))?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
+    let file = open_regular(path)?;
+    let mut start = [0; MAGIC.len()];
+    let read = std::os::unix::fs::FileExt::read_at(&file, &mut start, 0).map_err(FileError::Unreadable)?;
+    if read == MAGIC.len() && start == MAGIC { read_own(&file) } else { read_peer(&file) }
+}
+
+fn read_peer(file: &File) -> Result<Vec<Entry>, FileError> {
+    let mut bytes = Vec::new();
+    peer::read(file, &mut bytes)?;
+    PeerFile::new(&bytes)?
+        .entries()
+        .map(|entry| {
+            let key = std::str::from_utf8(entry.key);
+            let key = key.map_err(|_| FileError::InvalidUtf8 { offset: entry.offset })?;
+            let (value, time, offset) = (Value::Float(entry.value), entry.time, entry.offset);
+            Ok(Entry { key: key.to_owned(), value, time, offset })
+        })
+        .collect()
+}
+
+fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
+    let image = Image::read(file)?;
+    let mut families: Vec<Family<'_>> = Vec::new();
+    let mut entries = Vec::new();
+    for record in image.records() {
+        match record? {
+            Record::Family(family) => families.push(family),
+            Record::Series { family, first_cell, values } => {
+                add_series(&image, &families[family as usize], first_cell, values, &mut entries);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn add_series(image: &Image, family: &Family<'_>, first: u32, values: Values<'_>, entries: &mut Vec<Entry>) {
+    let mut labels: serde_json::Map<String, serde_json::Value> =
+        family.labels.iter().map(|&name| name.to_owned()).zip(values.iter().map(Into::into)).collect();
+    let mut add = |suffix: &str, bound: Option<f64>, cell: u32, value: Value, time: f64| {
+        if let Some(bound) = bound {
+            let mut spelled = Vec::new();
+            write_bound(&mut spelled, bound);
+            labels.insert("le".to_owned(), String::from_utf8_lossy(&spelled).into());
+        }
+        let key = json!([family.name, format!("{}{suffix}", family.name), labels, family.help]).to_string();
+        entries.push(Entry { key, value, time, offset: cell.into() });
+    };
+    let sum = |cell: u32| Value::Integer(image.sum(cell as usize));
+    let sum_f64 = |cell: u32| Value::Float(image.sum_f64(cell as usize));
+    let shared = |cell: u32| image.shared().get(cell as usize).copied().unwrap_or(0);
+    match &family.shape {
+        Shape::Counter => add("_total", None, first, sum(first), 0.0),
+        Shape::FloatCounter => add("_total", None, first, sum_f64(first), 0.0),
+        Shape::Gauge(mode) => {
+            let has_time = mode.merge() == GaugeMerge::MostRecent;
+            let time = if has_time { f64::from_bits(shared(first + 1)) } else { 0.0 };
+            // A gauge that was never set has no entry.
+            if let Some(value) = decode_gauge(shared(first)) {
+                add("", None, first, Value::Float(value), time);
+            }
+        }
+        Shape::Summary => {
+            add("_count", None, first + 1, sum(first + 1), 0.0);
+            add("_sum", None, first, sum_f64(first), 0.0);
+        }
+        Shape::Histogram { bounds } => {
+            add("_sum", None, first, sum_f64(first), 0.0);
+            for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
+                add("_bucket", Some(bound), cell, sum(cell), 0.0);
+            }
+        }
+    }
+    debug_assert!(
+        family.shape.kind() != Kind::Histogram || labels.contains_key("le"),
+        "every bucket has a bound"
+    );
+}

@@ -1,0 +1,38 @@
+//! The subcommands, a file each: what was typed becomes a call, what it returns becomes an exit status.
+
+mod check;
+mod demo;
+mod dump;
+mod inspect;
+mod mark_dead;
+mod run;
+mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+
+/// What a subcommand ends with, unless it fails in a way that is told in one line.
+pub type Done = Result<ExitCode, Box<dyn Error>>;
+
+/// The supervisor has given up: no worker has ever been ready.
+pub const NEVER_READY: u8 = 3;
+
+/// Does what was asked for.
+///
+/// # Errors
+///
+/// When it cannot be done; the error's chain says why.
+pub fn execute(cli: Cli) -> Done {
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Dump(args) => dump::dump(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Check(args) => check::check(&args),
+        Command::MarkDead(args) => mark_dead::mark_dead(&args),
+        Command::Demo(args) => demo::demo(args),
+        Command::DemoWorker => demo::work(),
+    }
+}

@@ -1,0 +1,23 @@
+//! `headcount serve`: the merged metrics of a directory that somebody else's workers write.
+
+use std::process::ExitCode;
+
+use headcount_store::directory::Directory;
+
+use super::Done;
+use crate::address::NamedAddress;
+use crate::cli::ServeArgs;
+use crate::exporter::{Scraper, serve_until_told};
+use crate::sockets::Listener;
+
+pub(super) fn serve(args: &ServeArgs) -> Done {
+    let directory = Directory::open(&args.dir)?;
+    let named = |address: &_| NamedAddress { name: "metrics".to_owned(), address: Clone::clone(address) };
+    let listeners =
+        args.listen.iter().map(|address| Listener::bind(&named(address))).collect::<Result<Vec<_>, _>>()?;
+    for listener in &listeners {
+        tracing::info!(address = %listener.address, "serving metrics");
+    }
+    serve_until_told(&listeners, Scraper::reader(directory))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,185 @@
+//! Which answer is asked for.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use headcount_store::text::CONTENT_TYPE;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderMap, HeaderValue,
+    VARY,
+};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::Scraper;
+
+/// A body below this length in bytes is sent as it is: it fits one packet anyway.
+const COMPRESS_FROM: usize = 1400;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+const LANDING_PAGE: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Headcount</title>\n",
+    "<h1>Headcount</h1>\n<p>Version ",
+    env!("CARGO_PKG_VERSION"),
+    "</p>\n<ul>\n<li><a href=\"/metrics\">Metrics</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n",
+    "<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</html>\n"
+);
+
+/// Answers one request.
+pub(super) async fn respond<B>(request: Request<B>, scraper: Arc<Mutex<Scraper>>) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !matches!(path, "/" | "/metrics" | "/-/healthy" | "/-/ready") {
+        return plain(StatusCode::NOT_FOUND, "There is nothing here. The metrics are at /metrics.\n");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/metrics" => metrics(scraper, accepts_gzip(request.headers())).await,
+        "/-/healthy" => plain(StatusCode::OK, "Headcount is healthy.\n"),
+        "/-/ready" => ready(scraper).await,
+        _ => page(StatusCode::OK, HTML, LANDING_PAGE),
+    }
+}
+
+async fn metrics(scraper: Arc<Mutex<Scraper>>, gzip: bool) -> Response<Full<Bytes>> {
+    let scrape = move || {
+        let body = scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape()?;
+        if gzip && body.len() >= COMPRESS_FROM { Ok((compress(&body)?, true)) } else { Ok((body, false)) }
+    };
+    let scraped = tokio::task::spawn_blocking(scrape).await;
+    let (body, compressed) = match scraped {
+        Ok(Ok(scraped)) => scraped,
+        Ok(Err(error)) => return failed(&error),
+        Err(panicked) => return failed(&std::io::Error::other(panicked)),
+    };
+    let mut response = Response::new(Full::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(CONTENT_TYPE));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if compressed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn failed(error: &std::io::Error) -> Response<Full<Bytes>> {
+    tracing::error!(error = %crate::chain(error), "cannot read the metrics directory");
+    let message = format!("The metrics directory cannot be read: {}.\n", crate::chain(error));
+    page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, message)
+}
+
+async fn ready(scraper: Arc<Mutex<Scraper>>) -> Response<Full<Bytes>> {
+    let is_ready = move || scraper.lock().unwrap_or_else(PoisonError::into_inner).is_ready();
+    match tokio::task::spawn_blocking(is_ready).await {
+        Ok(true) => plain(StatusCode::OK, "Headcount is ready.\n"),
+        _ => plain(StatusCode::SERVICE_UNAVAILABLE, "No worker is ready.\n"),
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    page(status, PLAIN, text)
+}
+
+fn page(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
+    response
+}
+
+fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+/// Whether gzip is among what the client accepts, and not by `q=0`, which says the contrary.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let clauses: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
+    let quality = |coding: &str| {
+        clauses.iter().find_map(|clause| {
+            let mut parts = clause.split(';').map(str::trim);
+            parts.next().filter(|name| name.eq_ignore_ascii_case(coding))?;
+            let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
+            // What is no number is taken for the default.
+            Some(quality.and_then(|quality| quality.parse::<f32>().ok()).unwrap_or(1.0))
+        })
+    };
+    quality("gzip").or_else(|| quality("*")).is_some_and(|quality| quality > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headcount_store::directory::Directory;
+    use http_body_util::BodyExt;
+
+    fn answer(method: &str, path: &str, encoding: &str) -> (StatusCode, HeaderMap, Bytes) {
+        let temporary = tempfile::tempdir().unwrap();
+        let scraper = Scraper::reader(Directory::open(temporary.path()).unwrap());
+        let request =
+            Request::builder().method(method).uri(path).header(ACCEPT_ENCODING, encoding).body(()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (parts, body) = respond(request, Arc::new(Mutex::new(scraper))).await.into_parts();
+            (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
+        })
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_must_not_be_done() {
+        assert_eq!(answer("GET", "/nothing", "").0, StatusCode::NOT_FOUND);
+        assert_eq!(answer("POST", "/nothing", "").0, StatusCode::NOT_FOUND);
+        let (status, headers, _) = answer("POST", "/metrics", "");
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(headers[ALLOW], "GET, HEAD");
+        for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+            assert_eq!(answer("GET", path, "").0, StatusCode::OK, "{path}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_compressed_for_those_who_accept_it() {
+        let (_, headers, plain) = answer("GET", "/metrics", "identity");
+        assert_eq!(headers[CONTENT_TYPE_HEADER], CONTENT_TYPE);
+        assert_eq!(headers.get(CONTENT_ENCODING), None);
+        let (_, headers, compressed) = answer("GET", "/metrics", "gzip");
+        assert_eq!(headers[CONTENT_ENCODING], "gzip");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*compressed), &mut text).unwrap();
+        assert!(text.contains("headcount_build_info"));
+        assert!(plain.starts_with(b"# HELP"));
+    }
+
+    #[test]
+    fn an_encoding_is_chosen_as_the_client_weighs_it() {
+        let check = |value: &'static str, expected| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(accepts_gzip(&headers), expected, "{value}");
+        };
+        check("gzip", true);
+        check("deflate, GZIP;q=0.5", true);
+        check("*", true);
+        check("*;q=0.1", true);
+        check("gzip;q=0, *", false);
+        check("gzip; q=0.0", false);
+        check("identity", false);
+        check("", false);
+        check("gzip;q=nonsense", true);
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}

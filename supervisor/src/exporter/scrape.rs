@@ -1,0 +1,124 @@
+//! One scrape: the directory is merged, and what there is to say about that is added.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::time::Instant;
+
+use headcount_merge::{Buckets, Gather, Merged, SeriesValue};
+use headcount_store::FileError;
+use headcount_store::directory::Directory;
+
+/// What the exporter may do in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rights {
+    /// The directory's owner has started it: dead processes' files are buried.
+    Owner,
+    /// It only reads.
+    Reader,
+}
+
+/// Merges a directory, over and over.
+#[derive(Debug)]
+pub struct Scraper {
+    directory: Directory,
+    rights: Rights,
+    /// Files that were skipped and logged. What is skipped again is not logged again.
+    logged: HashSet<(OsString, &'static str)>,
+}
+
+impl Scraper {
+    /// Scrapes `directory`, which somebody else owns.
+    #[must_use]
+    pub fn reader(directory: Directory) -> Self {
+        Self { directory, rights: Rights::Reader, logged: HashSet::new() }
+    }
+
+    /// Scrapes `directory` for its owner: files whose processes have let go of them are buried.
+    #[must_use]
+    pub fn for_owner(directory: Directory) -> Self {
+        Self { directory, rights: Rights::Owner, logged: HashSet::new() }
+    }
+
+    /// The merged metrics, and some about the merge, in the text format 0.0.4.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be listed.
+    pub fn scrape(&mut self) -> io::Result<Vec<u8>> {
+        if self.rights == Rights::Owner
+            && let Err(error) = self.directory.sweep()
+        {
+            tracing::warn!(error = %crate::chain(&error), "cannot bury a dead process's file");
+        }
+        let start = Instant::now();
+        let mut gather = Gather::default();
+        gather.read(&self.directory)?;
+        self.log_skipped(&gather);
+        describe(&mut gather, start);
+        Ok(gather.finish().to_text(Buckets::Cumulative))
+    }
+
+    /// Whether there is something to scrape: under a supervisor, a worker that is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let merged = headcount_merge::merge(&self.directory);
+        merged.is_ok_and(|merged| self.rights == Rights::Reader || ready_workers(&merged) > 0.0)
+    }
+
+    fn log_skipped(&mut self, gather: &Gather) {
+        let skipped = gather.skipped();
+        self.logged.retain(|(name, _)| skipped.iter().any(|skipped| skipped.name == *name));
+        for skipped in skipped {
+            // A file that vanishes has been buried or removed in between: that is life.
+            let is_news = self.logged.insert((skipped.name.clone(), skipped.error.reason()));
+            if is_news && !matches!(skipped.error, FileError::Vanished) {
+                tracing::warn!("{skipped}");
+            }
+        }
+    }
+}
+
+fn ready_workers(merged: &Merged) -> f64 {
+    let workers = merged.families().find(|family| family.name() == crate::metrics::WORKERS);
+    let ready = workers.into_iter().flat_map(|family| family.series());
+    ready
+        .filter(|series| series.labels().any(|(name, value)| name == "state" && value == "ready"))
+        .map(|series| match series.value() {
+            SeriesValue::Number(value) => value.to_f64(),
+            _ => 0.0,
+        })
+        .sum()
+}
+
+/// Adds what the exporter has to say itself. `docs/metrics.md` lists it.
+fn describe(gather: &mut Gather, start: Instant) {
+    let build = [("version", env!("CARGO_PKG_VERSION"))];
+    gather.add_gauge("headcount_build_info", "The version of Headcount that serves this.", &build, 1.0);
+    for reason in FileError::REASONS {
+        let count = gather.skipped().iter().filter(|skipped| skipped.error.reason() == reason).count();
+        gather.add_gauge(
+            "headcount_skipped_files",
+            "Files of the metrics directory that were not read, by reason.",
+            &[("reason", reason)],
+            to_f64(count),
+        );
+    }
+    let files = gather.files();
+    for (client, count) in [("headcount", files.own), ("python", files.python), ("ruby", files.ruby)] {
+        let help = "Files of the metrics directory that were read, by the client that wrote them.";
+        gather.add_gauge("headcount_files", help, &[("client", client)], to_f64(count));
+    }
+    let lost = gather.lost();
+    let help = "Attempts of workers to create a series for which there was no space.";
+    gather.add_counter("headcount_lost_series_total", help, lost.series);
+    let help = "Updates that workers could not record, because their series or thread had no space.";
+    gather.add_counter("headcount_lost_updates_total", help, lost.updates);
+    let help = "Seconds that reading and adding up the metrics directory took in this scrape.";
+    gather.add_gauge("headcount_gather_duration_seconds", help, &[], start.elapsed().as_secs_f64());
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer files than 2⁵³")]
+fn to_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,44 @@
+//! Runs N copies of a server behind one port, and lets Prometheus scrape them as one process.
+//!
+//! Three kinds of process: the [`master`] forks and waits, has one thread, and reads nothing that workers
+//! write; the [`exporter`] serves the merged metrics; a worker is any program. Read from left to right:
+//!
+//! * [`address`], [`sockets`]: where to listen.
+//! * [`pool`]: what is to be done, decided without doing it.
+//! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
+//! * [`metrics`]: what the supervisor counts of itself.
+//! * [`exporter`]: the process that serves `/metrics`.
+//! * [`master`]: the loop that performs what the pool decides.
+//! * [`cli`], [`options`], [`command`]: the command line.
+
+pub mod address;
+pub mod cli;
+pub mod command;
+pub mod exporter;
+pub mod master;
+pub mod metrics;
+pub mod notify;
+pub mod options;
+pub mod pool;
+pub mod process;
+pub mod runtime_dir;
+pub mod sockets;
+
+use std::error::Error;
+
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let said = source.to_string();
+        // Some errors repeat their cause.
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        cause = source.source();
+    }
+    line
+}

@@ -1,0 +1,20 @@
+//! The binary `headcount`. Everything is in the library.
+#![expect(clippy::print_stderr, reason = "what goes wrong is told once, here")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use headcount_supervisor::cli::Cli;
+use headcount_supervisor::{chain, command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    match command::execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("headcount: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! The master: one thread, one loop. It waits for signals, notifications and deadlines, tells the
+//! [pool](crate::pool) what happened, and performs what that decides.
+//!
+//! It reads nothing that a worker writes. A worker is buried while its zombie still holds the PID, so
+//! that no new process can be taken for it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use headcount::RegisterError;
+use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock, WipeError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{getpgid, getpid};
+
+use crate::address::{Address, NamedAddress};
+use crate::chain;
+use crate::exporter::{Scraper, serve_until_told};
+use crate::metrics::{SupervisorMetrics, reason};
+use crate::notify::NotifySocket;
+use crate::options::RunOptions;
+use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, Seat};
+use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, next_dead_child, reap};
+use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
+use crate::sockets::{BindError, Listener};
+
+/// A supervisor could not be started. Nothing was forked, and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no place for its own files.
+    #[error(transparent)]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// The metrics directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] OpenError),
+    /// Another supervisor has the metrics directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The metrics directory cannot be wiped.
+    #[error(transparent)]
+    Wipe(#[from] WipeError),
+    /// A socket cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The supervisor's own metrics cannot be recorded.
+    #[error("cannot record the supervisor's own metrics")]
+    Metrics(#[from] RegisterError),
+    /// The system refuses something else.
+    #[error("cannot set up {what}")]
+    System {
+        /// What was refused.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The running supervisor.
+#[derive(Debug)]
+pub struct Master {
+    pool: Pool,
+    program: Program,
+    environment: Vec<(OsString, OsString)>,
+    directory: Directory,
+    lock: OwnerLock,
+    sockets: Vec<Listener>,
+    exporter_socket: Option<Listener>,
+    notify: NotifySocket,
+    signals: SignalFd,
+    /// The signals that were blocked when this process was started.
+    original_mask: SigSet,
+    metrics: SupervisorMetrics,
+    /// Removed last.
+    _runtime_dir: RuntimeDir,
+}
+
+/// What the master reacts to. All other signals keep their meaning.
+const SIGNALS: [Signal; 5] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD];
+
+impl Master {
+    /// Binds the sockets, takes and wipes the directory. Forks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When any of that fails; what was done is undone.
+    pub fn start(options: RunOptions) -> Result<Self, StartError> {
+        let holder = format!("headcount, PID {}", getpid());
+        let runtime_dir = RuntimeDir::create(&holder)?;
+        let own_directory = runtime_dir.path().join("metrics");
+        let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
+        let lock = directory.lock(&holder)?;
+        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let exporter_socket = options.metrics.map(bind_metrics).transpose()?;
+        let wiped = directory.wipe()?;
+        let system = |what| move |error: io::Error| StartError::System { what, source: error };
+        let notify =
+            NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
+        let metrics = SupervisorMetrics::create(directory.path())?;
+        let (signals, original_mask) = take_signals().map_err(system("signals"))?;
+        let environment = worker_environment(directory.path(), notify.path(), &sockets).collect();
+        for socket in &sockets {
+            tracing::info!(name = socket.name, address = %socket.address, "listening");
+        }
+        if let Some(socket) = &exporter_socket {
+            tracing::info!(address = %socket.address, "serving metrics");
+        }
+        tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
+        let pool = Pool::new(options.policy, exporter_socket.is_some());
+        Ok(Self {
+            pool,
+            program: options.program,
+            environment,
+            directory,
+            lock,
+            sockets,
+            exporter_socket,
+            notify,
+            signals,
+            original_mask,
+            metrics,
+            _runtime_dir: runtime_dir,
+        })
+    }
+
+    /// Where the workers' sockets listen.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
+        self.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
+    }
+
+    /// Where the merged metrics are served.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<&Address> {
+        self.exporter_socket.as_ref().map(|socket| &socket.address)
+    }
+
+    /// Gives workers a variable beside those they have.
+    pub fn add_environment(&mut self, name: &str, value: String) {
+        self.environment.push((name.into(), value.into()));
+    }
+
+    /// Runs until told to stop, or until it is clear that no worker will ever be ready.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses what the loop itself needs.
+    pub fn run(mut self) -> io::Result<Outcome> {
+        loop {
+            if let Some(outcome) = self.perform() {
+                return Ok(outcome);
+            }
+            self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
+            self.wait()?;
+            self.receive_signals()?;
+            self.receive_notifications()?;
+            self.bury_the_dead()?;
+        }
+    }
+
+    /// Performs what is to be done, until nothing is.
+    fn perform(&mut self) -> Option<Outcome> {
+        loop {
+            let now = Instant::now();
+            for event in self.pool.elapsed(now) {
+                self.record(event);
+            }
+            let actions = self.pool.plan(now);
+            if actions.is_empty() {
+                return None;
+            }
+            for action in actions {
+                match action {
+                    Action::Start(seat) => self.start_process(seat),
+                    Action::Signal(pid, force) => self.signal(pid, force),
+                    Action::Finish(outcome) => return Some(outcome),
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        if let Event::Ready(pid) = event
+            && let Some(seat) = self.pool.seat_of(pid)
+        {
+            tracing::info!(process = %Shown(seat), %pid, "ready");
+        }
+        self.pool.record(event, Instant::now());
+    }
+
+    fn start_process(&mut self, seat: Seat) {
+        let started = match seat {
+            Seat::Worker(slot) => self.fork_worker(slot),
+            Seat::Exporter => self.fork_exporter(),
+        };
+        match started {
+            Ok(pid) => {
+                tracing::info!(process = %Shown(seat), %pid, "started");
+                self.metrics.started(seat);
+                self.record(Event::Started(seat, pid));
+            }
+            Err(error) => {
+                tracing::error!(process = %Shown(seat), error = %chain(&error), "cannot fork");
+                self.record(Event::StartFailed(seat));
+            }
+        }
+    }
+
+    fn fork_worker(&self, slot: u32) -> io::Result<Pid> {
+        fork_child(&self.original_mask, || {
+            let mut environment = self.environment.clone();
+            environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
+            if !self.sockets.is_empty() {
+                environment.push(("LISTEN_PID".into(), getpid().to_string().into()));
+            }
+            let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
+            let error = self.program.execute(&environment, &sockets);
+            tracing::error!(program = %self.program.path().display(), error = %chain(&error), "cannot execute");
+            CANNOT_EXECUTE
+        })
+    }
+
+    fn fork_exporter(&self) -> io::Result<Pid> {
+        fork_child(&self.original_mask, || {
+            let _ = nix::sys::prctl::set_name(c"headcount-exp");
+            // The exporter must not keep the workers' ports, nor the directory's lock, when the master dies.
+            let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
+            close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters));
+            let opened = Directory::open(self.directory.path());
+            let served = match opened {
+                Ok(directory) => {
+                    serve_until_told(self.exporter_socket.as_slice(), Scraper::for_owner(directory))
+                        .map_err(|error| chain(&error))
+                }
+                Err(error) => Err(chain(&error)),
+            };
+            if let Err(error) = served {
+                tracing::error!(error, "the exporter cannot serve");
+                return 1;
+            }
+            0
+        })
+    }
+
+    fn signal(&mut self, pid: Pid, force: Force) {
+        let signal = match force {
+            Force::Term => Signal::SIGTERM,
+            Force::Kill => Signal::SIGKILL,
+        };
+        if force == Force::Kill {
+            tracing::warn!(%pid, "did not stop in time, killing it");
+        }
+        // It may be dead already; then it is about to be buried.
+        let _ = kill(pid, signal);
+        self.record(Event::Signalled(pid, force));
+    }
+
+    /// Waits until something happens or is due.
+    fn wait(&self) -> io::Result<()> {
+        let timeout = self.pool.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        // Rounded up: to wake up early is to wake up twice.
+        let timeout = timeout.map(|time| time + Duration::from_millis(1));
+        let timeout =
+            timeout.map_or(PollTimeout::NONE, |time| PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
+        let mut descriptors = [self.signals.as_fd(), self.notify.as_fd()]
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn receive_signals(&mut self) -> io::Result<()> {
+        while let Some(received) = self.signals.read_signal()? {
+            let signal =
+                i32::try_from(received.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            match signal {
+                Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
+                    tracing::info!(%signal, "stopping");
+                    self.record(Event::Stop);
+                    // There is no patience in it.
+                    if signal == Signal::SIGQUIT {
+                        self.record(Event::Stop);
+                    }
+                }
+                Some(Signal::SIGHUP) => tracing::warn!("this version cannot reload: SIGHUP is ignored"),
+                // The children are looked after in any case.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_notifications(&mut self) -> io::Result<()> {
+        while let Some(notification) = self.notify.receive()? {
+            // A worker may be a shell that runs the server: what its process group says, it says.
+            let sender = notification.sender;
+            let leader = getpgid(Some(sender)).ok();
+            let known =
+                [Some(sender), leader].into_iter().flatten().find(|&pid| self.pool.seat_of(pid).is_some());
+            let Some(pid) = known else {
+                tracing::debug!(%sender, "a notification from no worker");
+                continue;
+            };
+            if notification.ready {
+                self.record(Event::Ready(pid));
+            }
+            if notification.stopping {
+                self.record(Event::Stopping(pid));
+            }
+        }
+        Ok(())
+    }
+
+    /// For each dead child: first its files leave its PID's names, then the PID is given back.
+    fn bury_the_dead(&mut self) -> io::Result<()> {
+        while let Some((pid, exit)) = next_dead_child()? {
+            if let Err(error) = self.directory.bury(pid.as_raw().unsigned_abs()) {
+                tracing::error!(%pid, error = %chain(&error), "cannot bury a dead process's files");
+            }
+            reap(pid)?;
+            let Some(seat) = self.pool.seat_of(pid) else {
+                // As process 1 of a container, the master is the parent of whatever lost its own.
+                tracing::debug!(%pid, "reaped an orphan");
+                continue;
+            };
+            log_exit(seat, pid, exit, self.pool.is_stopping());
+            self.metrics.exited(seat, exit);
+            self.record(Event::Exited(pid, exit));
+        }
+        Ok(())
+    }
+}
+
+fn bind_metrics(address: Address) -> Result<Listener, BindError> {
+    Listener::bind(&NamedAddress { name: "metrics".to_owned(), address })
+}
+
+fn log_exit(seat: Seat, pid: Pid, exit: Exit, expected: bool) {
+    let process = Shown(seat);
+    match exit {
+        Exit::Code(code) if expected || code == 0 => tracing::info!(%process, %pid, code, "exited"),
+        Exit::Code(code) => tracing::warn!(%process, %pid, code, "exited"),
+        Exit::Signal(_) if expected => tracing::info!(%process, %pid, signal = reason(exit), "was killed"),
+        Exit::Signal(_) => tracing::warn!(%process, %pid, signal = reason(exit), "was killed"),
+    }
+}
+
+/// Blocks the master's signals, to be read from a descriptor. Returns what was blocked before.
+fn take_signals() -> io::Result<(SignalFd, SigSet)> {
+    let mask: SigSet = SIGNALS.into_iter().collect();
+    let mut original = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    Ok((signals, original))
+}
+
+/// This process's variables, and those that tell a worker where it is.
+fn worker_environment(
+    directory: &Path,
+    notify: &Path,
+    sockets: &[Listener],
+) -> impl Iterator<Item = (OsString, OsString)> {
+    const OURS: [&str; 8] = [
+        "PROMETHEUS_MULTIPROC_DIR",
+        "prometheus_multiproc_dir",
+        "NOTIFY_SOCKET",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "HEADCOUNT_SLOT",
+        "HEADCOUNT_GENERATION",
+    ];
+    let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+    let mut ours: Vec<(&str, OsString)> = vec![
+        ("PROMETHEUS_MULTIPROC_DIR", directory.into()),
+        // Ruby's client knows this one only.
+        ("prometheus_multiproc_dir", directory.into()),
+        ("NOTIFY_SOCKET", notify.into()),
+        ("HEADCOUNT_GENERATION", "0".into()),
+    ];
+    if !sockets.is_empty() {
+        ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
+        ours.push(("LISTEN_FDNAMES", names.join(":").into()));
+    }
+    let inherited = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));
+    inherited.chain(ours.into_iter().map(|(name, value)| (name.into(), value)))
+}
+
+/// A seat, as the log names it.
+struct Shown(Seat);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Seat::Worker(slot) => write!(f, "worker {slot}"),
+            Seat::Exporter => f.write_str("exporter"),
+        }
+    }
+}

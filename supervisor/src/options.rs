@@ -1,0 +1,58 @@
+//! What was typed, and what it means: checked, found, bound to nothing yet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::address::{Address, NamedAddress};
+use crate::cli::RunArgs;
+use crate::pool::Policy;
+use crate::process::{Program, ProgramError};
+
+/// How long an impatient operator waits.
+const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: u32 = 5;
+
+/// Everything that a run needs to know.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// What the workers run.
+    pub program: Program,
+    /// How the pool is kept.
+    pub policy: Policy,
+    /// Where workers listen.
+    pub bind: Vec<NamedAddress>,
+    /// Where the merged metrics are served.
+    pub metrics: Option<Address>,
+    /// The metrics directory; `None` for one of the supervisor's own.
+    pub directory: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run.
+    pub fn new(args: RunArgs) -> Result<Self, ProgramError> {
+        let workers = args.workers.unwrap_or_else(|| {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            u32::try_from(processors).unwrap_or(1)
+        });
+        Ok(Self {
+            program: Program::find(&args.command)?,
+            policy: Policy {
+                workers,
+                ready_after: args.ready_after,
+                graceful_timeout: args.graceful_timeout,
+                hurry_timeout: HURRY_TIMEOUT,
+                healthy_after: HEALTHY_AFTER,
+                give_up_after: GIVE_UP_AFTER,
+            },
+            bind: args.bind,
+            metrics: args.metrics.0,
+            // A worker may change its folder.
+            directory: args.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
+        })
+    }
+}

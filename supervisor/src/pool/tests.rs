@@ -1,0 +1,303 @@
+//! Lives of a pool, without a process: what is planned is performed in imagination.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const POLICY: Policy = Policy {
+    workers: 3,
+    ready_after: Duration::from_secs(1),
+    graceful_timeout: Duration::from_secs(10),
+    hurry_timeout: Duration::from_secs(2),
+    healthy_after: Duration::from_secs(60),
+    give_up_after: 5,
+};
+
+/// A pool in an imagined world, in which time passes only when it is told to.
+struct World {
+    pool: Pool,
+    now: Instant,
+    next_pid: i32,
+    alive: HashMap<Pid, Seat>,
+    started: u32,
+    killed: Vec<Pid>,
+    outcome: Option<Outcome>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            pool: Pool::new(POLICY, true),
+            now: Instant::now(),
+            next_pid: 100,
+            alive: HashMap::new(),
+            started: 0,
+            killed: Vec::new(),
+            outcome: None,
+        };
+        world.perform();
+        world
+    }
+
+    fn record(&mut self, event: Event) {
+        self.pool.record(event, self.now);
+        self.perform();
+    }
+
+    /// Performs the plan until there is nothing left to do.
+    fn perform(&mut self) {
+        for _ in 0..100 {
+            for event in self.pool.elapsed(self.now) {
+                self.pool.record(event, self.now);
+            }
+            let actions = self.pool.plan(self.now);
+            if actions.is_empty() || self.outcome.is_some() {
+                return;
+            }
+            for action in actions {
+                match action {
+                    Action::Start(seat) => {
+                        assert!(!self.alive.values().any(|taken| *taken == seat), "{seat:?} is taken");
+                        let pid = Pid::from_raw(self.next_pid);
+                        self.next_pid += 1;
+                        self.started += 1;
+                        self.alive.insert(pid, seat);
+                        self.pool.record(Event::Started(seat, pid), self.now);
+                    }
+                    Action::Signal(pid, force) => {
+                        assert!(self.alive.contains_key(&pid), "{pid} is not alive");
+                        self.pool.record(Event::Signalled(pid, force), self.now);
+                        if force == Force::Kill {
+                            self.killed.push(pid);
+                            self.die(pid, Exit::Signal(9));
+                        }
+                    }
+                    Action::Finish(outcome) => {
+                        assert!(self.alive.is_empty(), "{:?} are left behind", self.alive);
+                        self.outcome = Some(outcome);
+                    }
+                }
+            }
+        }
+        panic!("the plan does not come to an end");
+    }
+
+    fn die(&mut self, pid: Pid, exit: Exit) {
+        if self.alive.remove(&pid).is_some() {
+            self.pool.record(Event::Exited(pid, exit), self.now);
+        }
+    }
+
+    fn crash(&mut self, pid: Pid) {
+        self.die(pid, Exit::Signal(11));
+        self.perform();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.pool.next_deadline().filter(|&next| next <= end && next > self.now) {
+            self.now = next;
+            self.perform();
+        }
+        self.now = end;
+        self.perform();
+    }
+
+    fn pid(&self, seat: Seat) -> Pid {
+        *self.alive.iter().find(|(_, taken)| **taken == seat).expect("the seat is taken").0
+    }
+
+    fn workers(&self) -> Vec<Pid> {
+        (0..POLICY.workers).map(|slot| self.pid(Seat::Worker(slot))).collect()
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+#[test]
+fn every_seat_is_taken_at_once_and_taken_again_after_a_death() {
+    let mut world = World::new();
+    assert_eq!(world.alive.len(), 4);
+    world.pass(seconds(2.0));
+    let worker = world.pid(Seat::Worker(1));
+    world.crash(worker);
+    assert_ne!(world.pid(Seat::Worker(1)), worker);
+    let exporter = world.pid(Seat::Exporter);
+    world.crash(exporter);
+    assert_ne!(world.pid(Seat::Exporter), exporter);
+}
+
+#[test]
+fn a_worker_is_ready_when_it_says_so_or_has_lived_long_enough() {
+    let mut world = World::new();
+    assert_eq!(world.pool.census(), Census { starting: 3, ready: 0, stopping: 0 });
+    let eager = world.pid(Seat::Worker(0));
+    world.record(Event::Ready(eager));
+    assert_eq!(world.pool.census(), Census { starting: 2, ready: 1, stopping: 0 });
+    world.pass(seconds(1.0));
+    assert_eq!(world.pool.census(), Census { starting: 0, ready: 3, stopping: 0 });
+}
+
+#[test]
+fn a_crash_loop_is_damped_and_a_healthy_minute_ends_it() {
+    let mut world = World::new();
+    world.pass(seconds(2.0));
+    let before = world.started;
+    for _ in 0..600 {
+        if let Some((&pid, _)) = world.alive.iter().find(|(_, seat)| **seat == Seat::Worker(0)) {
+            world.crash(pid);
+        }
+        world.pass(seconds(0.1));
+    }
+    let starts = world.started - before;
+    assert!((5..=12).contains(&starts), "{starts} starts in a minute");
+    world.pass(seconds(100.0));
+    let healthy = world.pid(Seat::Worker(0));
+    world.crash(healthy);
+    assert_ne!(world.pid(Seat::Worker(0)), healthy, "the next one is started at once");
+}
+
+#[test]
+fn a_worker_that_ends_well_after_serving_is_replaced_at_once_however_often() {
+    let mut world = World::new();
+    for _ in 0..50 {
+        let pid = world.pid(Seat::Worker(0));
+        world.record(Event::Ready(pid));
+        world.die(pid, Exit::Code(0));
+        world.perform();
+    }
+    assert_eq!(world.alive.len(), 4);
+}
+
+#[test]
+fn a_pool_of_which_no_worker_was_ever_ready_gives_up() {
+    let mut world = World::new();
+    for _ in 0..200 {
+        if world.outcome.is_some() {
+            break;
+        }
+        for pid in world.alive.keys().copied().collect::<Vec<_>>() {
+            if world.alive.get(&pid).is_some_and(|seat| *seat != Seat::Exporter) {
+                world.crash(pid);
+            }
+        }
+        let exporter = world.alive.iter().find(|(_, seat)| **seat == Seat::Exporter).map(|(pid, _)| *pid);
+        if world.pool.is_stopping()
+            && let Some(exporter) = exporter
+        {
+            world.crash(exporter);
+        }
+        world.pass(seconds(0.5));
+    }
+    assert_eq!(world.outcome, Some(Outcome::NeverReady));
+}
+
+#[test]
+fn a_pool_that_was_ready_once_never_gives_up() {
+    let mut world = World::new();
+    let pid = world.pid(Seat::Worker(0));
+    world.record(Event::Ready(pid));
+    for _ in 0..200 {
+        for pid in world.alive.keys().copied().collect::<Vec<_>>() {
+            world.crash(pid);
+        }
+        world.pass(seconds(1.0));
+    }
+    assert!(!world.pool.is_stopping());
+}
+
+#[test]
+fn stopping_waits_for_the_workers_first_and_the_exporter_last() {
+    let mut world = World::new();
+    world.pass(seconds(2.0));
+    world.record(Event::Stop);
+    for pid in world.workers() {
+        world.die(pid, Exit::Code(0));
+        world.perform();
+    }
+    assert_eq!(world.outcome, None);
+    let exporter = world.pid(Seat::Exporter);
+    world.die(exporter, Exit::Code(0));
+    world.perform();
+    assert_eq!((world.outcome, world.killed.len()), (Some(Outcome::Stopped), 0));
+}
+
+#[test]
+fn who_does_not_stop_in_time_is_killed() {
+    let mut world = World::new();
+    world.record(Event::Stop);
+    world.pass(seconds(9.9));
+    assert_eq!(world.killed.len(), 0);
+    world.pass(seconds(0.1));
+    assert_eq!(world.killed.len(), 3);
+    world.pass(seconds(2.0));
+    assert_eq!((world.killed.len(), world.outcome), (4, Some(Outcome::Stopped)));
+}
+
+#[test]
+fn an_impatient_operator_shortens_the_wait() {
+    let mut world = World::new();
+    world.record(Event::Stop);
+    world.pass(seconds(1.0));
+    world.record(Event::Stop);
+    world.pass(seconds(2.0));
+    assert_eq!(world.killed.len(), 3);
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Crash(usize),
+    Ready(usize),
+    Ends(usize),
+    Pass(u16),
+    Stop,
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => (0..8_usize).prop_map(Happening::Crash),
+        3 => (0..8_usize).prop_map(Happening::Ready),
+        3 => (0..8_usize).prop_map(Happening::Ends),
+        8 => (0..20_000_u16).prop_map(Happening::Pass),
+        1 => Just(Happening::Stop),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn whatever_happens_the_pool_holds_what_it_promises(happenings in prop::collection::vec(any_happening(), 0..60)) {
+        let mut world = World::new();
+        let nth = |world: &World, n: usize| {
+            let mut pids: Vec<_> = world.alive.keys().copied().collect();
+            pids.sort();
+            pids.get(n % pids.len().max(1)).copied()
+        };
+        for happening in happenings {
+            match happening {
+                Happening::Crash(n) => if let Some(pid) = nth(&world, n) { world.crash(pid) },
+                Happening::Ready(n) => if let Some(pid) = nth(&world, n) { world.record(Event::Ready(pid)) },
+                Happening::Ends(n) => if let Some(pid) = nth(&world, n) {
+                    world.die(pid, Exit::Code(0));
+                    world.perform();
+                },
+                Happening::Pass(milliseconds) => world.pass(Duration::from_millis(milliseconds.into())),
+                Happening::Stop => world.record(Event::Stop),
+            }
+            prop_assert!(world.alive.len() <= 4);
+            let next = world.pool.next_deadline();
+            prop_assert!(next.is_none_or(|next| next > world.now), "something is due and was not done");
+        }
+        // Left alone, it converges: to all seats taken, or to the end.
+        world.pass(Duration::from_secs(120));
+        match world.pool.is_stopping() {
+            true => prop_assert!(world.outcome.is_some()),
+            false => prop_assert_eq!(world.alive.len(), 4),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A directory of the supervisor's own for as long as it runs, in memory where the system has a place
+//! for that. What a supervisor that was killed has left there is removed by the next one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use tempfile::TempDir;
+
+const PREFIX: &str = "headcount-";
+
+/// Removed when it is dropped.
+#[derive(Debug)]
+pub struct RuntimeDir {
+    folder: TempDir,
+    /// Tells the next supervisor that this one is alive.
+    _lock: OwnerLock,
+}
+
+/// There is no place for the supervisor's own files.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeDirError {
+    /// No directory can be created.
+    #[error("cannot create a directory in {}", base.display())]
+    Create {
+        /// Where it was tried.
+        base: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The new directory cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The new directory cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+impl RuntimeDir {
+    /// Creates a directory with mode 0700.
+    ///
+    /// # Errors
+    ///
+    /// When no place takes one.
+    pub fn create(holder: &str) -> Result<Self, RuntimeDirError> {
+        let base = base();
+        remove_stale(&base);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base);
+        let folder = folder.map_err(|source| RuntimeDirError::Create { base, source })?;
+        let lock = Directory::open(folder.path())?.lock(holder)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The first place in memory that takes files, or else the system's folder for temporary ones.
+fn base() -> PathBuf {
+    let in_memory = |path: &Path| statfs(path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+    let writable = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
+    let candidates = [std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), Some("/dev/shm".into())];
+    let found = candidates.into_iter().flatten().find(|path| in_memory(path) && writable(path));
+    found.unwrap_or_else(std::env::temp_dir)
+}
+
+/// Removes what nobody holds any more. What cannot be removed is somebody else's.
+fn remove_stale(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let lock = entry.path().join(headcount_store::directory::LOCK_NAME);
+        // A directory that is just being created has no lock file yet.
+        if is_ours
+            && lock.is_file()
+            && Directory::open(&entry.path()).is_ok_and(|stale| stale.lock("").is_ok())
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_supervisor_left_is_removed_by_the_next() {
+        let killed = RuntimeDir::create("first").unwrap();
+        let path = killed.path().to_owned();
+        let RuntimeDir { folder, _lock } = killed;
+        // Its lock ends with it, its files do not.
+        std::fs::write(path.join("left"), "x").unwrap();
+        let _ = folder.keep();
+        drop(_lock);
+        let living = RuntimeDir::create("second").unwrap();
+        assert!(!path.exists());
+        let third = RuntimeDir::create("third").unwrap();
+        assert!(living.path().exists() && third.path().exists());
+        let path = third.path().to_owned();
+        drop(third);
+        assert!(!path.exists());
+    }
+}
