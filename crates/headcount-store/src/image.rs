@@ -147,10 +147,6 @@ impl Image {
 }
 
 fn read_table(file: &File, first_block: &[u8], count: u32, len: u64) -> Result<Vec<Extent>, FileError> {
-    // A file has no more extents than blocks: an absurd count is found out before it is allocated for.
-    if u64::from(count) > len / BLOCK {
-        return Err(FileError::BadExtent { index: count });
-    }
     let mut table = first_block[HEADER_LEN..].to_vec();
     let mut extents: Vec<Extent> = Vec::new();
     let mut blocks: u64 = 0;
@@ -163,7 +159,7 @@ fn read_table(file: &File, first_block: &[u8], count: u32, len: u64) -> Result<V
         if end > len {
             return Err(FileError::UsedBeyondEnd { used: end, len });
         }
-        // Extents do not overlap, so together they are no longer than the file.
+        // Extents do not overlap, so together they are no longer than the file: that ends this loop.
         if blocks * BLOCK > len || extent.is_empty() {
             return Err(bad());
         }

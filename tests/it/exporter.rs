@@ -1,0 +1,212 @@
+//! The exporter as its clients see it.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, http, peers, process, text, wait};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::WORKER;
+
+/// A Prometheus server of the test's own, stopped at its end.
+struct Prometheus {
+    child: std::process::Child,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// Scrapes `targets` every second.
+    fn start(targets: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listed: Vec<_> = targets.iter().map(|target| format!("'{target}'")).collect();
+        let config = format!(
+            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: headcount\n    static_configs:\n      - targets: [{}]\n",
+            listed.join(", ")
+        );
+        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        // Its port is free now, and nobody else takes it in the meantime.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let child = Command::new(peers::prometheus())
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, address, _folder: folder }
+    }
+
+    /// The value of an expression that has one series; `None` as long as there is none.
+    fn query(&self, expression: &str) -> Option<f64> {
+        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = http::get(&self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Waits until an expression has a value.
+    fn wait_for(&self, expression: &str, expected: f64) {
+        wait::until_true(format!("{expression} is {expected}"), || self.query(expression) == Some(expected));
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_real_prometheus_scrapes_rust_and_python_workers_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(4, directory.path(), &[], &[WORKER, "serve"]);
+    let server = headcount.server();
+    (0..100).for_each(|_| drop(http::get(&server, "/").unwrap()));
+    // The same counter, of a Python process in the same directory, and a histogram of its own.
+    let script = "
+from prometheus_client import Counter, Histogram
+Counter('test_requests', 'Requests answered.').inc(11)
+h = Histogram('python_seconds', 'Of Python.', buckets=[0.1, 1])
+for value in (0.05, 0.5, 5): h.observe(value)
+";
+    let status = Command::new(peers::python())
+        .args(["-c", script])
+        .env("PROMETHEUS_MULTIPROC_DIR", directory.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let prometheus = Prometheus::start(&[&headcount.metrics()]);
+    prometheus.wait_for("up", 1.0);
+    prometheus.wait_for("test_requests_total", 111.0);
+    prometheus.wait_for("test_alive", 4.0);
+    prometheus.wait_for("python_seconds_bucket{le=\"1.0\"}", 2.0);
+    prometheus.wait_for("python_seconds_count", 3.0);
+    let victim = headcount.workers()[0];
+    process::signal(victim, Signal::SIGKILL);
+    prometheus.wait_for("headcount_starts_total{process=\"worker\"}", 5.0);
+    assert_eq!(prometheus.query("test_requests_total"), Some(111.0));
+}
+
+#[test]
+fn promtool_finds_nothing_to_object_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    drop(http::get(&headcount.server(), "/").unwrap());
+    let check = |scraped: &str| {
+        let input = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(input.path(), scraped).unwrap();
+        let promtool = Command::new(peers::promtool())
+            .args(["check", "metrics"])
+            .stdin(std::fs::File::open(input.path()).unwrap())
+            .output()
+            .unwrap();
+        String::from_utf8(promtool.stderr).unwrap()
+    };
+    assert_eq!(check(&headcount.scrape()), "");
+    // It does object where there is reason to.
+    assert!(check("# TYPE x counter\nx 1\n").contains("no help text"));
+}
+
+#[test]
+fn the_answer_is_what_the_client_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
+    let metrics = headcount.metrics();
+    let request =
+        |method: &str, path: &str, headers: &[&str]| http::request(&metrics, method, path, headers).unwrap();
+    let plain = request("GET", "/metrics", &[]);
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(plain.header("content-encoding"), None);
+    assert!(plain.text().contains("# TYPE headcount_build_info gauge\n"));
+    let compressed = request("GET", "/metrics", &["Accept-Encoding: gzip"]);
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    assert_eq!(&compressed.body[..2], b"\x1f\x8b");
+    // Whatever else a client would like, it gets the text.
+    let picky = request("GET", "/metrics", &["Accept: application/json"]);
+    assert_eq!((picky.status, picky.header("content-type")), (200, plain.header("content-type")));
+    let head = request("HEAD", "/metrics", &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(request("GET", "/nothing", &[]).status, 404);
+    let refused = request("POST", "/metrics", &[]);
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!(request("GET", "/-/healthy", &[]).status, 200);
+    assert_eq!(request("GET", "/-/ready", &[]).status, 200);
+    let landing = request("GET", "/", &[]);
+    assert!(landing.text().contains("href=\"/metrics\""));
+}
+
+#[test]
+fn readiness_tells_whether_a_worker_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    // A shell that never says it is ready, and is not believed to be for an hour.
+    let headcount = Headcount::start([
+        "run",
+        "--workers",
+        "1",
+        "--metrics",
+        "127.0.0.1:0",
+        "--dir",
+        path,
+        "--ready-after",
+        "1h",
+        "--",
+        "sleep",
+        "1000",
+    ]);
+    let metrics = headcount.metrics();
+    let status = |path| http::get(&metrics, path).map(|answer| answer.status).ok();
+    wait::until_true("the exporter answers", || status("/-/healthy") == Some(200));
+    assert_eq!(status("/-/ready"), Some(503));
+}
+
+#[test]
+fn the_demonstration_shows_four_workers_merged() {
+    let mut command = Command::new(binary::headcount());
+    command.arg("demo").env_remove("PROMETHEUS_MULTIPROC_DIR");
+    let mut headcount = Headcount::spawn(command);
+    headcount.wait_until_ready();
+    assert_eq!(headcount.workers().len(), 4);
+    wait::until_true("there is traffic", || {
+        let requests = headcount.value("http_requests_total{code=\"200\",route=\"/\"}");
+        requests.is_some_and(|requests| requests > 20.0)
+    });
+    let scraped = headcount.scrape();
+    let answered = http::get(&headcount.server(), "/missing").unwrap();
+    assert_eq!(answered.status, 404);
+    assert!(scraped.contains("# TYPE http_request_duration_seconds histogram\n"));
+    assert!(headcount.stop().success());
+}
+
+#[test]
+fn a_dump_to_a_file_replaces_it_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = tempfile::tempdir().unwrap();
+    let file = output.path().join("metrics.prom");
+    std::fs::write(&file, "old").unwrap();
+    let added =
+        Command::new(WORKER).args(["add", "4"]).env("PROMETHEUS_MULTIPROC_DIR", directory.path()).output();
+    assert!(added.unwrap().status.success());
+    let dump = |arguments: &[&str], directory: &Path| {
+        let mut command = Command::new(binary::headcount());
+        command.arg("dump").args(arguments).env("PROMETHEUS_MULTIPROC_DIR", directory).output().unwrap()
+    };
+    assert!(dump(&["--output", file.to_str().unwrap()], directory.path()).status.success());
+    let mut written = String::new();
+    std::fs::File::open(&file).unwrap().read_to_string(&mut written).unwrap();
+    assert_eq!(text::value(&written, "test_added_total"), Some(4.0));
+    let missing = dump(&[], Path::new("/nowhere"));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(
+        said,
+        "headcount: cannot open the directory /nowhere: No such file or directory (os error 2)\n"
+    );
+    assert_eq!(missing.status.code(), Some(1));
+}

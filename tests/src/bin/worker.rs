@@ -1,0 +1,321 @@
+//! The worker program of these tests: the first argument says what it does.
+#![expect(clippy::unwrap_used, reason = "a worker of a test stops at the first surprise")]
+#![expect(clippy::disallowed_methods, reason = "these workers fork only where they say so")]
+#![expect(clippy::print_stdout, reason = "what was done is told to the test")]
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use headcount::worker::{Drain, Worker};
+use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram};
+use memmap2::MmapRaw;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments[1].as_str() {
+        "serve" => serve(),
+        "count" => count(Path::new(&arguments[2])),
+        "once" => once(Path::new(&arguments[2])),
+        "hold" => hold(arguments[2].parse().unwrap()),
+        "add" => add(arguments[2].parse().unwrap()),
+        "stubborn" => stubborn(),
+        "exit" => exit(arguments[2].parse().unwrap()),
+        "fill" => fill(),
+        "fork" => fork_and_count(),
+        "fork-amid-threads" => fork_amid_threads(),
+        "fork-and-exec" => fork_and_exec(),
+        unknown => panic!("no such thing to do: {unknown}"),
+    }
+}
+
+/// Says that it serves, and gives what tells when to stop.
+fn ready(worker: &Worker) -> Drain {
+    let drain = worker.drain().unwrap();
+    let alive = Gauge::new("test_alive", "Living workers.", GaugeMode::LiveSum).unwrap();
+    alive.set(1.0);
+    worker.ready().unwrap();
+    drain
+}
+
+/// Answers requests with its PID: at once, or for `/sleep/MS` after so many milliseconds.
+fn serve() {
+    let mut worker = Worker::from_environment().unwrap();
+    let listener = worker.take_tcp_listener("http").unwrap().unwrap();
+    let requests = Counter::new("test_requests", "Requests answered.").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let drain = ready(&worker);
+    let mut answering = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => answering.push(std::thread::spawn(move || answer(stream, requests))),
+            // Nobody waits. What was queued before the signal has been taken.
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if drain.is_requested() {
+                    break;
+                }
+                wait_for(&listener, &drain);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    drop(listener);
+    answering.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn wait_for(listener: &TcpListener, drain: &Drain) {
+    let mut descriptors =
+        [listener.as_fd(), drain.as_fd()].map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
+    let _ = poll(&mut descriptors, PollTimeout::NONE);
+}
+
+fn answer(mut stream: TcpStream, requests: Counter) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let Some(Ok(request)) = lines.next() else { return };
+    let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
+    lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).for_each(drop);
+    if let Some(milliseconds) = path.strip_prefix("/sleep/") {
+        std::thread::sleep(Duration::from_millis(milliseconds.parse().unwrap()));
+    }
+    requests.inc();
+    let body = std::process::id().to_string();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all((head + &body).as_bytes());
+}
+
+/// Counts as fast as it can until it is killed.
+fn count(truth: &Path) {
+    let worker = Worker::from_environment().unwrap();
+    let counter = Counter::new("test_counted", "Counted.").unwrap();
+    let truth = Truth::open(truth);
+    let drain = ready(&worker);
+    while !drain.is_requested() {
+        truth.around(|| counter.inc());
+    }
+}
+
+/// Serves for a moment, counts one, and ends well.
+fn once(truth: &Path) {
+    let worker = Worker::from_environment().unwrap();
+    let counter = Counter::new("test_counted", "Counted.").unwrap();
+    ready(&worker);
+    Truth::open(truth).around(|| counter.inc());
+}
+
+/// Adds so much, shows it in gauges, and holds on until it is killed.
+fn hold(n: u32) {
+    let worker = Worker::from_environment().unwrap();
+    Counter::new("test_held", "Held.").unwrap().add(n.into());
+    Gauge::new("test_each", "Each process's own.", GaugeMode::All).unwrap().set(n.into());
+    let _drain = ready(&worker);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// What a process has counted, in two places that survive a kill: one is written before the metric and one
+/// after, so that the metric must stand between the two.
+struct Truth([MmapRaw; 2]);
+
+impl Truth {
+    fn open(folder: &Path) -> Self {
+        Self(["before", "after"].map(|when| {
+            let path = folder.join(format!("{when}-{}", std::process::id()));
+            // A PID that comes again goes on counting.
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+            file.set_len(8).unwrap();
+            MmapRaw::map_raw(&file).unwrap()
+        }))
+    }
+
+    fn around(&self, update: impl FnOnce()) {
+        let [before, after] = &self.0;
+        increment(before);
+        update();
+        increment(after);
+    }
+}
+
+#[expect(unsafe_code, reason = "the truth must survive a kill, as the counter does")]
+fn increment(cell: &MmapRaw) {
+    // SAFETY: the mapping is eight bytes long, aligned to a page, and written by this thread alone.
+    let cell = unsafe { &*cell.as_mut_ptr().cast::<std::sync::atomic::AtomicU64>() };
+    cell.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Adds so much, shows a live gauge, and ends.
+fn add(n: u64) {
+    Counter::new("test_added", "Added.").unwrap().add(n);
+    Gauge::new("test_alive", "Living workers.", GaugeMode::LiveSum).unwrap().set(1.0);
+    println!("{}", std::process::id());
+}
+
+/// Does not listen to SIGTERM.
+fn stubborn() {
+    let worker = Worker::from_environment().unwrap();
+    let _drain = ready(&worker);
+    loop {
+        std::thread::park();
+    }
+}
+
+fn exit(code: u8) {
+    #[expect(clippy::exit, reason = "this is what it is for")]
+    std::process::exit(code.into());
+}
+
+/// Creates series until there is no space, then counts on in what it has and tells how it went.
+fn fill() {
+    let family = Counter::family("test_filled", "Filled.", ["n"]).unwrap();
+    let padding = "x".repeat(200);
+    let mut created = 0_u32;
+    let refusal = loop {
+        match family.try_with([&format!("{padding}{created}")]) {
+            Ok(counter) => counter.inc(),
+            Err(error) => break error,
+        }
+        created += 1;
+    };
+    // What could not be created works and is counted as lost; so does a thread that gets no slab.
+    family.with([&format!("{padding}refused")]).inc();
+    let first = family.with([&format!("{padding}0")]);
+    std::thread::spawn(move || (0..10).for_each(|_| first.inc())).join().unwrap();
+    first.inc();
+    println!("{created} {refusal}");
+}
+
+/// What every process of a family of forks counts, with threads that come and go.
+struct Counted {
+    counter: Counter,
+    seconds: FloatCounter,
+    sizes: Histogram,
+    by_label: Family<Counter, 1>,
+    alive: Gauge,
+}
+
+const THREADS: u32 = 32;
+const ADDS: u32 = 1000;
+
+impl Counted {
+    fn new() -> Self {
+        Self {
+            counter: Counter::new("fork_adds", "Adds.").unwrap(),
+            seconds: FloatCounter::new("fork_seconds", "Halves.").unwrap(),
+            sizes: Histogram::new("fork_sizes", "Ones and threes.", Buckets::new([2.0]).unwrap()).unwrap(),
+            by_label: Counter::family("fork_labelled", "By who counts.", ["who"]).unwrap(),
+            alive: Gauge::new("fork_processes", "Processes.", GaugeMode::Sum).unwrap(),
+        }
+    }
+
+    fn count(&self, who: &str) {
+        self.alive.inc();
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for n in 0..ADDS {
+                        self.counter.inc();
+                        self.seconds.add(0.5);
+                        self.sizes.observe(if n % 2 == 0 { 1.0 } else { 3.0 });
+                        self.by_label.with([who]).inc();
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Forks, and waits for the child to end after `child`.
+#[expect(unsafe_code, reason = "to fork is the point")]
+fn fork(child: impl FnOnce()) -> nix::unistd::Pid {
+    // SAFETY: the child does what a prefork server's child does, and ends without returning.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Parent { child } => child,
+        nix::unistd::ForkResult::Child => {
+            child();
+            // SAFETY: ends this process without the parent's destructors.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+fn wait_for_child(child: nix::unistd::Pid) {
+    let status = nix::sys::wait::waitpid(child, None).unwrap();
+    assert!(matches!(status, nix::sys::wait::WaitStatus::Exited(_, 0)), "{status:?}");
+}
+
+/// Metrics made before the fork are counted on by parent, children and a grandchild, each with threads
+/// before and after.
+fn fork_and_count() {
+    let counted = Counted::new();
+    counted.count("parent");
+    let children: Vec<_> = (0..3)
+        .map(|n| {
+            fork(|| {
+                counted.count("child");
+                let late = Counter::new("fork_late", "Made after the fork.").unwrap();
+                late.add(n);
+                let grandchild = fork(|| {
+                    late.add(10);
+                    counted.count("grandchild");
+                });
+                counted.count("child");
+                wait_for_child(grandchild);
+            })
+        })
+        .collect();
+    counted.count("parent");
+    children.into_iter().for_each(wait_for_child);
+}
+
+/// Forks while other threads count and create series: the child finds nothing half done.
+fn fork_amid_threads() {
+    let counter = Counter::new("amid_adds", "Adds.").unwrap();
+    let family = Counter::family("amid_series", "Series.", ["n"]).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut n = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    family.with([&format!("{thread}-{n}")]).inc();
+                    n += 1;
+                }
+            });
+        }
+        for n in 0..100 {
+            wait_for_child(fork(|| {
+                (0..1000).for_each(|_| counter.inc());
+                family.with([&format!("child-{n}")]).inc();
+            }));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// Starts programs, in the way that runs fork handlers, and waits for a line before it ends.
+#[expect(unsafe_code, reason = "a hook makes std fork and exec instead of spawning")]
+fn fork_and_exec() {
+    use std::os::unix::process::CommandExt;
+    let worker = Worker::from_environment().unwrap();
+    let counter = Counter::new("exec_started", "Programs started.").unwrap();
+    let drain = ready(&worker);
+    let start = |program: &str, argument: &str| {
+        let mut command = std::process::Command::new(program);
+        command.arg(argument);
+        // SAFETY: the hook does nothing.
+        unsafe { command.pre_exec(|| Ok(())) };
+        counter.inc();
+        command.spawn().unwrap()
+    };
+    (0..20).for_each(|_| assert!(start("true", "").wait().unwrap().success()));
+    let mut sleeping = start("sleep", "1000");
+    drain.wait();
+    sleeping.kill().unwrap();
+    sleeping.wait().unwrap();
+}

@@ -1,0 +1,13 @@
+//! What the integration tests share: real processes, plain sockets, and waiting with a deadline.
+//!
+//! Nothing here sleeps and hopes: [`wait::until`] polls a condition and panics with its description when
+//! the deadline passes. A process is alive or dead by its state in `/proc`, never by `kill -0`.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+pub mod binary;
+pub mod http;
+pub mod peers;
+pub mod process;
+pub mod supervisor;
+pub mod text;
+pub mod wait;

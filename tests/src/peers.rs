@@ -1,0 +1,54 @@
+//! The real peers, where `tests/run` has put them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::binary::workspace;
+
+/// The folder of the peers.
+#[must_use]
+pub fn folder() -> PathBuf {
+    std::env::var_os("HEADCOUNT_PEERS").map_or_else(|| workspace().join("target/peers"), PathBuf::from)
+}
+
+fn peer(path: &str) -> PathBuf {
+    let found = folder().join(path);
+    assert!(found.exists(), "{} is missing: run tests/run, which installs the peers", found.display());
+    found
+}
+
+/// Python with the newest client, Gunicorn, Flask and the like.
+#[must_use]
+pub fn python() -> PathBuf {
+    peer("python/bin/python")
+}
+
+/// Python with another release of its client, such as `0.17.1`.
+///
+/// # Panics
+///
+/// When it is not installed.
+#[must_use]
+pub fn python_with(release: &str) -> Command {
+    let mut command = Command::new(python());
+    command.env("PYTHONPATH", peer(&format!("prometheus_client-{release}")));
+    command
+}
+
+/// The source distribution of Python's client, with its tests.
+#[must_use]
+pub fn python_sources() -> PathBuf {
+    peer("prometheus_client-src")
+}
+
+/// A Prometheus server.
+#[must_use]
+pub fn prometheus() -> PathBuf {
+    peer("debian/usr/bin/prometheus")
+}
+
+/// Prometheus' tool that checks expositions.
+#[must_use]
+pub fn promtool() -> PathBuf {
+    peer("debian/usr/bin/promtool")
+}

@@ -1,0 +1,202 @@
+//! A running `headcount`, which is stopped at the end of the test whatever happens.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::Signal;
+
+use crate::{binary, http, process, text, wait};
+
+/// The path of the worker program of these tests, which their own binary knows.
+pub type Worker = &'static str;
+
+/// `headcount` in the background.
+#[derive(Debug)]
+pub struct Headcount {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Headcount {
+    /// Starts `headcount` with these arguments.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(binary::headcount());
+        command.args(arguments).env_remove("PROMETHEUS_MULTIPROC_DIR");
+        Self::spawn(command)
+    }
+
+    /// Starts a prepared command.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this process does not fork")]
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line))
+        });
+        Self { child, log }
+    }
+
+    /// Starts `headcount run` on free ports, in `directory`, and waits until all workers are ready.
+    ///
+    /// # Panics
+    ///
+    /// When they never are.
+    #[must_use]
+    pub fn run(workers: u32, directory: &Path, options: &[&str], command: &[&str]) -> Self {
+        let workers = workers.to_string();
+        let base = ["run", "--workers", &workers, "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+        let directory = ["--dir", directory.to_str().unwrap()];
+        let headcount =
+            Self::start(base.iter().chain(&directory).chain(options).chain(&["--"]).chain(command));
+        headcount.wait_until_ready();
+        headcount
+    }
+
+    /// Waits until as many workers are ready as are to be.
+    ///
+    /// # Panics
+    ///
+    /// When they never are.
+    pub fn wait_until_ready(&self) {
+        let address = self.metrics();
+        wait::until_true("all workers are ready", || {
+            let Ok(answer) = http::get(&address, "/metrics") else { return false };
+            let workers = |state: &str| {
+                text::value(answer.text(), &format!("headcount_workers{{state=\"{state}\"}}")).unwrap_or(0.0)
+            };
+            workers("ready") > 0.0
+                && workers("starting") + workers("backing_off") + workers("stopping") == 0.0
+        });
+    }
+
+    /// The supervisor's PID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What was logged so far.
+    ///
+    /// # Panics
+    ///
+    /// Never, unless a thread of this test has.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Waits for a line of the log that contains `part`.
+    ///
+    /// # Panics
+    ///
+    /// When there never is one.
+    #[must_use]
+    pub fn wait_for_line(&self, part: &str) -> String {
+        let find = || self.log.lock().unwrap().iter().find(|line| line.contains(part)).cloned();
+        wait::until(format!("`{part}` in the log"), find)
+    }
+
+    /// The address of the first socket of the workers.
+    #[must_use]
+    pub fn server(&self) -> String {
+        address(&self.wait_for_line("listening name="))
+    }
+
+    /// The address at which the metrics are served.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        address(&self.wait_for_line("serving metrics"))
+    }
+
+    /// Scrapes once.
+    ///
+    /// # Panics
+    ///
+    /// When there is no answer, or it is not 200.
+    #[must_use]
+    pub fn scrape(&self) -> String {
+        let answer = http::get(&self.metrics(), "/metrics").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().to_owned()
+    }
+
+    /// Scrapes once, for one sample.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<f64> {
+        text::value(&self.scrape(), key)
+    }
+
+    /// The PIDs of the living workers: all children but the exporter, which does not exec.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        let own = process::command_line(self.pid());
+        process::children(self.pid()).into_iter().filter(|&pid| process::command_line(pid) != own).collect()
+    }
+
+    /// The PID of the living exporter.
+    ///
+    /// # Panics
+    ///
+    /// When there never is one.
+    #[must_use]
+    pub fn exporter(&self) -> u32 {
+        let own = process::command_line(self.pid());
+        let find =
+            || process::children(self.pid()).into_iter().find(|&pid| process::command_line(pid) == own);
+        wait::until("the exporter runs", find)
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, signal: Signal) {
+        process::signal(self.pid(), signal);
+    }
+
+    /// Waits for the supervisor's end.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait::until("the supervisor ends", || self.child.try_wait().unwrap())
+    }
+
+    /// Tells the supervisor to stop, and waits for its end.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+}
+
+impl Drop for Headcount {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            // Workers go with their master.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "a test that fails shows what the supervisor said")]
+            {
+                eprintln!("--- log of headcount ---\n{}", self.log());
+            }
+        }
+    }
+}
+
+fn address(line: &str) -> String {
+    line.rsplit_once("address=").unwrap().1.to_owned()
+}
