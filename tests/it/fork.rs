@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use headcount_merge::{Buckets, merge};
+use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{text, wait};
@@ -14,7 +14,8 @@ fn run(mode: &str, directory: &Path) -> String {
     let mut command = Command::new(WORKER);
     let output = command.arg(mode).env("PROMETHEUS_MULTIPROC_DIR", directory).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let merged = merge(&Directory::open(directory).unwrap()).unwrap();
+    let mut merger = Merger::default();
+    let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
     assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
     String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap()
 }

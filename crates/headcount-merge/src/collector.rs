@@ -1,13 +1,15 @@
 //! A directory as a `prometheus::core::Collector`: an application serves the merge from an endpoint of its
 //! own, as it would with Python's `MultiProcessCollector`.
 
+use std::sync::{Mutex, PoisonError};
+
 use headcount_store::directory::{Directory, OpenError, from_environment};
 use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_label_name, write_metric_name};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
-use crate::gather::merge;
+use crate::gather::Merger;
 use crate::merged::{Family, Histogram, Series, SeriesValue};
 use crate::text::Buckets;
 
@@ -24,6 +26,7 @@ use crate::text::Buckets;
 #[derive(Debug)]
 pub struct DirectoryCollector {
     directory: Directory,
+    merger: Mutex<Merger>,
 }
 
 /// There is no directory to collect from.
@@ -41,7 +44,7 @@ impl DirectoryCollector {
     /// Collects from `directory`.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
-        Self { directory }
+        Self { directory, merger: Mutex::default() }
     }
 
     /// Collects from the directory that `PROMETHEUS_MULTIPROC_DIR` names.
@@ -63,7 +66,8 @@ impl Collector for DirectoryCollector {
 
     fn collect(&self) -> Vec<proto::MetricFamily> {
         // The trait leaves no way to say that the directory is gone.
-        let Ok(merged) = merge(&self.directory) else { return Vec::new() };
+        let mut merger = self.merger.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(merged) = merger.merge(&self.directory) else { return Vec::new() };
         merged.families().map(to_proto).filter(|family| !family.get_metric().is_empty()).collect()
     }
 }

@@ -22,6 +22,35 @@ pub(crate) struct Reading {
     pub(crate) time: f64,
 }
 
+/// All readings, those of one series side by side and in the order in which they were taken.
+#[derive(Debug)]
+pub(crate) struct BySeries {
+    readings: Vec<Reading>,
+    /// Where the readings of each series begin, and behind the last where they end.
+    starts: Vec<usize>,
+}
+
+impl BySeries {
+    /// Sorts readings of series below `series`.
+    pub(crate) fn new(readings: &[Reading], series: usize) -> Self {
+        let mut starts = vec![0; series + 1];
+        readings.iter().for_each(|reading| starts[reading.series as usize + 1] += 1);
+        (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
+        let nothing = Reading { series: 0, process: 0, value: 0.0, time: 0.0 };
+        let (mut sorted, mut next) = (vec![nothing; readings.len()], starts.clone());
+        for reading in readings {
+            let place = &mut next[reading.series as usize];
+            sorted[*place] = *reading;
+            *place += 1;
+        }
+        Self { readings: sorted, starts }
+    }
+
+    pub(crate) fn of(&self, series: u32) -> &[Reading] {
+        &self.readings[self.starts[series as usize]..self.starts[series as usize + 1]]
+    }
+}
+
 /// Which of two modes a family has that some processes declare so and some so.
 ///
 /// Any other is preferred to `all`, the default that nobody chose, and a live mode to its counterpart.
@@ -29,57 +58,48 @@ pub(crate) fn prevailing(a: GaugeMode, b: GaugeMode) -> GaugeMode {
     std::cmp::max_by_key(a, b, |mode| (mode.merge(), mode.is_live()))
 }
 
-/// A sample of a gauge: for `all` and `liveall`, of one process.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample {
-    /// What the label `pid` says; `None` for the modes that aggregate.
-    pub(crate) pid: Option<String>,
-    /// The value.
-    pub(crate) value: f64,
-}
-
-/// Merges the readings of one series.
+/// Merges the readings of one series into samples, each with what the label `pid` says of it: nothing,
+/// for the modes that aggregate.
 pub(crate) fn merge(
     mode: GaugeMode,
     readings: &[Reading],
     processes: &Processes,
-    pid_labels: &[String],
-) -> Vec<Sample> {
+    mut sample: impl FnMut(Option<u32>, f64),
+) {
     let takes_part =
         |reading: &&Reading| !mode.is_live() || processes.get(reading.process).life == Life::Alive;
     let readings = readings.iter().filter(takes_part);
-    if mode.merge() == GaugeMerge::All {
-        return one_for_each(readings, processes, pid_labels);
-    }
+    let values = readings.clone().map(|reading| reading.value);
     let one = match mode.merge() {
-        GaugeMerge::All => None,
-        GaugeMerge::Sum => readings.map(|reading| reading.value).reduce(|sum, value| sum + value),
+        GaugeMerge::All => return one_for_each(readings, processes, sample),
+        GaugeMerge::Sum => values.reduce(|sum, value| sum + value),
         // These two pass over what is no number, unless there is nothing else.
-        GaugeMerge::Min => readings.map(|reading| reading.value).reduce(f64::min),
-        GaugeMerge::Max => readings.map(|reading| reading.value).reduce(f64::max),
+        GaugeMerge::Min => values.reduce(f64::min),
+        GaugeMerge::Max => values.reduce(f64::max),
         GaugeMerge::MostRecent => readings
             .filter(|reading| reading.time > 0.0)
             .max_by(|a, b| a.time.total_cmp(&b.time).then(a.value.total_cmp(&b.value)))
             .map(|reading| reading.value),
     };
-    one.map(|value| Sample { pid: None, value }).into_iter().collect()
+    if let Some(value) = one {
+        sample(None, value);
+    }
 }
 
 /// Of several processes that had the same PID one after the other, the last counts.
 fn one_for_each<'a>(
     readings: impl Iterator<Item = &'a Reading>,
     processes: &Processes,
-    pid_labels: &[String],
-) -> Vec<Sample> {
-    let mut by_pid: BTreeMap<&str, (Life, f64)> = BTreeMap::new();
+    mut sample: impl FnMut(Option<u32>, f64),
+) {
+    let mut newest: BTreeMap<&str, &Reading> = BTreeMap::new();
     for reading in readings {
-        let life = processes.get(reading.process).life;
-        let newest = by_pid.entry(&pid_labels[reading.process as usize]).or_insert((life, reading.value));
-        if life >= newest.0 {
-            *newest = (life, reading.value);
+        let known = newest.entry(processes.label(reading.process)).or_insert(reading);
+        if processes.get(reading.process).life >= processes.get(known.process).life {
+            *known = reading;
         }
     }
-    by_pid.into_iter().map(|(pid, (_, value))| Sample { pid: Some(pid.to_owned()), value }).collect()
+    newest.into_values().for_each(|reading| sample(Some(reading.process), reading.value));
 }
 
 #[cfg(test)]
@@ -101,8 +121,16 @@ mod tests {
                 Reading { series: 0, process, value: value.parse().unwrap(), time: time.parse().unwrap() }
             })
             .collect();
-        let merged = merge(mode, &readings, &processes, &processes.labels());
-        merged.into_iter().map(|sample| (sample.pid, sample.value)).collect()
+        merged(mode, &readings, processes)
+    }
+
+    fn merged(mode: GaugeMode, readings: &[Reading], mut processes: Processes) -> Vec<(Option<String>, f64)> {
+        processes.label_all();
+        let mut samples = Vec::new();
+        merge(mode, readings, &processes, |process, value| {
+            samples.push((process.map(|process| processes.label(process).to_owned()), value));
+        });
+        samples
     }
 
     fn check(mode: GaugeMode, readings: &str, expected: Option<f64>) {
@@ -157,8 +185,19 @@ mod tests {
             Reading { series: 0, process, value, time: 0.0 }
         };
         let readings = [reading(Life::Dead(5), 5.0), reading(Life::Alive, 6.0), reading(Life::Dead(9), 9.0)];
-        let merged = merge(GaugeMode::All, &readings, &processes, &processes.labels());
-        assert_eq!(merged, [Sample { pid: Some("7".into()), value: 6.0 }]);
+        assert_eq!(merged(GaugeMode::All, &readings, processes), [(Some("7".to_owned()), 6.0)]);
+    }
+
+    #[test]
+    fn readings_of_a_series_stay_in_their_order() {
+        let reading = |series, value| Reading { series, process: 0, value, time: 0.0 };
+        let all = [reading(2, 1.0), reading(0, 2.0), reading(2, 3.0), reading(2, 4.0)];
+        let by_series = BySeries::new(&all, 4);
+        let values = |series| by_series.of(series).iter().map(|reading| reading.value).collect::<Vec<_>>();
+        assert_eq!(
+            [values(0), values(1), values(2), values(3)],
+            [vec![2.0], vec![], vec![1.0, 3.0, 4.0], vec![]]
+        );
     }
 
     #[test]

@@ -23,7 +23,10 @@ pub(crate) struct FamilyEntry {
     pub(crate) help: Box<str>,
     /// Of several gauge modes, the one that prevails.
     pub(crate) mode: GaugeMode,
+    /// In the order of their labels, once the index is [sorted](Index::sort).
     pub(crate) series: Vec<u32>,
+    /// How many of the series are in order.
+    sorted: usize,
 }
 
 /// A series, and the slots in which it is summed.
@@ -74,6 +77,11 @@ impl Index {
         &self.series[series as usize]
     }
 
+    /// The number of series.
+    pub(crate) fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
     /// The encoded labels of a series.
     pub(crate) fn labels(&self, series: u32) -> &[u8] {
         &self.labels[self.series(series).labels.clone()]
@@ -108,6 +116,7 @@ impl Index {
             help: "".into(),
             mode: GaugeMode::All,
             series: Vec::new(),
+            sorted: 0,
         });
         family
     }
@@ -124,6 +133,20 @@ impl Index {
     pub(crate) fn add_mode(&mut self, family: u32, mode: GaugeMode) {
         let known = &mut self.families[family as usize].mode;
         *known = prevailing(*known, mode);
+    }
+
+    /// Forgets which modes were noted.
+    pub(crate) fn forget_modes(&mut self) {
+        self.families.iter_mut().for_each(|family| family.mode = GaugeMode::All);
+    }
+
+    /// Puts the series of each family into the order of their labels.
+    pub(crate) fn sort(&mut self) {
+        for family in self.families.iter_mut().filter(|family| family.sorted < family.series.len()) {
+            let labels = |series: u32| &self.labels[self.series[series as usize].labels.clone()];
+            family.series.sort_unstable_by(|&a, &b| labels(a).cmp(labels(b)));
+            family.sorted = family.series.len();
+        }
     }
 
     /// Finds or adds a series by its encoded labels.

@@ -1,11 +1,12 @@
 //! Merges the metrics that many processes have written into one directory.
 //!
 //! ```no_run
-//! use headcount_merge::{Buckets, merge};
+//! use headcount_merge::{Buckets, Merger};
 //! use headcount_store::directory::Directory;
 //!
 //! let directory = Directory::open("/run/metrics".as_ref())?;
-//! let merged = merge(&directory)?;
+//! let mut merger = Merger::default();
+//! let merged = merger.merge(&directory)?;
 //! print!("{}", String::from_utf8_lossy(&merged.to_text(Buckets::Cumulative)));
 //! for skipped in &merged.report().skipped {
 //!     eprintln!("{skipped}");
@@ -21,6 +22,7 @@
 //! * [`totals`]: what is summed, by slot.
 //! * [`gauge`]: what is not summed, by the rules of its mode.
 //! * [`own`] and [`peer`]: what a file contributes, ours and the peers'.
+//! * [`known`]: what files describe, kept from one merge to the next.
 //! * [`gather`]: a whole directory, while processes die and are born.
 //! * [`merged`]: the result, and [`text`], its exposition.
 //! * [`collector`]: a directory as a `prometheus::core::Collector`.
@@ -30,6 +32,7 @@ mod collector;
 mod gather;
 mod gauge;
 mod index;
+mod known;
 mod labels;
 mod merged;
 mod own;
@@ -39,7 +42,7 @@ mod text;
 mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
-pub use gather::{Gather, merge};
+pub use gather::{Gather, Merger};
 pub use merged::{
     Conflict, Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped,
 };

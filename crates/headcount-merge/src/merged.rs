@@ -13,7 +13,7 @@ use headcount_store::FileError;
 use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_metric_name};
 
-use crate::gauge::{Reading, Sample, merge};
+use crate::gauge::{BySeries, Reading, merge};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::process::Processes;
@@ -22,9 +22,10 @@ use crate::totals::{Slot, Sum, Totals};
 
 /// What all processes together have counted and set.
 #[derive(Debug)]
-pub struct Merged {
-    index: Index,
-    totals: Totals,
+pub struct Merged<'a> {
+    index: &'a Index,
+    totals: &'a Totals,
+    processes: &'a Processes,
     families: Vec<Listed>,
     report: Report,
 }
@@ -110,44 +111,36 @@ struct Listed {
 #[derive(Debug)]
 struct ListedSeries {
     series: u32,
-    /// For a gauge.
-    sample: Option<Sample>,
+    /// For a gauge, its value.
+    value: f64,
+    /// For a gauge of which each process is shown, the process.
+    process: Option<u32>,
 }
 
-impl Merged {
+impl<'a> Merged<'a> {
+    /// The result of an index that is sorted, totals for all its slots and processes that are labelled.
     pub(crate) fn new(
-        index: Index,
-        mut totals: Totals,
-        mut readings: Vec<Reading>,
-        processes: &Processes,
+        index: &'a Index,
+        totals: &'a Totals,
+        readings: &[Reading],
+        processes: &'a Processes,
         mut report: Report,
     ) -> Self {
-        totals.grow(index.slots());
-        // Stable: the readings of a series stay in the order of the files.
-        readings.sort_by_key(|reading| reading.series);
-        let pid_labels = processes.labels();
-        let families = exposed_families(&index, &mut report.conflicts)
-            .into_iter()
-            .map(|family| {
-                let entry = index.family(family);
-                let mut sorted = entry.series.clone();
-                sorted.sort_unstable_by(|&a, &b| index.labels(a).cmp(index.labels(b)));
-                let series = sorted.into_iter().flat_map(|series| {
-                    let samples = match entry.kind {
-                        Kind::Gauge => {
-                            merge(entry.mode, of_series(&readings, series), processes, &pid_labels)
-                                .into_iter()
-                                .map(Some)
-                                .collect()
-                        }
-                        _ => vec![None],
-                    };
-                    samples.into_iter().map(move |sample| ListedSeries { series, sample })
-                });
-                Listed { family, series: series.collect() }
-            })
-            .collect();
-        Self { index, totals, families, report }
+        let readings = BySeries::new(readings, index.series_count());
+        let list = |family| {
+            let entry = index.family(family);
+            let mut listed = Vec::with_capacity(entry.series.len());
+            for &series in &entry.series {
+                let mut add = |process, value| listed.push(ListedSeries { series, value, process });
+                match entry.kind {
+                    Kind::Gauge => merge(entry.mode, readings.of(series), processes, add),
+                    _ => add(None, 0.0),
+                }
+            }
+            Listed { family, series: listed }
+        };
+        let families = exposed_families(index, &mut report.conflicts).into_iter().map(list).collect();
+        Self { index, totals, processes, families, report }
     }
 
     /// The families, in the order of their names.
@@ -160,12 +153,6 @@ impl Merged {
     pub fn report(&self) -> &Report {
         &self.report
     }
-}
-
-fn of_series(readings: &[Reading], series: u32) -> &[Reading] {
-    let start = readings.partition_point(|reading| reading.series < series);
-    let len = readings[start..].partition_point(|reading| reading.series == series);
-    &readings[start..start + len]
 }
 
 /// The families that do not get into each other's way, by name.
@@ -222,7 +209,7 @@ fn claims(kind: Kind) -> &'static [&'static str] {
 /// A family of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<'a> {
-    merged: &'a Merged,
+    merged: &'a Merged<'a>,
     listed: &'a Listed,
 }
 
@@ -261,7 +248,7 @@ impl<'a> Family<'a> {
 /// A series of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
-    merged: &'a Merged,
+    merged: &'a Merged<'a>,
     listed: &'a ListedSeries,
 }
 
@@ -284,8 +271,9 @@ pub enum SeriesValue<'a> {
 impl<'a> Series<'a> {
     /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        let mut pid = self.listed.sample.as_ref().and_then(|sample| sample.pid.as_deref());
-        let mut labels = labels::decode(self.merged.index.labels(self.listed.series)).peekable();
+        let merged = self.merged;
+        let mut pid = self.listed.process.map(|process| merged.processes.label(process));
+        let mut labels = labels::decode(merged.index.labels(self.listed.series)).peekable();
         std::iter::from_fn(move || {
             if labels.peek().is_none_or(|(name, _)| **name > *"pid")
                 && let Some(pid) = pid.take()
@@ -302,9 +290,7 @@ impl<'a> Series<'a> {
         let Self { merged, listed } = *self;
         let totals = &merged.totals;
         match &merged.index.series(listed.series).sums {
-            Sums::None => SeriesValue::Number(Value::Float(
-                listed.sample.as_ref().map_or(f64::NAN, |sample| sample.value),
-            )),
+            Sums::None => SeriesValue::Number(Value::Float(listed.value)),
             Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
             Sums::Summary { sum, count } => {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }

@@ -1,7 +1,9 @@
 //! What a file of Python's or Ruby's client contributes.
 //!
 //! Every distinct key is decoded once. Processes of one program write their keys in the same order, so
-//! the entry that followed last time is tried first: most lookups are one comparison of bytes.
+//! the entry that followed last time is tried first: most lookups are one comparison of bytes. An entry
+//! keeps its key and its place: of a file that was read before, only the values and what has been
+//! added are looked at.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -11,7 +13,7 @@ use hashbrown::HashTable;
 use headcount_store::FileError;
 use headcount_store::directory::PeerType;
 use headcount_store::metric::Kind;
-use headcount_store::peer::{Client, Entry, Key, PeerFile};
+use headcount_store::peer::{Client, Entry, Key, Layout, PeerFile};
 
 use crate::gauge::Reading;
 use crate::index::{Index, Sums};
@@ -22,9 +24,13 @@ use crate::totals::{Slot, Totals};
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     known: Vec<KnownKey>,
+    /// Where the values of each key go.
+    targets: Vec<(u32, Target)>,
     table: HashTable<u32>,
     bytes: Vec<u8>,
     hasher: RandomState,
+    /// Keys that no file has any more.
+    unused: usize,
 }
 
 #[derive(Debug)]
@@ -32,10 +38,11 @@ struct KnownKey {
     kind: Kind,
     bytes: Range<usize>,
     client: Client,
-    series: u32,
-    target: Target,
+    family: u32,
     /// The key that followed this one last time.
     next: u32,
+    /// Entries of known files that have it.
+    entries: u32,
 }
 
 /// Where an entry's value goes.
@@ -51,64 +58,134 @@ enum Target {
     Nowhere,
 }
 
-/// The entries of one file, each with its target.
+/// What is known of one file.
 #[derive(Debug, Default)]
-pub(crate) struct Resolved {
-    entries: Vec<Value>,
-    /// Whose file it is; `None` without entries.
-    pub(crate) client: Option<Client>,
+pub(crate) struct PeerContent {
+    entries: Vec<KnownEntry>,
+    /// The families of its entries.
+    families: Vec<u32>,
+    /// What of the file is known; `None` without entries.
+    known: Option<KnownPart>,
 }
 
-#[derive(Debug)]
-struct Value {
-    target: Target,
-    series: u32,
-    value: f64,
-    time: f64,
+/// How far a file was followed, and as what.
+#[derive(Clone, Copy, Debug)]
+struct KnownPart {
+    client: Client,
+    metrics: PeerType,
+    layout: Layout,
+    bytes: usize,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct KnownEntry {
+    key: u32,
+    /// Where the value stands in the file.
+    offset: u32,
+}
+
+impl PeerContent {
+    /// Whose file it is; `None` without entries.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.known.map(|known| known.client)
+    }
+}
+
+/// Stands for the number of a key that is not known yet.
+const NEW: u32 = u32::MAX;
 
 impl Keys {
-    /// Finds out where each entry of a file goes.
+    /// Finds the key of each entry of a file, of which `content` may be known, and adds it to that.
     ///
     /// # Errors
     ///
-    /// When a key is malformed. A file is taken whole or not at all: the index has then learned nothing.
-    pub(crate) fn resolve(
+    /// When the file is malformed. It is taken whole or not at all: the index has then learned nothing, and
+    /// the content is as it was.
+    pub(crate) fn resolve<'a>(
         &mut self,
-        file: PeerFile<'_>,
+        bytes: &'a [u8],
         metrics: PeerType,
         index: &mut Index,
-    ) -> Result<Resolved, FileError> {
+        content: &mut PeerContent,
+    ) -> Result<PeerFile<'a>, FileError> {
+        if content.known.is_some_and(|known| known.metrics != metrics) {
+            self.release(content);
+        }
         let kind = metrics.kind();
-        let mut found = Vec::new();
-        let mut expected = Some(0);
-        for entry in file.entries() {
+        let (file, start) = match content.known {
+            Some(known) => (PeerFile::grown(bytes, known.layout, known.bytes)?, known.bytes),
+            None => (PeerFile::new(bytes)?, 0),
+        };
+        let (mut entries, mut new_keys) = (Vec::new(), Vec::new());
+        let follower = |key: u32| self.known.get(key as usize).map(|known| known.next);
+        let mut expected = content.entries.last().map_or(Some(0), |last| follower(last.key));
+        for entry in file.entries_from(start) {
             let known = self.find(entry.key, kind, expected);
-            expected = known.map(|known| self.known[known as usize].next);
-            let new = if known.is_none() { Some(NewKey::decode(&entry, kind)?) } else { None };
-            found.push((entry, known, new));
+            expected = known.and_then(follower);
+            if known.is_none() {
+                new_keys.push(NewKey::decode(&entry, kind)?);
+            }
+            // The length of what is in use is a u32.
+            let offset = u32::try_from(entry.offset).unwrap_or(u32::MAX);
+            entries.push(KnownEntry { key: known.unwrap_or(NEW), offset });
         }
-        let mut resolved = Resolved::default();
-        let mut last: Option<u32> = None;
-        for (entry, known, new) in found {
+        self.learn(new_keys, kind, index, &mut entries);
+        self.append(&entries, content);
+        content.known = content.entries.first().map(|first| {
+            let client = self.known[first.key as usize].client;
+            KnownPart { client, metrics, layout: file.layout(), bytes: file.used() }
+        });
+        if let PeerType::Gauge(mode) = metrics {
+            content.families.iter().for_each(|&family| index.add_mode(family, mode));
+        }
+        Ok(file)
+    }
+
+    /// Adds the keys that are new, now that all are known to be well-formed.
+    fn learn(
+        &mut self,
+        new_keys: Vec<NewKey<'_>>,
+        kind: Kind,
+        index: &mut Index,
+        entries: &mut [KnownEntry],
+    ) {
+        let unknown = entries.iter_mut().filter(|entry| entry.key == NEW);
+        for (entry, new) in unknown.zip(new_keys) {
             // A new key may come twice.
-            let known = known.or_else(|| self.find(entry.key, kind, None));
-            let known = match (known, new) {
-                (Some(known), _) => known,
-                (None, Some(new)) => self.add(entry.key, kind, &new, index),
-                (None, None) => continue,
-            };
-            if let Some(last) = last.replace(known) {
-                self.known[last as usize].next = known;
-            }
-            let KnownKey { client, series, target, .. } = self.known[known as usize];
-            if let PeerType::Gauge(mode) = metrics {
-                index.add_mode(index.series(series).family, mode);
-            }
-            resolved.client = Some(client);
-            resolved.entries.push(Value { target, series, value: entry.value, time: entry.time });
+            let known = self.find(new.bytes, kind, None);
+            entry.key = known.unwrap_or_else(|| self.add(kind, &new, index));
         }
-        Ok(resolved)
+    }
+
+    /// Appends entries whose keys are known, and notes what follows what.
+    fn append(&mut self, entries: &[KnownEntry], content: &mut PeerContent) {
+        let mut last = content.entries.last().map(|last| last.key);
+        for entry in entries {
+            if let Some(last) = last.replace(entry.key) {
+                self.known[last as usize].next = entry.key;
+            }
+            let key = &mut self.known[entry.key as usize];
+            if content.families.last() != Some(&key.family) {
+                content.families.push(key.family);
+            }
+            self.unused -= usize::from(key.entries == 0);
+            key.entries += 1;
+        }
+        content.entries.extend(entries);
+    }
+
+    /// Forgets a file.
+    pub(crate) fn release(&mut self, content: &mut PeerContent) {
+        for entry in std::mem::take(content).entries {
+            let key = &mut self.known[entry.key as usize];
+            key.entries -= 1;
+            self.unused += usize::from(key.entries == 0);
+        }
+    }
+
+    /// Whether there are keys that no file has any more.
+    pub(crate) fn has_unused(&self) -> bool {
+        self.unused > 0
     }
 
     fn find(&self, key: &[u8], kind: Kind, expected: Option<u32>) -> Option<u32> {
@@ -122,14 +199,16 @@ impl Keys {
         })
     }
 
-    fn add(&mut self, key: &[u8], kind: Kind, new: &NewKey<'_>, index: &mut Index) -> u32 {
+    fn add(&mut self, kind: Kind, new: &NewKey<'_>, index: &mut Index) -> u32 {
         let (series, target) = new.intern(kind, index);
-        let added = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        let added = u32::try_from(self.known.len()).unwrap_or(NEW);
         let start = self.bytes.len();
-        self.bytes.extend(key);
-        let (bytes, client) = (start..self.bytes.len(), new.key.client);
-        self.known.push(KnownKey { kind, bytes, client, series, target, next: added + 1 });
-        let Self { known, table, bytes, hasher } = self;
+        self.bytes.extend(new.bytes);
+        let (bytes, client, family) = (start..self.bytes.len(), new.key.client, index.series(series).family);
+        self.known.push(KnownKey { kind, bytes, client, family, next: added + 1, entries: 0 });
+        self.targets.push((series, target));
+        self.unused += 1;
+        let Self { known, table, bytes, hasher, .. } = self;
         let rehash = |&found: &u32| {
             let known = &known[found as usize];
             hasher.hash_one((known.kind, &bytes[known.bytes.clone()]))
@@ -137,10 +216,40 @@ impl Keys {
         table.insert_unique(rehash(&added), added, rehash);
         added
     }
+
+    /// Adds a file's values to the totals, and its gauges to the readings.
+    pub(crate) fn apply(
+        &self,
+        file: PeerFile<'_>,
+        content: &PeerContent,
+        process: u32,
+        totals: &mut Totals,
+        readings: &mut Vec<Reading>,
+    ) {
+        let mut cumulated = Vec::new();
+        for entry in &content.entries {
+            let (value, time) = file.value_at(entry.offset as usize);
+            let (series, target) = self.targets[entry.key as usize];
+            match target {
+                Target::Sum(slot) => totals.add_float(slot, value),
+                Target::CumulatedBucket { bound, slot } => cumulated.push((series, bound, slot, value)),
+                Target::Gauge => readings.push(Reading { series, process, value, time }),
+                Target::Nowhere => {}
+            }
+        }
+        cumulated.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let mut smaller = None;
+        for (series, _, slot, value) in cumulated {
+            let below = smaller.filter(|&(same, _)| same == series).map_or(0.0, |(_, value)| value);
+            totals.add_float(slot, value - below);
+            smaller = Some((series, value));
+        }
+    }
 }
 
 /// A key that was not met before, and is well-formed.
 struct NewKey<'a> {
+    bytes: &'a [u8],
     key: Key<'a>,
     part: Part,
 }
@@ -170,7 +279,7 @@ impl<'a> NewKey<'a> {
             (Kind::Histogram | Kind::Summary, "_count") => Part::Count,
             _ => return Err(foreign()),
         };
-        Ok(Self { key, part })
+        Ok(Self { bytes: entry.key, key, part })
     }
 
     fn intern(&self, kind: Kind, index: &mut Index) -> (u32, Target) {
@@ -214,26 +323,4 @@ fn bucket_bound(key: &Key<'_>, offset: u64) -> Result<f64, FileError> {
     let le = key.labels.iter().find(|(name, _)| name == "le");
     let bound = le.and_then(|(_, value)| value.trim().parse().ok()).filter(|bound: &f64| !bound.is_nan());
     bound.ok_or(FileError::BadBucketBound { offset })
-}
-
-impl Resolved {
-    /// Adds the values to the totals, and the gauges to the readings.
-    pub(crate) fn apply(&self, process: u32, totals: &mut Totals, readings: &mut Vec<Reading>) {
-        let mut cumulated = Vec::new();
-        for &Value { target, series, value, time } in &self.entries {
-            match target {
-                Target::Sum(slot) => totals.add_float(slot, value),
-                Target::CumulatedBucket { bound, slot } => cumulated.push((series, bound, slot, value)),
-                Target::Gauge => readings.push(Reading { series, process, value, time }),
-                Target::Nowhere => {}
-            }
-        }
-        cumulated.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let mut smaller = None;
-        for (series, _, slot, value) in cumulated {
-            let below = smaller.filter(|&(same, _)| same == series).map_or(0.0, |(_, value)| value);
-            totals.add_float(slot, value - below);
-            smaller = Some((series, value));
-        }
-    }
 }

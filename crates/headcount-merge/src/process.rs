@@ -28,22 +28,30 @@ pub(crate) enum Life {
 
 /// All processes of a gather. A process is named by its place.
 #[derive(Debug, Default)]
-pub(crate) struct Processes(Vec<Process>);
+pub(crate) struct Processes {
+    all: Vec<Process>,
+    labels: Vec<String>,
+}
 
 impl Processes {
     pub(crate) fn add(&mut self, process: Process) -> u32 {
-        self.0.push(process);
-        u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
+        self.all.push(process);
+        u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn get(&self, process: u32) -> &Process {
-        &self.0[process as usize]
+        &self.all[process as usize]
     }
 
-    /// What the label `pid` says of each process.
-    pub(crate) fn labels(&self) -> Vec<String> {
+    /// What the label `pid` says of a process, once [all are labelled](Self::label_all).
+    pub(crate) fn label(&self, process: u32) -> &str {
+        &self.labels[process as usize]
+    }
+
+    /// Finds out what the label `pid` says of each process, now that all are known.
+    pub(crate) fn label_all(&mut self) {
         let mut first_namespace: HashMap<&str, u64> = HashMap::new();
-        for process in self.0.iter().filter(|process| process.pid_namespace != 0) {
+        for process in self.all.iter().filter(|process| process.pid_namespace != 0) {
             let first = first_namespace.entry(&process.name).or_insert(process.pid_namespace);
             *first = (*first).min(process.pid_namespace);
         }
@@ -53,7 +61,7 @@ impl Processes {
             }
             _ => process.name.clone(),
         };
-        self.0.iter().map(label).collect()
+        self.labels = self.all.iter().map(label).collect();
     }
 }
 
@@ -67,7 +75,8 @@ mod tests {
         for (name, pid_namespace) in [("7", 40), ("7", 30), ("7", 40), ("8", 40), ("7", 0), ("web", 0)] {
             processes.add(Process { name: name.into(), pid_namespace, life: Life::Alive });
         }
-        assert_eq!(processes.labels(), ["7-40", "7", "7-40", "8", "7", "web"]);
+        processes.label_all();
+        assert_eq!(processes.labels, ["7-40", "7", "7-40", "8", "7", "web"]);
     }
 
     #[test]

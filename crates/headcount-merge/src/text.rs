@@ -15,7 +15,7 @@ pub enum Buckets {
     PerBucket,
 }
 
-impl Merged {
+impl Merged<'_> {
     /// The result in the text format 0.0.4.
     #[must_use]
     pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {

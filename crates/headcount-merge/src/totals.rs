@@ -15,6 +15,12 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
+    /// Begins again at 0, in the same space.
+    pub(crate) fn clear(&mut self) {
+        self.integers.clear();
+        self.floats.clear();
+    }
+
     /// Makes room for slots below `end`.
     pub(crate) fn grow(&mut self, end: Slot) {
         let len = self.integers.len().max(end as usize);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
-use headcount_merge::{Buckets, merge};
+use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 use headcount_store::metric::GaugeMerge;
 use proptest::prelude::*;
@@ -114,10 +114,13 @@ fn pid(number: usize) -> usize {
 }
 
 /// Writes what a process does with our own crate, and gives its file a PID of its own.
-fn write_own(directory: &Path, number: usize, process: &Process) {
+fn write_own(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
     let before: Vec<_> = Directory::open(directory).unwrap().list().unwrap();
     let registry = Registry::in_directory(directory).unwrap();
-    for update in &process.updates {
+    for (done, update) in process.updates.iter().enumerate() {
+        if done == process.updates.len() / 2 {
+            midway();
+        }
         match update {
             Update::Count { label, n } => {
                 registry.counter_family("c", "help", ["l"]).unwrap().with([label]).add(u64::from(*n));
@@ -151,10 +154,27 @@ fn write_own(directory: &Path, number: usize, process: &Process) {
 }
 
 /// Writes what a process does in the bytes of Python's client.
-fn write_python(directory: &Path, number: usize, process: &Process) {
-    let mut files: BTreeMap<String, BTreeMap<String, (f64, f64)>> = BTreeMap::new();
+fn write_python(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
+    let (first, _) = process.updates.split_at(process.updates.len() / 2);
+    write_python_files(directory, number, &Process { updates: first.to_vec(), ..process.clone() });
+    midway();
+    write_python_files(directory, number, process);
+}
+
+/// The entries of a file: key, and value and time.
+type Entries = Vec<(String, (f64, f64))>;
+
+fn write_python_files(directory: &Path, number: usize, process: &Process) {
+    // Entries stand in the order in which they are first written.
+    let mut files: BTreeMap<String, Entries> = BTreeMap::new();
     let mut entry = |file: &str, key: String, write: &dyn Fn(&mut (f64, f64))| {
-        write(files.entry(file.to_owned()).or_default().entry(key).or_default());
+        let entries = files.entry(file.to_owned()).or_default();
+        let known = entries.iter().position(|(known, _)| *known == key);
+        let at = known.unwrap_or_else(|| {
+            entries.push((key, (0.0, 0.0)));
+            entries.len() - 1
+        });
+        write(&mut entries[at].1);
     };
     let key = |family: &str, sample: &str, labels: String| {
         format!("[\"{family}\", \"{sample}\", {{{labels}}}, \"help\"]")
@@ -256,15 +276,45 @@ proptest! {
     #[test]
     fn the_merge_is_what_the_oracle_says(processes in prop::collection::vec(any_process(), 0..6)) {
         let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let mut merger = Merger::default();
         for (number, process) in processes.iter().enumerate() {
+            // What is known of some files, and of their beginnings, does not change what is found in all.
+            let midway = || drop(merger.merge(&directory).unwrap());
             match process.client {
-                Client::Own => write_own(temporary.path(), number, process),
-                Client::Python => write_python(temporary.path(), number, process),
+                Client::Own => write_own(temporary.path(), number, process, midway),
+                Client::Python => write_python(temporary.path(), number, process, midway),
             }
         }
-        let merged = merge(&Directory::open(temporary.path()).unwrap()).unwrap();
-        prop_assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
-        let text = String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap();
-        prop_assert_eq!(samples(&text), oracle(&processes));
+        let text = |merger: &mut Merger| {
+            let merged = merger.merge(&directory).unwrap();
+            assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
+            String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap()
+        };
+        prop_assert_eq!(samples(&text(&mut merger)), oracle(&processes));
+        prop_assert_eq!(text(&mut merger), text(&mut Merger::default()));
+        // Nor of files that are gone.
+        for name in directory.list().unwrap() {
+            std::fs::remove_file(temporary.path().join(name)).unwrap();
+            prop_assert_eq!(text(&mut merger), text(&mut Merger::default()));
+        }
     }
+}
+
+#[test]
+fn a_mode_prevails_for_as_long_as_a_file_has_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let at = |name: &str| temporary.path().join(name);
+    let set = Update::Set { mode: GaugeMode::Sum, label: "a".into(), value: 3 };
+    let process = Process { client: Client::Python, alive: true, updates: vec![set] };
+    write_python(temporary.path(), 0, &process, || {});
+    std::fs::copy(at("gauge_sum_1000.db"), at("gauge_all_1001.db")).unwrap();
+    let (mut merger, directory) = (Merger::default(), Directory::open(temporary.path()).unwrap());
+    let mut keys = || {
+        let text = merger.merge(&directory).unwrap().to_text(Buckets::Cumulative);
+        samples(&String::from_utf8(text).unwrap()).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(), [("g_sum{l=\"a\"}".to_owned(), 6.0)]);
+    std::fs::remove_file(at("gauge_sum_1000.db")).unwrap();
+    assert_eq!(keys(), [("g_sum{l=\"a\",pid=\"1001\"}".to_owned(), 3.0)]);
 }

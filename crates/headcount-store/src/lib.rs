@@ -8,7 +8,7 @@
 //! * [`cell`]: what the eight bytes of a cell stand for.
 //! * [`format`](mod@format): the bytes of our files.
 //! * [`process`]: which process a file belongs to.
-//! * [`image`]: reading one of our files.
+//! * [`read`]: reading one of our files.
 //! * [`write`]: writing it, from many threads, across `fork`.
 //! * [`peer`]: reading the files of the Python and Ruby clients.
 //! * [`directory`]: names, opening, the owner's lock, wiping, burying the dead.
@@ -17,11 +17,10 @@ pub mod cell;
 pub mod directory;
 pub mod error;
 pub mod format;
-pub mod image;
 pub mod metric;
 pub mod peer;
 pub mod process;
-mod read_at;
+pub mod read;
 pub mod text;
 pub mod write;
 

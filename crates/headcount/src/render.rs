@@ -4,8 +4,8 @@ use headcount_store::FileError;
 use headcount_store::cell::decode_gauge;
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::record::{Record, Values};
-use headcount_store::image::Image;
 use headcount_store::metric::Kind;
+use headcount_store::read::Image;
 use headcount_store::text::{Sample, Value, write_bound, write_family, write_labels};
 use headcount_store::write::Registration;
 
@@ -36,7 +36,7 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
         match record? {
             Record::Family(family) => families.push((family, Vec::new())),
             Record::Series { family, first_cell, values } => {
-                families[family as usize].1.push(Series { first_cell: first_cell as usize, values });
+                families[family as usize].1.push(Series { first_cell, values });
             }
         }
     }
@@ -54,7 +54,7 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
 }
 
 struct Series<'a> {
-    first_cell: usize,
+    first_cell: u32,
     values: Values<'a>,
 }
 
@@ -70,25 +70,25 @@ impl Series<'_> {
             Sample { family: name.as_bytes(), suffix, labels: &labels, bound }.write(out, value);
         };
         match &family.shape {
-            Shape::Counter => sample("", None, Value::Integer(image.sum(first))),
-            Shape::FloatCounter => sample("", None, Value::Float(image.sum_f64(first))),
+            Shape::Counter => sample("", None, Value::Integer(image.cells().sum(first))),
+            Shape::FloatCounter => sample("", None, Value::Float(image.cells().sum_f64(first))),
             Shape::Gauge(_) => {
-                if let Some(value) = image.shared().get(first).copied().and_then(decode_gauge) {
+                if let Some(value) = decode_gauge(image.cells().shared(first)) {
                     sample("", None, Value::Float(value));
                 }
             }
             Shape::Histogram { bounds } => {
-                sample("_sum", None, Value::Float(image.sum_f64(first)));
+                sample("_sum", None, Value::Float(image.cells().sum_f64(first)));
                 let mut count: u64 = 0;
                 for (bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
-                    count = count.wrapping_add(image.sum(cell));
+                    count = count.wrapping_add(image.cells().sum(cell));
                     sample("_bucket", Some(*bound), Value::Integer(count));
                 }
                 sample("_count", None, Value::Integer(count));
             }
             Shape::Summary => {
-                sample("_count", None, Value::Integer(image.sum(first + 1)));
-                sample("_sum", None, Value::Float(image.sum_f64(first)));
+                sample("_count", None, Value::Integer(image.cells().sum(first + 1)));
+                sample("_sum", None, Value::Float(image.cells().sum_f64(first)));
             }
         }
     }

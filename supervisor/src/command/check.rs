@@ -3,14 +3,15 @@
 
 use std::process::ExitCode;
 
-use headcount_merge::merge;
+use headcount_merge::Merger;
 use headcount_store::directory::Directory;
 
 use super::Done;
 use crate::cli::DirArg;
 
 pub(super) fn check(args: &DirArg) -> Done {
-    let merged = merge(&Directory::open(&args.dir)?)?;
+    let mut merger = Merger::default();
+    let merged = merger.merge(&Directory::open(&args.dir)?)?;
     let report = merged.report();
     for skipped in &report.skipped {
         println!("{skipped}");

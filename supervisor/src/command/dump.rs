@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use headcount_merge::{Buckets, merge};
+use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 
 use super::Done;
@@ -22,7 +22,8 @@ struct WriteError {
 }
 
 pub(super) fn dump(args: &DumpArgs) -> Done {
-    let merged = merge(&Directory::open(&args.dir.dir)?)?;
+    let mut merger = Merger::default();
+    let merged = merger.merge(&Directory::open(&args.dir.dir)?)?;
     merged.report().skipped.iter().for_each(|skipped| eprintln!("{skipped}"));
     merged.report().conflicts.iter().for_each(|conflict| eprintln!("{conflict}"));
     let buckets = if args.no_accumulate { Buckets::PerBucket } else { Buckets::Cumulative };

@@ -14,9 +14,9 @@ use headcount_store::directory::open_regular;
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::header::MAGIC;
 use headcount_store::format::record::{Record, Values};
-use headcount_store::image::Image;
 use headcount_store::metric::{GaugeMerge, Kind};
 use headcount_store::peer::{self, PeerFile};
+use headcount_store::read::Image;
 use headcount_store::text::{Value, write_bound, write_value};
 use serde_json::json;
 
@@ -95,9 +95,8 @@ fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
 }
 
 fn read_peer(file: &File) -> Result<Vec<Entry>, FileError> {
-    let mut bytes = Vec::new();
-    peer::read(file, &mut bytes)?;
-    PeerFile::new(&bytes)?
+    let mut buffer = Vec::new();
+    PeerFile::new(peer::read(file, &mut buffer)?)?
         .entries()
         .map(|entry| {
             let key = std::str::from_utf8(entry.key);
@@ -135,9 +134,9 @@ fn add_series(image: &Image, family: &Family<'_>, first: u32, values: Values<'_>
         let key = json!([family.name, format!("{}{suffix}", family.name), labels, family.help]).to_string();
         entries.push(Entry { key, value, time, offset: cell.into() });
     };
-    let sum = |cell: u32| Value::Integer(image.sum(cell as usize));
-    let sum_f64 = |cell: u32| Value::Float(image.sum_f64(cell as usize));
-    let shared = |cell: u32| image.shared().get(cell as usize).copied().unwrap_or(0);
+    let sum = |cell: u32| Value::Integer(image.cells().sum(cell));
+    let sum_f64 = |cell: u32| Value::Float(image.cells().sum_f64(cell));
+    let shared = |cell: u32| image.cells().shared(cell);
     match &family.shape {
         Shape::Counter => add("_total", None, first, sum(first), 0.0),
         Shape::FloatCounter => add("_total", None, first, sum_f64(first), 0.0),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use headcount_merge::{Buckets, Gather, Merged, SeriesValue};
+use headcount_merge::{Buckets, Gather, Merged, Merger, SeriesValue, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
@@ -23,6 +23,7 @@ enum Rights {
 pub struct Scraper {
     directory: Directory,
     rights: Rights,
+    merger: Merger,
     /// Files that were skipped and logged. What is skipped again is not logged again.
     logged: HashSet<(OsString, &'static str)>,
 }
@@ -31,13 +32,17 @@ impl Scraper {
     /// Scrapes `directory`, which somebody else owns.
     #[must_use]
     pub fn reader(directory: Directory) -> Self {
-        Self { directory, rights: Rights::Reader, logged: HashSet::new() }
+        Self::new(directory, Rights::Reader)
     }
 
     /// Scrapes `directory` for its owner: files whose processes have let go of them are buried.
     #[must_use]
     pub fn for_owner(directory: Directory) -> Self {
-        Self { directory, rights: Rights::Owner, logged: HashSet::new() }
+        Self::new(directory, Rights::Owner)
+    }
+
+    fn new(directory: Directory, rights: Rights) -> Self {
+        Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
     }
 
     /// The merged metrics, and some about the merge, in the text format 0.0.4.
@@ -52,34 +57,32 @@ impl Scraper {
             tracing::warn!(error = %crate::chain(&error), "cannot bury a dead process's file");
         }
         let start = Instant::now();
-        let mut gather = Gather::default();
-        gather.read(&self.directory)?;
-        self.log_skipped(&gather);
+        let mut gather = self.merger.gather(&self.directory)?;
+        log_skipped(gather.skipped(), &mut self.logged);
         describe(&mut gather, start);
         Ok(gather.finish().to_text(Buckets::Cumulative))
     }
 
     /// Whether there is something to scrape: under a supervisor, a worker that is ready.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        let merged = headcount_merge::merge(&self.directory);
+    pub fn is_ready(&mut self) -> bool {
+        let merged = self.merger.merge(&self.directory);
         merged.is_ok_and(|merged| self.rights == Rights::Reader || ready_workers(&merged) > 0.0)
     }
+}
 
-    fn log_skipped(&mut self, gather: &Gather) {
-        let skipped = gather.skipped();
-        self.logged.retain(|(name, _)| skipped.iter().any(|skipped| skipped.name == *name));
-        for skipped in skipped {
-            // A file that vanishes has been buried or removed in between: that is life.
-            let is_news = self.logged.insert((skipped.name.clone(), skipped.error.reason()));
-            if is_news && !matches!(skipped.error, FileError::Vanished) {
-                tracing::warn!("{skipped}");
-            }
+fn log_skipped(skipped: &[Skipped], logged: &mut HashSet<(OsString, &'static str)>) {
+    logged.retain(|(name, _)| skipped.iter().any(|skipped| skipped.name == *name));
+    for skipped in skipped {
+        // A file that vanishes has been buried or removed in between: that is life.
+        let is_news = logged.insert((skipped.name.clone(), skipped.error.reason()));
+        if is_news && !matches!(skipped.error, FileError::Vanished) {
+            tracing::warn!("{skipped}");
         }
     }
 }
 
-fn ready_workers(merged: &Merged) -> f64 {
+fn ready_workers(merged: &Merged<'_>) -> f64 {
     let workers = merged.families().find(|family| family.name() == crate::metrics::WORKERS);
     let ready = workers.into_iter().flat_map(|family| family.series());
     ready
@@ -92,7 +95,7 @@ fn ready_workers(merged: &Merged) -> f64 {
 }
 
 /// Adds what the exporter has to say itself. `docs/metrics.md` lists it.
-fn describe(gather: &mut Gather, start: Instant) {
+fn describe(gather: &mut Gather<'_>, start: Instant) {
     let build = [("version", env!("CARGO_PKG_VERSION"))];
     gather.add_gauge("headcount_build_info", "The version of Headcount that serves this.", &build, 1.0);
     for reason in FileError::REASONS {

@@ -14,8 +14,8 @@ use nix::fcntl::{RenameFlags, renameat2};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::{Directory, FileName, PeerName, PeerType};
-use crate::image::Image;
 use crate::process::pid_namespace;
+use crate::read::Image;
 
 /// What became of a process's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,8 +138,7 @@ impl Directory {
             return true;
         }
         let image = Image::read(&file);
-        let header = image.as_ref().ok().and_then(Image::header);
-        header.is_some_and(|header| header.process.pid_namespace == own_namespace)
+        image.is_ok_and(|image| image.header().process.pid_namespace == own_namespace)
     }
 }
 

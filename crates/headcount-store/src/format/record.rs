@@ -36,30 +36,35 @@ pub enum Record<'a> {
     },
 }
 
-/// The label values of a series, as they stand in the file.
+/// The label values of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Values<'a>(&'a [u8]);
+pub struct Values<'a> {
+    /// The length of each, in four bytes.
+    lengths: &'a [u8],
+    /// All of them, one after the other.
+    text: &'a str,
+}
 
 impl<'a> Values<'a> {
-    /// The bytes that stand for these values and for no others of the same family.
-    #[must_use]
-    pub fn as_bytes(self) -> &'a [u8] {
-        self.0
-    }
-
     /// The values, in the order of the family's label names.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let len = u32_at(rest, 0) as usize;
-            let value = &rest[4..4 + len];
-            rest = &rest[4 + len..];
-            // Checked when the record was decoded.
-            Some(std::str::from_utf8(value).unwrap_or_default())
+        let mut rest = self.text;
+        self.lengths.chunks_exact(4).map(move |length| {
+            // That the lengths add up was checked when the record was decoded.
+            let (value, after) = rest.split_at_checked(u32_at(length, 0) as usize).unwrap_or_default();
+            rest = after;
+            value
         })
+    }
+
+    /// Whether the lengths divide the text, each part of it being text again.
+    fn are_sound(self) -> bool {
+        let mut at = 0_usize;
+        let on_boundary = self.lengths.chunks_exact(4).all(|length| {
+            at = at.saturating_add(u32_at(length, 0) as usize);
+            self.text.is_char_boundary(at)
+        });
+        on_boundary && at == self.text.len()
     }
 }
 
@@ -87,9 +92,11 @@ pub fn encode_series(
     encode_record(SERIES, out, |body| {
         body.extend(family.to_le_bytes());
         body.extend(first_cell.to_le_bytes());
+        // The lengths first and the texts in one, so that a reader checks one text and not many.
         for value in values {
-            put_text(body, value);
+            body.extend(text_len(value).to_le_bytes());
         }
+        values.iter().for_each(|value| body.extend(value.as_bytes()));
     })
 }
 
@@ -127,10 +134,14 @@ pub(super) fn encode_record(
     }
 }
 
-/// More than 4 GiB of text makes a record longer than [`MAX_BODY`] on its own.
 pub(super) fn put_text(body: &mut Vec<u8>, text: &str) {
-    body.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+    body.extend(text_len(text).to_le_bytes());
     body.extend(text.as_bytes());
+}
+
+/// More than 4 GiB of text makes a record longer than [`MAX_BODY`] on its own.
+fn text_len(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// Decodes published records in order.
@@ -182,12 +193,10 @@ impl<'a> Records<'a> {
         let Some(&labels) = self.label_counts.get(family as usize) else {
             return Err(body.malformed("a series of a family that is not described"));
         };
-        let values = Values(body.bytes);
-        for _ in 0..labels {
-            body.text()?;
-        }
-        if !body.bytes.is_empty() {
-            return Err(body.malformed("more label values than the family has labels"));
+        let lengths = body.take(labels * 4)?;
+        let values = Values { lengths, text: body.rest_as_text()? };
+        if !values.are_sound() {
+            return Err(body.malformed("label values that do not fit their lengths"));
         }
         Ok(Record::Series { family, first_cell, values })
     }
@@ -226,6 +235,12 @@ impl<'a> Body<'a> {
 
     pub(super) fn text(&mut self) -> Result<&'a str, FileError> {
         let len = self.u32()? as usize;
+        let bytes = self.take(len)?;
+        std::str::from_utf8(bytes).map_err(|_| FileError::InvalidUtf8 { offset: self.offset })
+    }
+
+    fn rest_as_text(&mut self) -> Result<&'a str, FileError> {
+        let len = self.bytes.len();
         let bytes = self.take(len)?;
         std::str::from_utf8(bytes).map_err(|_| FileError::InvalidUtf8 { offset: self.offset })
     }

@@ -7,7 +7,8 @@
 use std::fs::File;
 
 use crate::error::FileError;
-use crate::read_at::read_up_to;
+use crate::format::u32_at;
+use crate::read::read_up_to;
 
 /// Bytes before the first entry: how many are in use (u32), and four of padding.
 const START: usize = 8;
@@ -45,34 +46,40 @@ pub struct Entry<'a> {
     pub time: f64,
 }
 
-/// Reads the part of a peer's file that is in use into `bytes`, in place of what was there.
+/// Reads the part of a peer's file that is in use. `buffer` is used again for the next file.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, has no header, or ends before what should be in use.
-pub fn read(file: &File, bytes: &mut Vec<u8>) -> Result<(), FileError> {
-    bytes.resize(FIRST_READ, 0);
-    let first = read_up_to(file, bytes, 0).map_err(FileError::Unreadable)?;
+pub fn read<'a>(file: &File, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileError> {
+    grow(buffer, FIRST_READ);
+    let first = read_up_to(file, &mut buffer[..FIRST_READ], 0).map_err(FileError::Unreadable)?;
     let len = || file.metadata().map_or(0, |metadata| metadata.len());
     match first {
         0 => return Err(FileError::Empty),
         1..=3 => return Err(FileError::TooShort { len: first as u64, need: 4 }),
         _ => {}
     }
-    let used = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    let used = u32_at(buffer, 0) as usize;
     if used > first {
+        let beyond_end = || FileError::UsedBeyondEnd { used: used as u64, len: len() };
         // An absurd number is found out before memory is taken for it.
         if first < FIRST_READ || used as u64 > len() {
-            return Err(FileError::UsedBeyondEnd { used: used as u64, len: len() });
+            return Err(beyond_end());
         }
-        bytes.resize(used, 0);
-        let rest = read_up_to(file, &mut bytes[first..], first as u64).map_err(FileError::Unreadable)?;
+        grow(buffer, used);
+        let rest = read_up_to(file, &mut buffer[first..used], first as u64).map_err(FileError::Unreadable)?;
         if rest < used - first {
-            return Err(FileError::UsedBeyondEnd { used: used as u64, len: len() });
+            return Err(beyond_end());
         }
     }
-    bytes.truncate(used);
-    Ok(())
+    Ok(&buffer[..used])
+}
+
+fn grow(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
 }
 
 /// A peer's file whose lengths have been followed to the end.
@@ -89,15 +96,28 @@ impl<'a> PeerFile<'a> {
     ///
     /// When the lengths lead to the end in neither layout.
     pub fn new(bytes: &'a [u8]) -> Result<Self, FileError> {
-        let fault = match walk(bytes, Layout::ValueAndTime) {
+        let fault = match walk(bytes, START, Layout::ValueAndTime) {
             Ok(()) => return Ok(Self { bytes, layout: Layout::ValueAndTime }),
             Err(fault) => fault,
         };
-        match walk(bytes, Layout::Value) {
+        match walk(bytes, START, Layout::Value) {
             Ok(()) => Ok(Self { bytes, layout: Layout::Value }),
             // The layout that got farther is the one that is broken.
             Err(other) => Err(FileError::BadLength { offset: fault.max(other) as u64 }),
         }
+    }
+
+    /// Takes a file that had this layout, and of which `known` bytes have been followed already.
+    ///
+    /// # Errors
+    ///
+    /// When it has become shorter, or the lengths of what has been added do not lead to the end.
+    pub fn grown(bytes: &'a [u8], layout: Layout, known: usize) -> Result<Self, FileError> {
+        if bytes.len() < known {
+            return Err(FileError::UsedBeyondEnd { used: known as u64, len: bytes.len() as u64 });
+        }
+        walk(bytes, known.max(START), layout).map_err(|at| FileError::BadLength { offset: at as u64 })?;
+        Ok(Self { bytes, layout })
     }
 
     /// What follows the keys.
@@ -106,17 +126,38 @@ impl<'a> PeerFile<'a> {
         self.layout
     }
 
+    /// How many bytes are in use.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The entries, in the order in which they were created.
     pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
-        let mut at = START;
+        self.entries_from(START)
+    }
+
+    /// The entries from the offset where one begins, in bytes.
+    pub fn entries_from(self, start: usize) -> impl Iterator<Item = Entry<'a>> {
+        let mut at = start.max(START);
         std::iter::from_fn(move || {
-            let (key, value, next) = bounds(self.bytes, at, self.layout)?;
-            let float = |at: usize| f64::from_bits(crate::format::u64_at(self.bytes, at));
-            let time = if self.layout == Layout::ValueAndTime { float(value + 8) } else { 0.0 };
-            let key = &self.bytes[at + 4..key];
+            let (key_end, offset, next) = bounds(self.bytes, at, self.layout)?;
+            let key = &self.bytes[at + 4..key_end];
             at = next;
-            Some(Entry { offset: value as u64, key, value: float(value), time })
+            let (value, time) = self.value_at(offset);
+            Some(Entry { offset: offset as u64, key, value, time })
         })
+    }
+
+    /// The value and the time that stand at an offset; zeros beyond the end.
+    #[must_use]
+    pub fn value_at(&self, offset: usize) -> (f64, f64) {
+        let float = |at: usize| {
+            let bytes = self.bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            f64::from_le_bytes(bytes.unwrap_or_default())
+        };
+        let time = if self.layout == Layout::ValueAndTime { float(offset + 8) } else { 0.0 };
+        (float(offset), time)
     }
 }
 
@@ -132,9 +173,9 @@ fn bounds(bytes: &[u8], at: usize, layout: Layout) -> Option<(usize, usize, usiz
     (end <= bytes.len()).then_some((key_end, value, end))
 }
 
-/// Follows the lengths; the error is where they lead astray.
-fn walk(bytes: &[u8], layout: Layout) -> Result<(), usize> {
-    let mut at = START;
+/// Follows the lengths from an entry on; the error is where they lead astray.
+fn walk(bytes: &[u8], start: usize, layout: Layout) -> Result<(), usize> {
+    let mut at = start;
     while at < bytes.len() {
         at = bounds(bytes, at, layout).ok_or(at)?.2;
     }
@@ -167,8 +208,7 @@ pub(crate) mod tests {
     fn read_bytes(bytes: &[u8]) -> Result<Vec<u8>, FileError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let mut used = Vec::new();
-        read(&file, &mut used).map(|()| used)
+        read(&file, &mut Vec::new()).map(<[u8]>::to_vec)
     }
 
     fn reason(bytes: &[u8]) -> &'static str {

@@ -19,8 +19,8 @@ use crate::error::FileError;
 use crate::format::CELL;
 use crate::format::family::Family;
 use crate::format::record::{TooLong, encode_series};
-use crate::image::Image;
 use crate::process::{Origin, ProcessId};
+use crate::read::Image;
 
 /// What becomes of a store when the process forks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::*;
 use crate::cell::decode_gauge;
 use crate::format::family::{Family, Shape};
 use crate::format::record::Record;
-use crate::image::Image;
 use crate::metric::GaugeMode;
 use crate::process::{Origin, ProcessId};
+use crate::read::Image;
 
 const NO_LABELS: &[&str] = &[];
 
@@ -26,9 +26,9 @@ fn image(store: Store) -> Image {
 }
 
 /// The first cells of all series, in the order in which they were created.
-fn first_cells(image: &Image) -> Vec<usize> {
+fn first_cells(image: &Image) -> Vec<u32> {
     let series = |record| match record {
-        Record::Series { first_cell, .. } => Some(first_cell as usize),
+        Record::Series { first_cell, .. } => Some(first_cell),
         Record::Family(_) => None,
     };
     image.records().filter_map(|record| series(record.unwrap())).collect()
@@ -60,9 +60,9 @@ fn what_is_counted_and_set_is_read_back() {
     assert_eq!((set.get(), unset.get()), (Some(0.0), None));
     let image = image(store);
     let cells = first_cells(&image);
-    assert_eq!((image.sum(cells[0]), image.sum(cells[1])), (3, u64::MAX));
-    assert_eq!(decode_gauge(image.shared()[cells[2]]), Some(0.0));
-    assert_eq!(decode_gauge(image.shared()[cells[3]]), None);
+    assert_eq!((image.cells().sum(cells[0]), image.cells().sum(cells[1])), (3, u64::MAX));
+    assert_eq!(decode_gauge(image.cells().shared(cells[2])), Some(0.0));
+    assert_eq!(decode_gauge(image.cells().shared(cells[3])), None);
     assert!(!image.is_blank());
 }
 
@@ -75,7 +75,7 @@ fn a_file_appears_complete_and_locked_under_its_name() {
     let file = std::fs::File::open(&path).unwrap();
     assert!(crate::directory::is_locked(&file));
     let image = Image::read(&file).unwrap();
-    let header = image.header().unwrap();
+    let header = image.header();
     assert_eq!((header.process, header.origin), (ProcessId::own(), origin));
     assert!(image.is_blank());
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -107,7 +107,7 @@ fn threads_that_come_and_go_lose_nothing() {
     }
     let image = image(store);
     let first = first_cells(&image)[0];
-    assert_eq!((image.sum(first + 1), image.sum_f64(first)), (160_000, 80_000.0));
+    assert_eq!((image.cells().sum(first + 1), image.cells().sum_f64(first)), (160_000, 80_000.0));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_thread_local_that_counts_while_it_is_dropped_is_counted() {
         std::thread::scope(|scope| scope.spawn(count).join().unwrap());
     }
     let image = image(store);
-    assert_eq!(image.sum(first_cells(&image)[0]), 4);
+    assert_eq!(image.cells().sum(first_cells(&image)[0]), 4);
 }
 
 #[test]
@@ -161,8 +161,8 @@ fn a_file_grows_without_moving_a_cell() {
     let image = image(store);
     let cells = first_cells(&image);
     assert_eq!(cells.len(), 20_001);
-    assert_eq!(image.sum(cells[0]), 20_002);
-    assert!(cells[1..].iter().all(|&cell| image.sum(cell) == 1));
+    assert_eq!(image.cells().sum(cells[0]), 20_002);
+    assert!(cells[1..].iter().all(|&cell| image.cells().sum(cell) == 1));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn stores_take_turns_in_the_threads_cells() {
         let cells = first_cells(&image);
         assert_eq!(cells.len(), 1500);
         for (&cell, round) in cells.iter().zip(0..) {
-            assert_eq!(image.sum(cell + 2), number * round + 1);
+            assert_eq!(image.cells().sum(cell + 2), number * round + 1);
         }
     }
 }
@@ -212,8 +212,8 @@ fn more_extents_than_the_first_block_lists_are_found() {
         }
     });
     let image = image(store);
-    assert_eq!(image.sum(first_cells(&image)[0]), 600);
-    assert!(image.slabs().count() >= 600);
+    assert_eq!(image.cells().sum(first_cells(&image)[0]), 600);
+    assert!(image.cells().slabs().count() >= 600);
 }
 
 #[test]
@@ -231,6 +231,6 @@ fn updates_of_a_series_that_could_not_be_created_are_counted_as_lost() {
     assert!(matches!(registration.add_summed(store, 0, &[&long], 1), Err(SpaceError::TooLong(_))));
     drop(registration);
     let image = image(store);
-    let header = image.header().unwrap();
+    let header = image.header();
     assert_eq!((header.lost_updates, header.lost_series), (3, 1));
 }

@@ -1,0 +1,181 @@
+//! What files describe, kept from one gather to the next.
+//!
+//! It is never more than what the files describe now: when the last file with some description is gone,
+//! everything is forgotten and read again.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
+
+use headcount_store::FileError;
+use headcount_store::directory::{Directory, FileName, PeerName, is_locked};
+use headcount_store::peer::{self, Client};
+use headcount_store::read::{Cells, Reader};
+
+use crate::gather::Tally;
+use crate::index::Index;
+use crate::own::{Layouts, OwnFile};
+use crate::peer::{Keys, PeerContent};
+use crate::process::{Life, Process};
+
+/// What files describe, and which files those are.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) index: Index,
+    descriptions: Descriptions,
+    files: HashMap<FileId, KnownFile>,
+    gathers: u64,
+}
+
+/// What stands in the files, and where in the index that is.
+#[derive(Debug, Default)]
+struct Descriptions {
+    layouts: Layouts,
+    keys: Keys,
+}
+
+/// What one file is, for as long as it exists.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FileId {
+    inode: u64,
+    /// Where it is known, it tells a file from a later one with the same inode.
+    born: Option<SystemTime>,
+}
+
+/// A file that was found in the directory.
+#[derive(Debug, Default)]
+struct KnownFile {
+    /// The last gather that found it.
+    gather: u64,
+    own: Option<OwnFile>,
+    peer: PeerContent,
+}
+
+/// Space that is used again for each file.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    cells: Cells,
+    bytes: Vec<u8>,
+}
+
+impl Known {
+    /// Begins a gather: all files are yet to be found.
+    pub(crate) fn begin(&mut self) {
+        self.gathers += 1;
+        self.index.forget_modes();
+    }
+
+    /// Adds what a file holds to the tally, unless this gather has read it under another name.
+    pub(crate) fn read_file(
+        &mut self,
+        directory: &Directory,
+        name: &OsStr,
+        tally: &mut Tally,
+        scratch: &mut Scratch,
+    ) -> Result<(), FileError> {
+        // What is no text is no name of ours.
+        let Some(name_read) = name.to_str().map(FileName::parse).transpose()?.flatten() else {
+            return Ok(());
+        };
+        if matches!(name_read, FileName::Lock | FileName::Unfinished) {
+            return Ok(());
+        }
+        let file = directory.open_file(name)?;
+        let metadata = file.metadata().map_err(FileError::Unreadable)?;
+        let id = FileId { inode: metadata.ino(), born: metadata.created().ok() };
+        let is_identified = id.born.is_some();
+        let Self { index, descriptions, files, gathers } = self;
+        let known = files.entry(id).or_default();
+        if known.gather == *gathers {
+            return Ok(());
+        }
+        known.gather = *gathers;
+        if !is_identified {
+            descriptions.keys.release(&mut known.peer);
+        }
+        match name_read {
+            FileName::Peer(name) => {
+                known.own = None;
+                let read = descriptions.read_peer(&file, &name, &mut known.peer, index, tally, scratch);
+                if read.is_err() {
+                    descriptions.keys.release(&mut known.peer);
+                }
+                read
+            }
+            _ => {
+                descriptions.keys.release(&mut known.peer);
+                // A process that is not buried yet may have died all the same.
+                let is_alive = matches!(name_read, FileName::Process { .. }) && is_locked(&file);
+                let last = known.own.take();
+                known.own = Some(descriptions.read_own(&file, is_alive, last, index, tally, scratch)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets files that were not found any more, and tells whether the index may now hold what no file
+    /// describes.
+    pub(crate) fn forget_vanished(&mut self) -> bool {
+        let Self { descriptions: Descriptions { layouts, keys }, files, gathers, .. } = self;
+        let vanished = files.extract_if(|_, known| known.gather != *gathers);
+        vanished.for_each(|(_, mut known)| keys.release(&mut known.peer));
+        layouts.forget_unused() | keys.has_unused()
+    }
+}
+
+impl Descriptions {
+    fn read_own(
+        &mut self,
+        file: &File,
+        is_alive: bool,
+        known: Option<OwnFile>,
+        index: &mut Index,
+        tally: &mut Tally,
+        scratch: &mut Scratch,
+    ) -> Result<OwnFile, FileError> {
+        let reader = Reader::open(file)?;
+        reader.read_cells(&mut scratch.cells, &mut scratch.bytes)?;
+        let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
+        let header = reader.header();
+        let process = tally.processes.add(Process {
+            name: header.process.pid.to_string(),
+            pid_namespace: header.process.pid_namespace,
+            life: if is_alive { Life::Alive } else { Life::Dead(header.created) },
+        });
+        tally.files.own += 1;
+        tally.lost.series += header.lost_series;
+        tally.lost.updates += header.lost_updates;
+        own.apply(&scratch.cells, process, index, &mut tally.totals, &mut tally.readings);
+        Ok(own)
+    }
+
+    fn read_peer(
+        &mut self,
+        file: &File,
+        name: &PeerName,
+        known: &mut PeerContent,
+        index: &mut Index,
+        tally: &mut Tally,
+        scratch: &mut Scratch,
+    ) -> Result<(), FileError> {
+        let bytes = peer::read(file, &mut scratch.bytes)?;
+        let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+        let process = match known.client() {
+            Some(Client::Ruby) => {
+                tally.files.ruby += 1;
+                name.ruby_process().unwrap_or(&name.process)
+            }
+            _ => {
+                tally.files.python += 1;
+                &name.process
+            }
+        };
+        let life = name.buried.map_or(Life::Alive, Life::Dead);
+        let process = tally.processes.add(Process { name: process.to_owned(), pid_namespace: 0, life });
+        tally.totals.grow(index.slots());
+        self.keys.apply(file, known, process, &mut tally.totals, &mut tally.readings);
+        Ok(())
+    }
+}

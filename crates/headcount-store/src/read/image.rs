@@ -1,0 +1,55 @@
+//! All that a file holds at one moment.
+
+use std::fs::File;
+
+use super::{Cells, Reader};
+use crate::error::FileError;
+use crate::format::header::Header;
+use crate::format::record::Records;
+
+/// The contents of a file.
+#[derive(Debug)]
+pub struct Image {
+    header: Header,
+    records: Vec<u8>,
+    cells: Cells,
+}
+
+impl Image {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is not what it should be.
+    pub fn read(file: &File) -> Result<Self, FileError> {
+        let reader = Reader::open(file)?;
+        let (mut records, mut cells) = (Vec::new(), Cells::default());
+        reader.read_records(&mut records)?;
+        reader.read_cells(&mut cells, &mut Vec::new())?;
+        Ok(Self { header: *reader.header(), records, cells })
+    }
+
+    /// What the header said.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The published descriptions.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records::new(&self.records)
+    }
+
+    /// The cells.
+    #[must_use]
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Whether the process has counted and set nothing at all.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.header.lost_series + self.header.lost_updates == 0 && self.cells.are_blank()
+    }
+}

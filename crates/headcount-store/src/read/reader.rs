@@ -1,0 +1,254 @@
+//! Reading a file part by part.
+
+use std::fs::File;
+
+use super::{Cells, read_up_to};
+use crate::error::FileError;
+use crate::format::extent::{Content, ENTRY_LEN, Extent};
+use crate::format::header::{HEADER_LEN, Header};
+use crate::format::{BLOCK, CELL, u64_at};
+
+/// A file whose header and extents have been read.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    file: &'a File,
+    header: Header,
+    extents: Vec<Extent>,
+    /// The file's length in bytes.
+    len: u64,
+}
+
+/// Bytes that are read at a time: they stay in the processor's cache.
+const CHUNK: usize = 64 * 1024;
+
+impl<'a> Reader<'a> {
+    /// Reads the header and the table of extents.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is not what it should be.
+    pub fn open(file: &'a File) -> Result<Self, FileError> {
+        let len = || file.metadata().map(|metadata| metadata.len()).map_err(FileError::Unreadable);
+        let mut block = [0; 4096];
+        let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
+        let header = Header::decode(&block[..filled], len()?)?;
+        // The table after the mark, and the length after the table: so the table lists every extent that the
+        // mark reaches into, and the file is as long as the table says.
+        let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
+        let count = Header::decode(&block[..filled], len()?)?.extent_count;
+        let mut reader = Self { file, header, extents: Vec::new(), len: len()? };
+        reader.read_table(block[HEADER_LEN..].to_vec(), count)?;
+        Ok(reader)
+    }
+
+    fn read_table(&mut self, mut table: Vec<u8>, count: u32) -> Result<(), FileError> {
+        let mut blocks: u64 = 0;
+        for index in 0..count {
+            let at = index as usize * ENTRY_LEN;
+            let bad = || FileError::BadExtent { index };
+            let extent = table.get(at..at + ENTRY_LEN).and_then(Extent::decode).ok_or_else(bad)?;
+            blocks += u64::from(extent.blocks);
+            let end = extent.offset() + extent.len();
+            if end > self.len {
+                return Err(FileError::UsedBeyondEnd { used: end, len: self.len });
+            }
+            // Extents do not overlap, so together they are no longer than the file: that ends this loop.
+            if blocks * BLOCK > self.len || extent.is_empty() {
+                return Err(bad());
+            }
+            if extent.content == Content::Table {
+                let continued = table.len();
+                table.resize(continued + to_usize(extent.len()), 0);
+                self.read_exact(&mut table[continued..], extent.offset())?;
+            }
+            self.extents.push(extent);
+        }
+        Ok(())
+    }
+
+    /// What the header said.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Where the published descriptions stand: offset in the file and length, in bytes, in order.
+    fn record_parts(&self) -> Result<Vec<(u64, u64)>, FileError> {
+        let used = self.header.records_used;
+        let mut parts = Vec::new();
+        let mut covered = 0;
+        for (index, extent) in (0..).zip(&self.extents) {
+            if extent.content != Content::Records {
+                continue;
+            }
+            let first = u64::from(extent.first) * BLOCK;
+            // An extent that was published after the mark was read has nothing yet.
+            let part = extent.len().min(used.saturating_sub(first));
+            if part > 0 && covered != first {
+                return Err(FileError::BadExtent { index });
+            }
+            covered += part;
+            parts.push((extent.offset(), part));
+        }
+        if covered < used {
+            return Err(FileError::UsedBeyondEnd { used, len: self.len });
+        }
+        Ok(parts)
+    }
+
+    /// Reads the published descriptions, in place of what `records` held.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or ends before they do.
+    pub fn read_records(&self, records: &mut Vec<u8>) -> Result<(), FileError> {
+        records.clear();
+        for (offset, len) in self.record_parts()? {
+            let start = records.len();
+            records.resize(start + to_usize(len), 0);
+            self.read_exact(&mut records[start..], offset)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the published descriptions are these, to the byte. `scratch` is used again.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or ends before they do.
+    pub fn has_records(&self, mut records: &[u8], scratch: &mut Vec<u8>) -> Result<bool, FileError> {
+        if self.header.records_used != records.len() as u64 {
+            return Ok(false);
+        }
+        scratch.resize(CHUNK.max(scratch.len()), 0);
+        for (offset, len) in self.record_parts()? {
+            let (part, rest) = records.split_at(to_usize(len).min(records.len()));
+            records = rest;
+            for (chunk, at) in part.chunks(CHUNK).zip((offset..).step_by(CHUNK)) {
+                let found = &mut scratch[..chunk.len()];
+                self.read_exact(found, at)?;
+                if found != chunk {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the cells, in place of what `cells` held. `scratch` is used again.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or an extent does not continue the one before it.
+    pub fn read_cells(&self, cells: &mut Cells, scratch: &mut Vec<u8>) -> Result<(), FileError> {
+        cells.clear();
+        for (index, extent) in (0..).zip(&self.extents) {
+            let space = match extent.content {
+                Content::Shared => &mut cells.shared,
+                Content::Slab(number) => cells.slabs.entry(number).or_default(),
+                Content::Table | Content::Records | Content::Ignorable => continue,
+            };
+            if space.len() as u64 * CELL != u64::from(extent.first) * BLOCK {
+                return Err(FileError::BadExtent { index });
+            }
+            let len = to_usize(extent.len());
+            scratch.resize(len.max(scratch.len()), 0);
+            self.read_exact(&mut scratch[..len], extent.offset())?;
+            space.extend(scratch[..len].chunks_exact(8).map(|cell| u64_at(cell, 0)));
+        }
+        Ok(())
+    }
+
+    /// A short read means that the file was truncated after its length was taken.
+    fn read_exact(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
+        let read = read_up_to(self.file, buffer, offset).map_err(FileError::Unreadable)?;
+        if read < buffer.len() {
+            return Err(FileError::UsedBeyondEnd { used: offset + buffer.len() as u64, len: self.len });
+        }
+        Ok(())
+    }
+}
+
+/// Lengths here are bounded by a file's length.
+fn to_usize(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::OnceLock;
+
+    use proptest::prelude::*;
+
+    use crate::error::FileError;
+    use crate::format::family::{Family, Shape};
+    use crate::process::Origin;
+    use crate::read::Image;
+    use crate::write::{OnFork, Registration};
+
+    /// A file with several extents of each content.
+    fn file_bytes() -> &'static [u8] {
+        static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+        BYTES.get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let mut registration = Registration::begin();
+            let store =
+                registration.create_store(directory.path(), Origin::default(), OnFork::Leave).unwrap();
+            let shape = Shape::Gauge(crate::metric::GaugeMode::MostRecent);
+            let gauges = Family { name: "g", help: "", unit: "", shape, labels: vec!["l"] };
+            let shape = Shape::Histogram { bounds: vec![1.0, 2.0] };
+            let histograms = Family { name: "h", shape, ..gauges.clone() };
+            let gauges = registration.add_family(store, &gauges).unwrap();
+            let histograms = registration.add_family(store, &histograms).unwrap();
+            for n in 0..300_u32 {
+                let label = format!("{n}{}", "x".repeat(100));
+                registration.add_gauge(store, gauges, &[&label]).unwrap().set(1.0);
+                registration.add_summed(store, histograms, &[&label], 4).unwrap().observe(1, 0, 0.5);
+            }
+            let name = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
+            std::fs::read(name.path()).unwrap()
+        })
+    }
+
+    fn read_image(bytes: &[u8]) -> Result<(), FileError> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let image = Image::read(&file)?;
+        for record in image.records() {
+            record?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_missed() {
+        let bytes = file_bytes();
+        read_image(bytes).unwrap();
+        for len in [bytes.len() - 1, bytes.len() / 2, 4096] {
+            assert_eq!(read_image(&bytes[..len]).unwrap_err().reason(), "used_beyond_end", "{len}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_makes_the_reader_panic(
+            damage in prop::collection::vec((0..6000_usize, any::<u8>()), 1..8),
+            far in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+            len in proptest::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut bytes = file_bytes().to_vec();
+            for (at, byte) in damage {
+                bytes[at] = byte;
+            }
+            for (at, byte) in far {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(len) = len {
+                bytes.truncate(len.index(bytes.len()));
+            }
+            let _ = read_image(&bytes);
+        }
+    }
+}
