@@ -151,9 +151,20 @@ impl Drain {
             let _ = (&self.reader).read(&mut [0]);
         }
     }
+
+    /// A stream that does not block and is readable as soon as it is time, for a runtime:
+    /// `tokio::net::UnixStream::from_std(drain.into_stream()?)?.readable().await`.
+    ///
+    /// # Errors
+    ///
+    /// When the stream cannot be made not to block.
+    pub fn into_stream(self) -> io::Result<UnixStream> {
+        self.reader.set_nonblocking(true)?;
+        Ok(self.reader)
+    }
 }
 
-/// Readable as soon as it is time: for `poll`, or for a runtime's own readiness.
+/// Readable as soon as it is time: for `poll`.
 impl AsFd for Drain {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()

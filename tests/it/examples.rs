@@ -1,0 +1,125 @@
+//! The examples do what their pages say.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, http, peers, process, text, wait};
+use nix::sys::signal::Signal;
+
+#[test]
+fn two_processes_count_as_one() {
+    let output = Command::new(binary::example("two-processes")).output().unwrap();
+    let page = std::fs::read_to_string(binary::workspace().join("examples/two-processes/README.md")).unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.ends_with("jobs_done_total 42\n") && page.contains(&shown), "{shown}");
+}
+
+#[test]
+fn an_axum_server_counts_in_all_its_processes_and_drains() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = binary::example("prefork-axum");
+    let mut headcount = Headcount::run(2, directory.path(), &[], &[program.to_str().unwrap()]);
+    let server = headcount.server();
+    let pids: std::collections::HashSet<String> = (0..40)
+        .map(|_| http::get(&server, "/").unwrap().text().rsplit_once(' ').unwrap().1.trim().to_owned())
+        .collect();
+    assert!(pids.iter().all(|pid| headcount.workers().contains(&pid.parse().unwrap())), "{pids:?}");
+    assert_eq!(http::get(&server, "/nowhere").unwrap().status, 404);
+    let sample = |code: &str, route: &str| {
+        headcount.value(&format!("http_requests_total{{code=\"{code}\",method=\"GET\",route=\"{route}\"}}"))
+    };
+    assert_eq!((sample("200", "/"), sample("404", "unmatched")), (Some(40.0), Some(1.0)));
+    let observed = "http_request_duration_seconds_count{method=\"GET\",route=\"/\"}";
+    assert_eq!(headcount.value(observed), Some(40.0));
+
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| http::get(&server, "/slow").unwrap());
+        wait::until_true("the slow request is being answered", || {
+            headcount.value("http_requests_in_flight") == Some(1.0)
+        });
+        headcount.signal(Signal::SIGTERM);
+        assert_eq!(slow.join().unwrap().status, 200);
+    });
+    assert!(headcount.wait().success());
+}
+
+#[test]
+fn an_application_serves_the_merge_of_all_its_processes() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = binary::example("own-endpoint");
+    let headcount = Headcount::run(3, directory.path(), &[], &[program.to_str().unwrap()]);
+    let server = headcount.server();
+    for _ in 0..30 {
+        assert_eq!(http::get(&server, "/").unwrap().text(), "Hello.\n");
+    }
+    // Whoever answers.
+    for _ in 0..10 {
+        let answer = http::get(&server, "/metrics").unwrap();
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4"));
+        assert_eq!(text::value(answer.text(), "greetings_total"), Some(30.0));
+    }
+    assert_eq!(headcount.value("greetings_total"), Some(30.0));
+}
+
+/// Gunicorn with the example application.
+struct Gunicorn {
+    child: Child,
+    address: String,
+}
+
+impl Gunicorn {
+    fn start(directory: &std::path::Path) -> Self {
+        let mut child = Command::new(peers::python())
+            .args(["-m", "gunicorn", "--bind", "127.0.0.1:0", "app:app"])
+            .current_dir(binary::workspace().join("examples/gunicorn"))
+            .env("PROMETHEUS_MULTIPROC_DIR", directory)
+            // The example's folder stays as it is.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = String::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            writeln!(log, "{line}").unwrap();
+            let rest = line.split_once("Listening at: http://")?.1;
+            Some(rest.split(' ').next()?.to_owned())
+        });
+        // It goes on talking, and must not find the pipe closed or full.
+        #[expect(clippy::disallowed_methods, reason = "this process does not fork")]
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: address.unwrap_or_else(|| panic!("gunicorn does not listen:\n{log}")) }
+    }
+}
+
+impl Drop for Gunicorn {
+    fn drop(&mut self) {
+        process::signal(self.child.id(), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_flask_application_under_gunicorn_is_merged() {
+    let directory = tempfile::tempdir().unwrap();
+    let gunicorn = Gunicorn::start(directory.path());
+    let path = directory.path().to_str().unwrap();
+    let serve = Headcount::start(["serve", "--dir", path, "--web.listen-address", "127.0.0.1:0"]);
+    wait::until_true("four workers are there", || serve.value("app_workers") == Some(4.0));
+    for _ in 0..25 {
+        assert!(http::get(&gunicorn.address, "/").unwrap().text().starts_with("Hello from process"));
+    }
+    let requests = "app_requests_total{route=\"/\"}";
+    assert_eq!(serve.value(requests), Some(25.0));
+
+    // One that dies is replaced; its requests stay, its gauge goes.
+    let old = process::children(gunicorn.child.id());
+    process::signal(old[0], Signal::SIGKILL);
+    wait::until_true("another worker has taken the place", || {
+        let new = process::children(gunicorn.child.id());
+        new.len() == 4 && new != old && serve.value("app_workers") == Some(4.0)
+    });
+    assert_eq!(serve.value(requests), Some(25.0));
+}
