@@ -133,7 +133,9 @@ fn to_histogram(histogram: Histogram<'_>) -> proto::Histogram {
         bucket.set_cumulative_count(to_count(count));
         bucket
     };
-    out.set_bucket(histogram.buckets(Buckets::Cumulative).map(bucket).collect());
+    // The encoder adds +Inf, and would call it `inf` if it were here.
+    let finite = histogram.buckets(Buckets::Cumulative).filter(|(bound, _)| bound.is_finite());
+    out.set_bucket(finite.map(bucket).collect());
     out
 }
 

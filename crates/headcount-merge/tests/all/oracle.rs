@@ -1,6 +1,5 @@
 //! The merge against a naive oracle: whatever processes count and set, and however they disagree, the
 //! samples are those that thirty obvious lines find.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +9,8 @@ use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 use headcount_store::metric::GaugeMerge;
 use proptest::prelude::*;
+
+use crate::peer_file::file_bytes;
 
 /// What one process does, in order.
 #[derive(Clone, Debug)]
@@ -219,16 +220,7 @@ fn write_python_files(directory: &Path, number: usize, process: &Process) {
         if file.starts_with("gauge_live") && !process.alive {
             continue;
         }
-        let mut bytes = vec![0; 8];
-        for (key, (value, time)) in entries {
-            bytes.extend(u32::try_from(key.len()).unwrap().to_le_bytes());
-            bytes.extend(key.as_bytes());
-            bytes.resize(bytes.len() + 8 - (4 + key.len()) % 8, b' ');
-            bytes.extend(value.to_le_bytes());
-            bytes.extend(time.to_le_bytes());
-        }
-        let used = u32::try_from(bytes.len()).unwrap();
-        bytes[..4].copy_from_slice(&used.to_le_bytes());
+        let mut bytes = file_bytes(entries.iter().map(|(key, (value, time))| (key, *value, Some(*time))));
         bytes.resize(65536.max(bytes.len()), 0);
         std::fs::write(directory.join(format!("{file}_{}.db", pid(number))), bytes).unwrap();
     }

@@ -1,0 +1,6 @@
+//! The merge as its users see it: directories in, expositions out.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod oracle;
+mod peer_file;
+mod rules;
