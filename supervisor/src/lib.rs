@@ -8,12 +8,14 @@
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
 //! * [`metrics`]: what the supervisor counts of itself.
 //! * [`exporter`]: the process that serves `/metrics`.
+//! * `environment`: what a worker finds there.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
 
 pub mod address;
 pub mod cli;
 pub mod command;
+mod environment;
 pub mod exporter;
 pub mod master;
 pub mod metrics;

@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use headcount::RegisterError;
@@ -19,6 +18,7 @@ use nix::unistd::{getpgid, getpid};
 
 use crate::address::{Address, NamedAddress};
 use crate::chain;
+use crate::environment::worker_environment;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
@@ -186,7 +186,7 @@ impl Master {
         if let Event::Ready(pid) = event
             && let Some(seat) = self.pool.seat_of(pid)
         {
-            tracing::info!(process = %Shown(seat), %pid, "ready");
+            tracing::info!(process = %seat, %pid, "ready");
         }
         self.pool.record(event, Instant::now());
     }
@@ -198,12 +198,12 @@ impl Master {
         };
         match started {
             Ok(pid) => {
-                tracing::info!(process = %Shown(seat), %pid, "started");
+                tracing::info!(process = %seat, %pid, "started");
                 self.metrics.started(seat);
                 self.record(Event::Started(seat, pid));
             }
             Err(error) => {
-                tracing::error!(process = %Shown(seat), error = %chain(&error), "cannot fork");
+                tracing::error!(process = %seat, error = %chain(&error), "cannot fork");
                 self.record(Event::StartFailed(seat));
             }
         }
@@ -340,12 +340,13 @@ fn bind_metrics(address: Address) -> Result<Listener, BindError> {
 }
 
 fn log_exit(seat: Seat, pid: Pid, exit: Exit, expected: bool) {
-    let process = Shown(seat);
     match exit {
-        Exit::Code(code) if expected || code == 0 => tracing::info!(%process, %pid, code, "exited"),
-        Exit::Code(code) => tracing::warn!(%process, %pid, code, "exited"),
-        Exit::Signal(_) if expected => tracing::info!(%process, %pid, signal = reason(exit), "was killed"),
-        Exit::Signal(_) => tracing::warn!(%process, %pid, signal = reason(exit), "was killed"),
+        Exit::Code(code) if expected || code == 0 => tracing::info!(process = %seat, %pid, code, "exited"),
+        Exit::Code(code) => tracing::warn!(process = %seat, %pid, code, "exited"),
+        Exit::Signal(_) if expected => {
+            tracing::info!(process = %seat, %pid, signal = reason(exit), "was killed")
+        }
+        Exit::Signal(_) => tracing::warn!(process = %seat, %pid, signal = reason(exit), "was killed"),
     }
 }
 
@@ -356,48 +357,4 @@ fn take_signals() -> io::Result<(SignalFd, SigSet)> {
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     Ok((signals, original))
-}
-
-/// This process's variables, and those that tell a worker where it is.
-fn worker_environment(
-    directory: &Path,
-    notify: &Path,
-    sockets: &[Listener],
-) -> impl Iterator<Item = (OsString, OsString)> {
-    const OURS: [&str; 8] = [
-        "PROMETHEUS_MULTIPROC_DIR",
-        "prometheus_multiproc_dir",
-        "NOTIFY_SOCKET",
-        "LISTEN_FDS",
-        "LISTEN_FDNAMES",
-        "LISTEN_PID",
-        "HEADCOUNT_SLOT",
-        "HEADCOUNT_GENERATION",
-    ];
-    let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
-    let mut ours: Vec<(&str, OsString)> = vec![
-        ("PROMETHEUS_MULTIPROC_DIR", directory.into()),
-        // Ruby's client knows this one only.
-        ("prometheus_multiproc_dir", directory.into()),
-        ("NOTIFY_SOCKET", notify.into()),
-        ("HEADCOUNT_GENERATION", "0".into()),
-    ];
-    if !sockets.is_empty() {
-        ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
-        ours.push(("LISTEN_FDNAMES", names.join(":").into()));
-    }
-    let inherited = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));
-    inherited.chain(ours.into_iter().map(|(name, value)| (name.into(), value)))
-}
-
-/// A seat, as the log names it.
-struct Shown(Seat);
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Seat::Worker(slot) => write!(f, "worker {slot}"),
-            Seat::Exporter => f.write_str("exporter"),
-        }
-    }
 }

@@ -20,8 +20,8 @@
 //! runs unchanged in development. With it, [`render`] shows this process's own; the merge over all
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
-//! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file, and
-//! [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
+//! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
+//! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
 //! [`histogram`], [`summary`]; [`mod@render`]; and [`worker`], the worker's side of life under a
 //! supervisor.
 //!
@@ -32,6 +32,7 @@
 
 pub mod buckets;
 pub mod counter;
+mod definition;
 pub mod error;
 pub mod family;
 pub mod gauge;

@@ -3,19 +3,19 @@
 //! Most programs have the default one and never name it: `Counter::new` and the like use it. It decides
 //! where metrics live when the first one is created, by `PROMETHEUS_MULTIPROC_DIR`.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use headcount_store::directory::from_environment;
 use headcount_store::format::family::{Family as Description, Shape};
-use headcount_store::metric::{GaugeMode, Kind, check_label_name, check_metric_name};
+use headcount_store::metric::GaugeMode;
 use headcount_store::process::Origin;
 use headcount_store::write::{CreateError, OnFork, Registration, Store};
 
 use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
+use crate::definition::{Registered, check_names, check_samples, family_name};
 use crate::error::RegisterError;
 use crate::family::{Family, Metric};
 use crate::gauge::Gauge;
@@ -32,15 +32,6 @@ struct Inner {
     store: Store,
     /// Taken only under a [`Registration`], so that a forked child never finds it locked.
     families: Mutex<HashMap<String, Registered>>,
-}
-
-#[derive(Debug)]
-struct Registered {
-    help: String,
-    shape: Shape,
-    labels: Vec<String>,
-    /// The [`Family`], whose type the shape and the number of labels tell.
-    family: Box<dyn Any + Send>,
 }
 
 static DEFAULT: OnceLock<Registry> = OnceLock::new();
@@ -273,153 +264,7 @@ impl Registry {
             .add_family(self.0.store, &description)
             .map_err(|source| RegisterError::Space { name: name.to_owned(), source })?;
         let family = Family::create(self.0.store, number, name.to_owned(), &shape);
-        let labels = labels.map(str::to_owned).to_vec();
-        let registered = Registered { help: help.to_owned(), shape, labels, family: Box::new(family) };
-        families.insert(name.to_owned(), registered);
+        families.insert(name.to_owned(), Registered::new(help, shape, &labels, family));
         Ok(family)
-    }
-}
-
-impl Registered {
-    /// The family, if it is the one that is asked for; else what differs.
-    fn as_same<M: Metric, const N: usize>(
-        &self,
-        help: &str,
-        shape: &Shape,
-        labels: &[&str; N],
-    ) -> Result<Family<M, N>, &'static str> {
-        if self.shape != *shape {
-            let same_kind = self.shape.kind() == shape.kind();
-            return Err(if same_kind { "mode, type of value or set of buckets" } else { "kind" });
-        }
-        if self.labels != *labels {
-            return Err("set of labels");
-        }
-        if self.help != help {
-            return Err("help text");
-        }
-        self.family.downcast_ref().copied().ok_or("kind")
-    }
-}
-
-/// A counter is the same with and without `_total` behind its name, which its samples get anyway.
-fn family_name(name: &str, kind: Kind) -> &str {
-    match kind {
-        Kind::Counter => name.strip_suffix("_total").unwrap_or(name),
-        _ => name,
-    }
-}
-
-fn check_names(name: &str, kind: Kind, labels: &[&str]) -> Result<(), RegisterError> {
-    check_metric_name(name)?;
-    // What the exposition and the merge add themselves.
-    let reserved = match kind {
-        Kind::Histogram => "le",
-        Kind::Summary => "quantile",
-        Kind::Gauge => "pid",
-        Kind::Counter => "",
-    };
-    for (at, &label) in labels.iter().enumerate() {
-        check_label_name(label)?;
-        let (name, label) = (name.to_owned(), label.to_owned());
-        if label == reserved {
-            return Err(RegisterError::ReservedLabel { name, label, kind });
-        }
-        if labels[..at].contains(&label.as_str()) {
-            return Err(RegisterError::DuplicateLabel { name, label });
-        }
-    }
-    Ok(())
-}
-
-/// No two families may expose samples of the same name: `x_sum` is taken once there is a histogram `x`.
-fn check_samples(
-    name: &str,
-    kind: Kind,
-    families: &HashMap<String, Registered>,
-) -> Result<(), RegisterError> {
-    for (other, registered) in families {
-        for theirs in registered.shape.kind().sample_suffixes() {
-            for ours in kind.sample_suffixes() {
-                let sample = format!("{name}{ours}");
-                if sample.strip_prefix(other.as_str()) == Some(theirs) {
-                    return Err(RegisterError::Taken { name: name.to_owned(), sample, other: other.clone() });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registry() -> Registry {
-        Registry::private().unwrap()
-    }
-
-    #[test]
-    fn the_same_metric_twice_is_the_same_metric() {
-        let registry = registry();
-        registry.counter("c", "help").unwrap().inc();
-        registry.counter("c_total", "help").unwrap().inc();
-        assert!(registry.render().contains("c_total 2\n"));
-        let family = || registry.counter_family("d", "help", ["a", "b"]).unwrap();
-        family().with(["x", "y"]).inc();
-        family().with(["x", "y"]).inc();
-        assert!(registry.render().contains("d_total{a=\"x\",b=\"y\"} 2\n"));
-    }
-
-    #[test]
-    fn another_definition_is_an_error_that_says_what_differs() {
-        let registry = registry();
-        registry.gauge("g", "help", GaugeMode::Sum).unwrap();
-        let difference = |result: Result<(), RegisterError>| match result {
-            Err(RegisterError::Different { difference, .. }) => difference,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(difference(registry.counter("g", "help").map(drop)), "kind");
-        assert_eq!(difference(registry.gauge("g", "other", GaugeMode::Sum).map(drop)), "help text");
-        let mode = registry.gauge("g", "help", GaugeMode::All).map(drop);
-        assert_eq!(difference(mode), "mode, type of value or set of buckets");
-        let labels = registry.gauge_family("g", "help", GaugeMode::Sum, ["a"]).map(drop);
-        assert_eq!(difference(labels), "set of labels");
-        registry.histogram("h", "help", Buckets::default()).unwrap();
-        let buckets = registry.histogram("h", "help", Buckets::new([1.0]).unwrap()).map(drop);
-        assert_eq!(difference(buckets), "mode, type of value or set of buckets");
-        registry.counter("c", "help").unwrap();
-        assert_eq!(
-            difference(registry.float_counter("c", "help").map(drop)),
-            "mode, type of value or set of buckets"
-        );
-    }
-
-    #[test]
-    fn names_and_labels_are_refused_with_the_rule_they_break() {
-        let registry = registry();
-        let message = |result: Result<Family<Counter, 1>, RegisterError>| result.unwrap_err().to_string();
-        assert!(message(registry.counter_family("9x", "", ["a"])).contains("begins with `9`"));
-        assert!(message(registry.counter_family("x", "", ["a-b"])).contains("contains `-`"));
-        assert!(message(registry.counter_family("x", "", ["__a"])).contains("two underscores"));
-        assert!(registry.counter("_total", "").unwrap_err().to_string().contains("empty"));
-        let reserved = |error| matches!(error, RegisterError::ReservedLabel { .. });
-        assert!(reserved(registry.histogram_family("h", "", Buckets::default(), ["le"]).unwrap_err()));
-        assert!(reserved(registry.summary_family("s", "", ["quantile"]).unwrap_err()));
-        assert!(reserved(registry.gauge_family("g", "", GaugeMode::Sum, ["pid"]).unwrap_err()));
-        let twice = registry.counter_family("x", "", ["a", "a"]).unwrap_err();
-        assert!(matches!(twice, RegisterError::DuplicateLabel { .. }));
-    }
-
-    #[test]
-    fn a_sample_name_belongs_to_one_metric() {
-        let registry = registry();
-        registry.histogram("x", "", Buckets::default()).unwrap();
-        let taken = registry.gauge("x_sum", "", GaugeMode::Sum).unwrap_err();
-        assert_eq!(taken.to_string(), "`x_sum` would expose `x_sum`, which is a sample of `x`");
-        registry.gauge("y_count", "", GaugeMode::Sum).unwrap();
-        assert!(matches!(registry.summary("y", "").unwrap_err(), RegisterError::Taken { .. }));
-        registry.gauge("z_total", "", GaugeMode::Sum).unwrap();
-        assert!(matches!(registry.counter("z", "").unwrap_err(), RegisterError::Taken { .. }));
     }
 }

@@ -11,6 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use backoff::Backoff;
@@ -25,6 +26,15 @@ pub enum Seat {
     Worker(u32),
     /// The process that serves `/metrics`.
     Exporter,
+}
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worker(slot) => write!(f, "worker {slot}"),
+            Self::Exporter => f.write_str("exporter"),
+        }
+    }
 }
 
 /// How the pool is to be kept.

@@ -1,0 +1,38 @@
+//! What a worker finds in its environment.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::sockets::Listener;
+
+/// This process's variables, and those that tell a worker where it is.
+pub(crate) fn worker_environment(
+    directory: &Path,
+    notify: &Path,
+    sockets: &[Listener],
+) -> impl Iterator<Item = (OsString, OsString)> {
+    const OURS: [&str; 8] = [
+        "PROMETHEUS_MULTIPROC_DIR",
+        "prometheus_multiproc_dir",
+        "NOTIFY_SOCKET",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "HEADCOUNT_SLOT",
+        "HEADCOUNT_GENERATION",
+    ];
+    let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+    let mut ours: Vec<(&str, OsString)> = vec![
+        ("PROMETHEUS_MULTIPROC_DIR", directory.into()),
+        // Ruby's client knows this one only.
+        ("prometheus_multiproc_dir", directory.into()),
+        ("NOTIFY_SOCKET", notify.into()),
+        ("HEADCOUNT_GENERATION", "0".into()),
+    ];
+    if !sockets.is_empty() {
+        ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
+        ours.push(("LISTEN_FDNAMES", names.join(":").into()));
+    }
+    let inherited = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));
+    inherited.chain(ours.into_iter().map(|(name, value)| (name.into(), value)))
+}
