@@ -1,5 +1,6 @@
 //! The exporter as its clients see it.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
@@ -209,4 +210,32 @@ fn a_dump_to_a_file_replaces_it_at_once() {
         "headcount: cannot open the directory /nowhere: No such file or directory (os error 2)\n"
     );
     assert_eq!(missing.status.code(), Some(1));
+}
+
+#[test]
+fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
+    let page = std::fs::read_to_string(binary::workspace().join("docs/metrics.md")).unwrap();
+    let in_page: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `headcount_"))
+        .map(|row| {
+            let mut columns = row.split('|').map(|column| column.trim().trim_matches('`'));
+            format!("headcount_{} {}", columns.next().unwrap(), columns.next().unwrap())
+        })
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
+    process::signal(headcount.workers()[0], Signal::SIGKILL);
+    wait::until_true("an exit is counted", || headcount.scrape().contains("headcount_exits_total{"));
+    let scraped = headcount.scrape();
+    let served: BTreeSet<_> = scraped
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE headcount_"))
+        .map(|family| format!("headcount_{family}"))
+        .collect();
+    assert_eq!(served, in_page);
+    let reasons = scraped.lines().filter_map(|line| line.strip_prefix("headcount_skipped_files{reason=\""));
+    for reason in reasons.map(|rest| rest.split_once('"').unwrap().0) {
+        assert!(page.contains(&format!("`{reason}`")), "{reason}");
+    }
 }

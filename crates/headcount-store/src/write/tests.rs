@@ -234,3 +234,59 @@ fn updates_of_a_series_that_could_not_be_created_are_counted_as_lost() {
     let header = image.header();
     assert_eq!((header.lost_updates, header.lost_series), (3, 1));
 }
+
+/// The offsets are those of `docs/file-format.md`, written out once more.
+#[test]
+fn a_file_has_the_bytes_that_the_byte_map_says() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut registration = Registration::begin();
+    let origin = Origin { slot: Some(3), generation: 7 };
+    let store = registration.create_store(temporary.path(), origin, OnFork::Leave).unwrap();
+    let histogram = Family {
+        name: "h",
+        help: "é",
+        unit: "s",
+        shape: Shape::Histogram { bounds: vec![0.5] },
+        labels: vec!["l"],
+    };
+    let number = registration.add_family(store, &histogram).unwrap();
+    registration.add_summed(store, number, &["x"], 3).unwrap().observe(1, 1, 0.25);
+    let gauge = Family { shape: Shape::Gauge(GaugeMode::LiveMostRecent), ..counters(&[]) };
+    let number = registration.add_family(store, &gauge).unwrap();
+    registration.add_gauge(store, number, NO_LABELS).unwrap().set(2.0);
+    drop(registration);
+
+    let bytes = std::fs::read(only_file(temporary.path())).unwrap();
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    assert_eq!(&bytes[..8], b"HEADCNT\0");
+    assert_eq!([8, 12, 16, 20].map(u32_at), [1, 256, std::process::id(), 3]);
+    assert_eq!(u64_at(24), 7);
+    assert!([32, 40, 48].map(u64_at).iter().all(|&known| known > 0));
+
+    let extents: Vec<_> = (0..u32_at(64) as usize).map(|index| 256 + index * 16).collect();
+    let offset = |kind: u8| {
+        let found = *extents.iter().find(|&&at| bytes[at] == kind).unwrap();
+        assert_eq!(u32_at(found + 4), 0, "the first of its content");
+        u32_at(found + 12) as usize * 4096
+    };
+    let mut records = Vec::new();
+    // Head, shape and mode, labels and bounds, the bound, then name, help, unit and label.
+    records.extend(b"\x25\0\0\0\x01\0\0\0\x04\0\x01\0\x01\0\0\0");
+    records.extend(0.5_f64.to_le_bytes());
+    records.extend("\x01\0\0\0h\x02\0\0\0é\x01\0\0\0s\x01\0\0\0l".bytes());
+    records.resize(records.len().next_multiple_of(8), 0);
+    // Family 0, first cell, the length of the value, the value.
+    let series = records.len();
+    records.extend(b"\x0d\0\0\0\x02\0\0\0\0\0\0\0????\x01\0\0\0x\0\0\0");
+    let described = &bytes[offset(2)..];
+    let first_cell = u32::from_le_bytes(described[series + 12..series + 16].try_into().unwrap()) as usize;
+    records[series + 12..series + 16].copy_from_slice(&described[series + 12..series + 16]);
+    assert_eq!(described[..records.len()], records);
+    assert_eq!(described[records.len() + 8..][..2], [3, 9], "a livemostrecent gauge");
+    assert!(u64_at(72) > records.len() as u64);
+
+    let cell = |at: usize| u64_at(offset(4) + (first_cell + at) * 8);
+    assert_eq!([cell(0), cell(1), cell(2)], [0.25_f64.to_bits(), 1, 0]);
+    assert!((0..512).any(|at| u64_at(offset(3) + at * 8) == !2.0_f64.to_bits()));
+}
