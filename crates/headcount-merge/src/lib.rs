@@ -16,16 +16,16 @@
 //!
 //! Read the modules in this order, which is that of the work:
 //!
-//! * [`labels`]: a label set as bytes that compare as the labels do.
-//! * [`process`]: whose values they are, and whether it lives.
-//! * [`index`]: each family and series once, however many processes have it.
-//! * [`totals`]: what is summed, by slot.
-//! * [`gauge`]: what is not summed, by the rules of its mode.
-//! * [`own`] and [`peer`]: what a file contributes, ours and the peers'.
-//! * [`known`]: what files describe, kept from one merge to the next.
-//! * [`gather`]: a whole directory, while processes die and are born.
-//! * [`merged`]: the result, and [`text`], its exposition.
-//! * [`collector`]: a directory as a `prometheus::core::Collector`.
+//! * `labels`: a label set as bytes that compare as the labels do.
+//! * `process`: whose values they are, and whether it lives.
+//! * `index`: each family and series once, however many processes have it.
+//! * `totals`: what is summed, by slot.
+//! * `gauge`: what is not summed, by the rules of its mode.
+//! * `own` and `peer`: what a file contributes, ours and the peers'.
+//! * `known`: what files describe, kept from one merge to the next.
+//! * `gather`: a whole directory, while processes die and are born.
+//! * `merged`: the result, and `text`, its exposition.
+//! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
 mod collector;

@@ -9,7 +9,7 @@
 //! * [`format`](mod@format): the bytes of our files.
 //! * [`process`]: which process a file belongs to.
 //! * [`read`]: reading one of our files.
-//! * [`write`]: writing it, from many threads, across `fork`.
+//! * [`mod@write`]: writing it, from many threads, across `fork`.
 //! * [`peer`]: reading the files of the Python and Ruby clients.
 //! * [`directory`]: names, opening, the owner's lock, wiping, burying the dead.
 

@@ -16,8 +16,8 @@
 //! assert!(headcount::render().contains("http_requests_total{method=\"GET\",code=\"200\"} 1"));
 //! ```
 //!
-//! Without that variable the metrics live in private memory, and [`render`] shows them: the program
-//! runs unchanged in development. With it, [`render`] shows this process's own; the merge over all
+//! Without that variable the metrics live in private memory, and [`render()`] shows them: the program
+//! runs unchanged in development. With it, [`render()`] shows this process's own; the merge over all
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,

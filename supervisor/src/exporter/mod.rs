@@ -1,6 +1,6 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! [`scrape`] makes the answer, [`respond`] decides which one is asked for, and [`serve`] brings it to
+//! `scrape` makes the answer, `respond` decides which one is asked for, and `serve` brings it to
 //! the socket. It runs in a process of its own, so that nothing that a worker writes, and nothing that a
 //! client sends, can stop the master.
 

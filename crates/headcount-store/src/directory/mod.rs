@@ -1,7 +1,7 @@
 //! The directory: what its files are called, and what may be done with them.
 //!
-//! [`name`] parses file names; [`open`] lists and opens files without being led astray; [`lock`] is
-//! the owner's; [`wipe`] empties the directory before a start; [`bury`] moves a dead process's files
+//! `name` parses file names; `open` lists and opens files without being led astray; `lock` is
+//! the owner's; `wipe` empties the directory before a start; `bury` moves a dead process's files
 //! out of the way before its PID can be used again.
 
 mod bury;

@@ -68,7 +68,7 @@ impl Family<'_> {
     ///
     /// # Errors
     ///
-    /// When it is longer than [`MAX_BODY`]; `out` is then as it was.
+    /// When it is longer than [`MAX_BODY`](super::record::MAX_BODY); `out` is then as it was.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
         let (shape, mode) = match &self.shape {
             Shape::Counter => (1, 0),
@@ -93,7 +93,7 @@ impl Family<'_> {
     }
 }
 
-/// More than 65,535 of anything makes a record longer than [`MAX_BODY`] on its own.
+/// More than 65,535 of anything makes a record longer than [`MAX_BODY`](super::record::MAX_BODY) on its own.
 fn put_len16(body: &mut Vec<u8>, len: usize) {
     body.extend(u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes());
 }

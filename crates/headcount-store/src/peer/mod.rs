@@ -1,6 +1,6 @@
 //! The files of Python's `prometheus_client` and of Ruby's mmap client, read only.
 //!
-//! [`entries`] finds the entries of a file in whichever layout its bytes have; [`key`] says what an
+//! `entries` finds the entries of a file in whichever layout its bytes have; `key` says what an
 //! entry is called. A peer's file says neither its version nor its language, so both are told by
 //! looking.
 

@@ -1,9 +1,9 @@
 //! The writing side: one process, its file, and the cells that its threads write to.
 //!
-//! Read in this order: [`memory`] maps and allocates; [`file`] grows a file by extents and records;
-//! [`naming`] is how a file comes into the directory; [`state`] is everything of the process behind one
-//! lock; [`slab`] and [`gauge`] are what an update runs; [`fork`] moves a child to a file of its own;
-//! [`store`] is the way in.
+//! Read in this order: `memory` maps and allocates; `file` grows a file by extents and records;
+//! `naming` is how a file comes into the directory; `state` is everything of the process behind one
+//! lock; `slab` and `gauge` are what an update runs; `fork` moves a child to a file of its own;
+//! `store` is the way in.
 
 mod file;
 mod fork;
