@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 
-use headcount_store::directory::Directory;
+use headcount_store::directory::{Directory, is_locked};
 use headcount_store::metric::{GaugeMode, Kind};
 
 use crate::gauge::Reading;
@@ -39,7 +39,19 @@ pub(crate) struct Tally {
     pub(crate) processes: Processes,
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
+    pub(crate) alive: Vec<Living>,
     skipped: Vec<Skipped>,
+}
+
+/// A process that was alive when its file was read.
+#[derive(Debug)]
+pub(crate) struct Living {
+    pub(crate) file: OsString,
+    pub(crate) process: u32,
+    /// What it is to be when it is dead.
+    pub(crate) dead: Life,
+    /// Whether it holds a lock on the file. A peer's live gauges are there for as long as it lives.
+    pub(crate) holds_lock: bool,
 }
 
 /// A merge in the making: the directory has been read, other values can be added.
@@ -90,16 +102,30 @@ impl Merger {
             }
             seen.extend(new);
         }
+        tally.part_with_the_dead(directory);
         Ok(())
     }
 }
 
 impl Tally {
+    /// Looks once more who is alive: whoever has died since, and has perhaps been replaced by a process
+    /// that was found later, does not count beside its successor.
+    fn part_with_the_dead(&mut self, directory: &Directory) {
+        for Living { file, process, dead, holds_lock } in self.alive.drain(..) {
+            // A file that is gone under this name has been buried.
+            let is_alive = directory.open_file(&file).is_ok_and(|file| !holds_lock || is_locked(&file));
+            if !is_alive {
+                self.processes.set_life(process, dead);
+            }
+        }
+    }
+
     /// Begins again, in the same space.
     fn clear(&mut self) {
         self.totals.clear();
         self.readings.clear();
         self.skipped.clear();
+        self.alive.clear();
         self.processes = Processes::default();
         self.files = FileCounts::default();
         self.lost = Lost::default();
@@ -166,7 +192,7 @@ impl<'a> Gather<'a> {
         index.sort();
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        let Tally { totals, readings, processes, files, lost, skipped } = tally;
+        let Tally { totals, readings, processes, files, lost, skipped, .. } = tally;
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
         Merged::new(index, totals, readings, processes, report)

@@ -9,8 +9,10 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use headcount_store::metric::{GaugeMode, Kind};
+use headcount_store::text::is_legal_label_name;
 
 use crate::gauge::prevailing;
+use crate::labels::decode;
 use crate::totals::Slot;
 
 /// What several processes have described, as one.
@@ -25,6 +27,8 @@ pub(crate) struct FamilyEntry {
     pub(crate) mode: GaugeMode,
     /// In the order of their labels, once the index is [sorted](Index::sort).
     pub(crate) series: Vec<u32>,
+    /// Whether some label name is spelled otherwise in an exposition, perhaps like another one.
+    pub(crate) has_odd_labels: bool,
     /// How many of the series are in order.
     sorted: usize,
 }
@@ -116,6 +120,7 @@ impl Index {
             help: "".into(),
             mode: GaugeMode::All,
             series: Vec::new(),
+            has_odd_labels: false,
             sorted: 0,
         });
         family
@@ -179,7 +184,9 @@ impl Index {
             Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new() },
         };
         self.series.push(SeriesEntry { family, labels: start..self.labels.len(), sums });
-        self.families[family as usize].series.push(added);
+        let entry = &mut self.families[family as usize];
+        entry.series.push(added);
+        entry.has_odd_labels |= decode(labels).any(|(name, _)| !is_legal_label_name(&name));
         added
     }
 

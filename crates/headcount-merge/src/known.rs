@@ -10,11 +10,11 @@ use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
 use headcount_store::FileError;
-use headcount_store::directory::{Directory, FileName, PeerName, is_locked};
+use headcount_store::directory::{Directory, FileName, PeerName, PeerType, is_locked};
 use headcount_store::peer::{self, Client};
 use headcount_store::read::{Cells, Reader};
 
-use crate::gather::Tally;
+use crate::gather::{Living, Tally};
 use crate::index::Index;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
@@ -96,23 +96,30 @@ impl Known {
             descriptions.keys.release(&mut known.peer);
         }
         match name_read {
-            FileName::Peer(name) => {
+            FileName::Peer(peer) => {
                 known.own = None;
-                let read = descriptions.read_peer(&file, &name, &mut known.peer, index, tally, scratch);
-                if read.is_err() {
-                    descriptions.keys.release(&mut known.peer);
+                let read = descriptions.read_peer(&file, &peer, &mut known.peer, index, tally, scratch);
+                let process = read.inspect_err(|_| descriptions.keys.release(&mut known.peer))?;
+                let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
+                if is_live && peer.buried.is_none() {
+                    let (file, dead) = (name.to_owned(), Life::Dead(0));
+                    tally.alive.push(Living { file, process, dead, holds_lock: false });
                 }
-                read
             }
             _ => {
                 descriptions.keys.release(&mut known.peer);
                 // A process that is not buried yet may have died all the same.
                 let is_alive = matches!(name_read, FileName::Process { .. }) && is_locked(&file);
                 let last = known.own.take();
-                known.own = Some(descriptions.read_own(&file, is_alive, last, index, tally, scratch)?);
-                Ok(())
+                let (own, process) = descriptions.read_own(&file, is_alive, last, index, tally, scratch)?;
+                if is_alive {
+                    let (file, dead) = (name.to_owned(), Life::Dead(own.created()));
+                    tally.alive.push(Living { file, process, dead, holds_lock: true });
+                }
+                known.own = Some(own);
             }
         }
+        Ok(())
     }
 
     /// Forgets files that were not found any more, and tells whether the index may now hold what no file
@@ -134,7 +141,7 @@ impl Descriptions {
         index: &mut Index,
         tally: &mut Tally,
         scratch: &mut Scratch,
-    ) -> Result<OwnFile, FileError> {
+    ) -> Result<(OwnFile, u32), FileError> {
         let reader = Reader::open(file)?;
         reader.read_cells(&mut scratch.cells, &mut scratch.bytes)?;
         let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
@@ -148,7 +155,7 @@ impl Descriptions {
         tally.lost.series += header.lost_series;
         tally.lost.updates += header.lost_updates;
         own.apply(&scratch.cells, process, index, &mut tally.totals, &mut tally.readings);
-        Ok(own)
+        Ok((own, process))
     }
 
     fn read_peer(
@@ -159,7 +166,7 @@ impl Descriptions {
         index: &mut Index,
         tally: &mut Tally,
         scratch: &mut Scratch,
-    ) -> Result<(), FileError> {
+    ) -> Result<u32, FileError> {
         let bytes = peer::read(file, &mut scratch.bytes)?;
         let file = self.keys.resolve(bytes, name.metrics, index, known)?;
         let process = match known.client() {
@@ -176,6 +183,6 @@ impl Descriptions {
         let process = tally.processes.add(Process { name: process.to_owned(), pid_namespace: 0, life });
         tally.totals.grow(index.slots());
         self.keys.apply(file, known, process, &mut tally.totals, &mut tally.readings);
-        Ok(())
+        Ok(process)
     }
 }

@@ -5,13 +5,13 @@
 //! among equals, the first by name stays. What is left out is reported.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 
 use headcount_store::FileError;
 use headcount_store::metric::Kind;
-use headcount_store::text::{Value, write_metric_name};
+use headcount_store::text::{Value, write_labels, write_metric_name};
 
 use crate::gauge::{BySeries, Reading, merge};
 use crate::index::{Index, Sums};
@@ -137,6 +137,9 @@ impl<'a> Merged<'a> {
                     _ => add(None, 0.0),
                 }
             }
+            if entry.has_odd_labels {
+                keep_distinct(&mut listed, index);
+            }
             Listed { family, series: listed }
         };
         let families = exposed_families(index, &mut report.conflicts).into_iter().map(list).collect();
@@ -153,6 +156,16 @@ impl<'a> Merged<'a> {
     pub fn report(&self) -> &Report {
         &self.report
     }
+}
+
+/// Leaves out series whose labels are spelled as those of another one.
+fn keep_distinct(listed: &mut Vec<ListedSeries>, index: &Index) {
+    let mut spellings = HashSet::new();
+    listed.retain(|listed| {
+        let mut spelled = Vec::new();
+        write_labels(&mut spelled, labels::decode(index.labels(listed.series)));
+        spellings.insert((spelled, listed.process))
+    });
 }
 
 /// The families that do not get into each other's way, by name.

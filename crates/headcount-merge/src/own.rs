@@ -134,6 +134,11 @@ impl Layouts {
 }
 
 impl OwnFile {
+    /// When the file was created, in nanoseconds since 1970.
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+
     /// Adds the file's cells to the totals, and its gauges to the readings.
     pub(crate) fn apply(
         &self,

@@ -43,6 +43,11 @@ impl Processes {
         &self.all[process as usize]
     }
 
+    /// Notes what a process has become.
+    pub(crate) fn set_life(&mut self, process: u32, life: Life) {
+        self.all[process as usize].life = life;
+    }
+
     /// What the label `pid` says of a process, once [all are labelled](Self::label_all).
     pub(crate) fn label(&self, process: u32) -> &str {
         &self.labels[process as usize]

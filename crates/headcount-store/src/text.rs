@@ -40,7 +40,9 @@ fn write_name(out: &mut Vec<u8>, name: &str, also: impl Fn(char) -> bool) {
     }
 }
 
-fn is_legal_label_name(name: &str) -> bool {
+/// Whether the format allows a label name as it is.
+#[must_use]
+pub fn is_legal_label_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(legal) && !name.as_bytes().first().is_none_or(u8::is_ascii_digit)
 }

@@ -156,6 +156,24 @@ fn texts_of_any_kind_stay_within_their_line() {
 }
 
 #[test]
+fn no_line_is_exposed_twice_whatever_the_labels_are_called() {
+    let alike = directory(&[(
+        "gauge_all_1.db",
+        &[
+            (r#"["g", "g", {"a.b": "1"}, ""]"#, 1.0),
+            (r#"["g", "g", {"a-b": "1"}, ""]"#, 2.0),
+            (r#"["g", "g", {"a.b": "1", "a_b": "2"}, ""]"#, 3.0),
+            (r#"["g", "g", {"a.b": "2"}, ""]"#, 4.0),
+        ],
+    )]);
+    let (text, _) = merge(alike.path());
+    assert_eq!(
+        without_help(&text),
+        ["# TYPE g gauge", "g{a_b=\"1\",pid=\"1\"} 2", "g{a_b=\"2\",pid=\"1\"} 4"]
+    );
+}
+
+#[test]
 fn an_application_that_gathers_a_directory_sees_what_the_merge_does() {
     let directory = directory(&[
         ("counter_1.db", &[(r#"["c", "c_total", {"a": "1"}, "C."]"#, 3.0)]),
