@@ -11,7 +11,7 @@ use std::io;
 use headcount_store::directory::{Directory, is_locked};
 use headcount_store::metric::{GaugeMode, Kind};
 
-use crate::gauge::Reading;
+use crate::gauge::{BySeries, Reading};
 use crate::index::Sums;
 use crate::known::{Known, Scratch};
 use crate::labels;
@@ -40,6 +40,7 @@ pub(crate) struct Tally {
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
     pub(crate) alive: Vec<Living>,
+    by_series: BySeries,
     skipped: Vec<Skipped>,
 }
 
@@ -192,9 +193,10 @@ impl<'a> Gather<'a> {
         index.sort();
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        let Tally { totals, readings, processes, files, lost, skipped, .. } = tally;
+        tally.by_series.fill(&tally.readings, index.series_count());
+        let Tally { totals, by_series, processes, files, lost, skipped, .. } = tally;
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
-        Merged::new(index, totals, readings, processes, report)
+        Merged::new(index, totals, by_series, processes, report)
     }
 }

@@ -23,31 +23,33 @@ pub(crate) struct Reading {
 }
 
 /// All readings, those of one series side by side and in the order in which they were taken.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct BySeries {
     readings: Vec<Reading>,
-    /// Where the readings of each series begin, and behind the last where they end.
-    starts: Vec<usize>,
+    /// Where the readings of each series end, and before the first where they begin.
+    ends: Vec<usize>,
 }
 
 impl BySeries {
-    /// Sorts readings of series below `series`.
-    pub(crate) fn new(readings: &[Reading], series: usize) -> Self {
-        let mut starts = vec![0; series + 1];
-        readings.iter().for_each(|reading| starts[reading.series as usize + 1] += 1);
-        (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
-        let nothing = Reading { series: 0, process: 0, value: 0.0, time: 0.0 };
-        let (mut sorted, mut next) = (vec![nothing; readings.len()], starts.clone());
+    /// Takes readings of series below `series`, in place of those before.
+    pub(crate) fn fill(&mut self, readings: &[Reading], series: usize) {
+        let Self { readings: sorted, ends } = self;
+        // Two places behind its own series each reading is counted, so that the running sum one place behind
+        // is where the series begins; filling it in moves that on to where it ends.
+        ends.clear();
+        ends.resize(series + 2, 0);
+        readings.iter().for_each(|reading| ends[reading.series as usize + 2] += 1);
+        (1..ends.len()).for_each(|at| ends[at] += ends[at - 1]);
+        sorted.resize(readings.len(), Reading { series: 0, process: 0, value: 0.0, time: 0.0 });
         for reading in readings {
-            let place = &mut next[reading.series as usize];
+            let place = &mut ends[reading.series as usize + 1];
             sorted[*place] = *reading;
             *place += 1;
         }
-        Self { readings: sorted, starts }
     }
 
     pub(crate) fn of(&self, series: u32) -> &[Reading] {
-        &self.readings[self.starts[series as usize]..self.starts[series as usize + 1]]
+        &self.readings[self.ends[series as usize]..self.ends[series as usize + 1]]
     }
 }
 
@@ -192,7 +194,9 @@ mod tests {
     fn readings_of_a_series_stay_in_their_order() {
         let reading = |series, value| Reading { series, process: 0, value, time: 0.0 };
         let all = [reading(2, 1.0), reading(0, 2.0), reading(2, 3.0), reading(2, 4.0)];
-        let by_series = BySeries::new(&all, 4);
+        let mut by_series = BySeries::default();
+        by_series.fill(&[reading(3, 9.0)], 5);
+        by_series.fill(&all, 4);
         let values = |series| by_series.of(series).iter().map(|reading| reading.value).collect::<Vec<_>>();
         assert_eq!(
             [values(0), values(1), values(2), values(3)],

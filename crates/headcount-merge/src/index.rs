@@ -5,11 +5,12 @@
 //! found by the bytes that stand for them, compared in full.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use headcount_store::metric::{GaugeMode, Kind};
-use headcount_store::text::is_legal_label_name;
+use headcount_store::text::write_labels;
 
 use crate::gauge::prevailing;
 use crate::labels::decode;
@@ -37,7 +38,9 @@ pub(crate) struct FamilyEntry {
 #[derive(Debug)]
 pub(crate) struct SeriesEntry {
     pub(crate) family: u32,
-    labels: std::ops::Range<usize>,
+    labels: Range<usize>,
+    spelled: Range<usize>,
+    hash: u64,
     pub(crate) sums: Sums,
 }
 
@@ -64,6 +67,8 @@ pub(crate) struct Index {
     series_table: HashTable<u32>,
     /// The labels of all series, in the encoding of [`labels`](crate::labels).
     labels: Vec<u8>,
+    /// The labels of all series, as an exposition spells them.
+    spelled: Vec<u8>,
     slots: Slot,
     hasher: RandomState,
 }
@@ -89,6 +94,16 @@ impl Index {
     /// The encoded labels of a series.
     pub(crate) fn labels(&self, series: u32) -> &[u8] {
         &self.labels[self.series(series).labels.clone()]
+    }
+
+    /// The labels of a series, as an exposition spells them.
+    pub(crate) fn spelled(&self, series: u32) -> &[u8] {
+        &self.spelled[self.series(series).spelled.clone()]
+    }
+
+    /// How long the labels of a series are on average, as an exposition spells them, in bytes.
+    pub(crate) fn mean_spelled_len(&self) -> usize {
+        self.spelled.len() / self.series.len().max(1)
     }
 
     /// The number of slots that were given out.
@@ -160,20 +175,16 @@ impl Index {
         let (all, series) = (&self.labels, &self.series);
         let is_same = |&found: &u32| {
             let known = &series[found as usize];
-            known.family == family && all[known.labels.clone()] == *labels
+            known.hash == hash && known.family == family && all[known.labels.clone()] == *labels
         };
         if let Some(&found) = self.series_table.find(hash, is_same) {
             return found;
         }
         let added = number(self.series.len());
-        let hasher = &self.hasher;
-        let rehash = |&found: &u32| {
-            let known = &series[found as usize];
-            hasher.hash_one((known.family, &all[known.labels.clone()]))
-        };
-        self.series_table.insert_unique(hash, added, rehash);
-        let start = self.labels.len();
+        self.series_table.insert_unique(hash, added, |&found| series[found as usize].hash);
+        let (start, spelled_start) = (self.labels.len(), self.spelled.len());
         self.labels.extend(labels);
+        let is_plain = write_labels(&mut self.spelled, decode(labels));
         let sums = match self.family(family).kind {
             Kind::Gauge => Sums::None,
             Kind::Counter => Sums::One(self.new_slots(1)),
@@ -183,10 +194,11 @@ impl Index {
             }
             Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new() },
         };
-        self.series.push(SeriesEntry { family, labels: start..self.labels.len(), sums });
+        let (labels, spelled) = (start..self.labels.len(), spelled_start..self.spelled.len());
+        self.series.push(SeriesEntry { family, labels, spelled, hash, sums });
         let entry = &mut self.families[family as usize];
         entry.series.push(added);
-        entry.has_odd_labels |= decode(labels).any(|(name, _)| !is_legal_label_name(&name));
+        entry.has_odd_labels |= !is_plain;
         added
     }
 

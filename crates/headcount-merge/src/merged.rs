@@ -11,9 +11,9 @@ use std::fmt;
 
 use headcount_store::FileError;
 use headcount_store::metric::Kind;
-use headcount_store::text::{Value, write_labels, write_metric_name};
+use headcount_store::text::{Value, write_metric_name};
 
-use crate::gauge::{BySeries, Reading, merge};
+use crate::gauge::{BySeries, merge};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::process::Processes;
@@ -122,11 +122,10 @@ impl<'a> Merged<'a> {
     pub(crate) fn new(
         index: &'a Index,
         totals: &'a Totals,
-        readings: &[Reading],
+        readings: &BySeries,
         processes: &'a Processes,
         mut report: Report,
     ) -> Self {
-        let readings = BySeries::new(readings, index.series_count());
         let list = |family| {
             let entry = index.family(family);
             let mut listed = Vec::with_capacity(entry.series.len());
@@ -151,6 +150,23 @@ impl<'a> Merged<'a> {
         self.families.iter().map(|listed| Family { merged: self, listed })
     }
 
+    /// About how long the text will be, in bytes: to ask for memory once is half of writing it.
+    pub(crate) fn expected_text_len(&self) -> usize {
+        /// Braces, suffix, bound and value.
+        const REST: usize = 32;
+        let labels = self.index.mean_spelled_len();
+        let len = |listed: &Listed| {
+            let lines = match listed.series.first().map(|first| &self.index.series(first.series).sums) {
+                Some(Sums::Histogram { buckets, .. }) => buckets.len() + 3,
+                Some(Sums::Summary { .. }) => 2,
+                _ => 1,
+            };
+            let family = self.index.family(listed.family);
+            listed.series.len() * lines * (family.name.len() + labels + REST) + family.help.len() + 64
+        };
+        self.families.iter().map(len).sum()
+    }
+
     /// What there is to say beside the result.
     #[must_use]
     pub fn report(&self) -> &Report {
@@ -161,11 +177,7 @@ impl<'a> Merged<'a> {
 /// Leaves out series whose labels are spelled as those of another one.
 fn keep_distinct(listed: &mut Vec<ListedSeries>, index: &Index) {
     let mut spellings = HashSet::new();
-    listed.retain(|listed| {
-        let mut spelled = Vec::new();
-        write_labels(&mut spelled, labels::decode(index.labels(listed.series)));
-        spellings.insert((spelled, listed.process))
-    });
+    listed.retain(|listed| spellings.insert((index.spelled(listed.series), listed.process)));
 }
 
 /// The families that do not get into each other's way, by name.
@@ -282,6 +294,11 @@ pub enum SeriesValue<'a> {
 }
 
 impl<'a> Series<'a> {
+    /// The labels as an exposition spells them, unless one is added that only this merge knows.
+    pub(crate) fn spelled(&self) -> Option<&'a [u8]> {
+        self.listed.process.is_none().then(|| self.merged.index.spelled(self.listed.series))
+    }
+
     /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let merged = self.merged;

@@ -37,6 +37,7 @@ pub(crate) struct Keys {
 struct KnownKey {
     kind: Kind,
     bytes: Range<usize>,
+    hash: u64,
     client: Client,
     family: u32,
     /// The key that followed this one last time.
@@ -120,10 +121,11 @@ impl Keys {
         let follower = |key: u32| self.known.get(key as usize).map(|known| known.next);
         let mut expected = content.entries.last().map_or(Some(0), |last| follower(last.key));
         for entry in file.entries_from(start) {
-            let known = self.find(entry.key, kind, expected);
+            let found = self.find(entry.key, kind, expected);
+            let known = found.ok();
             expected = known.and_then(follower);
-            if known.is_none() {
-                new_keys.push(NewKey::decode(&entry, kind)?);
+            if let Err(hash) = found {
+                new_keys.push(NewKey::decode(&entry, kind, hash)?);
             }
             // The length of what is in use is a u32.
             let offset = u32::try_from(entry.offset).unwrap_or(u32::MAX);
@@ -152,8 +154,8 @@ impl Keys {
         let unknown = entries.iter_mut().filter(|entry| entry.key == NEW);
         for (entry, new) in unknown.zip(new_keys) {
             // A new key may come twice.
-            let known = self.find(new.bytes, kind, None);
-            entry.key = known.unwrap_or_else(|| self.add(kind, &new, index));
+            entry.key =
+                self.look_up(new.hash, new.bytes, kind).unwrap_or_else(|| self.add(kind, &new, index));
         }
     }
 
@@ -188,15 +190,24 @@ impl Keys {
         self.unused > 0
     }
 
-    fn find(&self, key: &[u8], kind: Kind, expected: Option<u32>) -> Option<u32> {
-        let is_same = |&found: &u32| {
-            let known = self.known.get(found as usize);
-            known.is_some_and(|known| known.kind == kind && self.bytes[known.bytes.clone()] == *key)
-        };
-        expected.filter(is_same).or_else(|| {
-            let hash = self.hasher.hash_one((kind, key));
-            self.table.find(hash, is_same).copied()
-        })
+    /// Finds a key: the expected one, if it is that; else by its hash, which is returned if it is not there.
+    fn find(&self, key: &[u8], kind: Kind, expected: Option<u32>) -> Result<u32, u64> {
+        match expected.filter(|&expected| self.is(expected, key, kind)) {
+            Some(expected) => Ok(expected),
+            None => {
+                let hash = self.hasher.hash_one((kind, key));
+                self.look_up(hash, key, kind).ok_or(hash)
+            }
+        }
+    }
+
+    fn look_up(&self, hash: u64, key: &[u8], kind: Kind) -> Option<u32> {
+        self.table.find(hash, |&found| self.is(found, key, kind)).copied()
+    }
+
+    fn is(&self, known: u32, key: &[u8], kind: Kind) -> bool {
+        let known = self.known.get(known as usize);
+        known.is_some_and(|known| known.kind == kind && self.bytes[known.bytes.clone()] == *key)
     }
 
     fn add(&mut self, kind: Kind, new: &NewKey<'_>, index: &mut Index) -> u32 {
@@ -204,16 +215,19 @@ impl Keys {
         let added = u32::try_from(self.known.len()).unwrap_or(NEW);
         let start = self.bytes.len();
         self.bytes.extend(new.bytes);
-        let (bytes, client, family) = (start..self.bytes.len(), new.key.client, index.series(series).family);
-        self.known.push(KnownKey { kind, bytes, client, family, next: added + 1, entries: 0 });
+        self.known.push(KnownKey {
+            kind,
+            bytes: start..self.bytes.len(),
+            hash: new.hash,
+            client: new.key.client,
+            family: index.series(series).family,
+            next: added + 1,
+            entries: 0,
+        });
         self.targets.push((series, target));
         self.unused += 1;
-        let Self { known, table, bytes, hasher, .. } = self;
-        let rehash = |&found: &u32| {
-            let known = &known[found as usize];
-            hasher.hash_one((known.kind, &bytes[known.bytes.clone()]))
-        };
-        table.insert_unique(rehash(&added), added, rehash);
+        let known = &self.known;
+        self.table.insert_unique(new.hash, added, |&found| known[found as usize].hash);
         added
     }
 
@@ -250,6 +264,7 @@ impl Keys {
 /// A key that was not met before, and is well-formed.
 struct NewKey<'a> {
     bytes: &'a [u8],
+    hash: u64,
     key: Key<'a>,
     part: Part,
 }
@@ -264,7 +279,7 @@ enum Part {
 }
 
 impl<'a> NewKey<'a> {
-    fn decode(entry: &Entry<'a>, kind: Kind) -> Result<Self, FileError> {
+    fn decode(entry: &Entry<'a>, kind: Kind, hash: u64) -> Result<Self, FileError> {
         let offset = entry.offset;
         let key = Key::decode(entry.key, offset)?;
         if key.family.is_empty() || key.labels.iter().any(|(label, _)| label.is_empty()) {
@@ -279,7 +294,7 @@ impl<'a> NewKey<'a> {
             (Kind::Histogram | Kind::Summary, "_count") => Part::Count,
             _ => return Err(foreign()),
         };
-        Ok(Self { bytes: entry.key, key, part })
+        Ok(Self { bytes: entry.key, hash, key, part })
     }
 
     fn intern(&self, kind: Kind, index: &mut Index) -> (u32, Target) {

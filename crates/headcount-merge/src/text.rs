@@ -19,8 +19,8 @@ impl Merged<'_> {
     /// The result in the text format 0.0.4.
     #[must_use]
     pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {
-        let mut writer =
-            Writer { out: Vec::new(), name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets };
+        let out = Vec::with_capacity(self.expected_text_len());
+        let mut writer = Writer { out, name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets };
         self.families().for_each(|family| writer.family(family));
         writer.out
     }
@@ -44,7 +44,11 @@ impl Writer {
         write_metric_name(&mut self.name, family.name());
         for series in family.series() {
             self.labels.clear();
-            write_labels(&mut self.labels, series.labels());
+            if let Some(spelled) = series.spelled() {
+                self.labels.extend(spelled);
+            } else {
+                write_labels(&mut self.labels, series.labels());
+            }
             match series.value() {
                 SeriesValue::Number(value) => self.sample("", value),
                 SeriesValue::Summary { count, sum } => {

@@ -40,20 +40,19 @@ fn write_name(out: &mut Vec<u8>, name: &str, also: impl Fn(char) -> bool) {
     }
 }
 
-/// Whether the format allows a label name as it is.
-#[must_use]
-pub fn is_legal_label_name(name: &str) -> bool {
+fn is_legal_label_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(legal) && !name.as_bytes().first().is_none_or(u8::is_ascii_digit)
 }
 
 /// Appends label names and values as they stand between the braces of a sample. No name comes twice.
 ///
-/// Of labels whose names become the same by underscores, the first stays.
+/// Of labels whose names become the same by underscores, the first stays. Returns whether all names stand
+/// there as they are.
 pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
     out: &mut Vec<u8>,
     labels: impl IntoIterator<Item = (N, V)>,
-) {
+) -> bool {
     let start = out.len();
     let mut any_changed = false;
     for (name, value) in labels {
@@ -77,6 +76,7 @@ pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
         write_escaped(out, value.as_ref(), Quotes::Escaped);
         out.push(b'"');
     }
+    !any_changed
 }
 
 /// Whether a label of this name has been written. A value has no bare quotation mark in it, so the
@@ -271,7 +271,8 @@ mod tests {
     }
 
     fn line(labels: &[(&str, &str)], bound: Option<&str>) -> String {
-        let labels = text(|out| write_labels(out, labels.iter().copied()));
+        let plain = labels.iter().all(|(name, _)| name.is_ascii());
+        let labels = text(|out| assert_eq!(write_labels(out, labels.iter().copied()), plain));
         let (labels, bound) = (labels.as_bytes(), bound.map(str::as_bytes));
         let sample = Sample { family: b"x", suffix: "_bucket", labels, bound };
         text(|out| sample.write(out, Value::Integer(1)))
