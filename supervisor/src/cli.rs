@@ -57,9 +57,16 @@ pub struct RunArgs {
     /// How long a worker may take to finish its requests when it is told to stop
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub graceful_timeout: Duration,
-    /// A worker that does not say READY=1 is taken to be ready when it has lived for so long
+    /// A worker that does not say READY=1 is taken to be ready when it has lived for so long; once one has
+    /// said it, all are expected to
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub ready_after: Duration,
+    /// A worker that is not ready by then is killed, and counts as failed
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub boot_timeout: Duration,
+    /// How many workers a reload may start beside the old ones at a time
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub surge: u32,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,

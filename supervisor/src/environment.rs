@@ -27,7 +27,6 @@ pub(crate) fn worker_environment(
         // Ruby's client knows this one only.
         ("prometheus_multiproc_dir", directory.into()),
         ("NOTIFY_SOCKET", notify.into()),
-        ("HEADCOUNT_GENERATION", "0".into()),
     ];
     if !sockets.is_empty() {
         ours.push(("LISTEN_FDS", sockets.len().to_string().into()));

@@ -23,7 +23,7 @@ use crate::exporter::{Scraper, serve_until_told};
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
-use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, Seat};
+use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
@@ -79,8 +79,15 @@ pub struct Master {
 }
 
 /// What the master reacts to. All other signals keep their meaning.
-const SIGNALS: [Signal; 5] =
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD];
+const SIGNALS: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGCHLD,
+];
 
 impl Master {
     /// Binds the sockets, takes and wipes the directory. Forks nothing yet.
@@ -176,6 +183,7 @@ impl Master {
                 match action {
                     Action::Start(seat) => self.start_process(seat),
                     Action::Signal(pid, force) => self.signal(pid, force),
+                    Action::EndReload(outcome) => self.end_reload(outcome),
                     Action::Finish(outcome) => return Some(outcome),
                 }
             }
@@ -183,7 +191,7 @@ impl Master {
     }
 
     fn record(&mut self, event: Event) {
-        if let Event::Ready(pid) = event
+        if let Event::Ready(pid) | Event::Presumed(pid) = event
             && let Some(seat) = self.pool.seat_of(pid)
         {
             tracing::info!(process = %seat, %pid, "ready");
@@ -213,6 +221,7 @@ impl Master {
         fork_child(&self.original_mask, || {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
+            environment.push(("HEADCOUNT_GENERATION".into(), self.pool.generation().to_string().into()));
             if !self.sockets.is_empty() {
                 environment.push(("LISTEN_PID".into(), getpid().to_string().into()));
             }
@@ -245,13 +254,37 @@ impl Master {
         })
     }
 
+    fn end_reload(&mut self, outcome: ReloadOutcome) {
+        let generation = self.pool.generation();
+        match outcome {
+            ReloadOutcome::Success => tracing::info!(generation, "reloaded"),
+            ReloadOutcome::Failure => {
+                tracing::error!(
+                    generation,
+                    "the reload has failed: a new worker was never ready, the old ones go on"
+                );
+            }
+        }
+        self.metrics.reloaded(outcome);
+        self.record(Event::ReloadEnded(outcome));
+    }
+
+    fn scale(&mut self, more: i32) {
+        self.record(Event::Scale(more));
+        tracing::info!(workers = self.pool.target(), "scaling");
+    }
+
     fn signal(&mut self, pid: Pid, force: Force) {
         let signal = match force {
             Force::Term => Signal::SIGTERM,
             Force::Kill => Signal::SIGKILL,
         };
-        if force == Force::Kill {
-            tracing::warn!(%pid, "did not stop in time, killing it");
+        match force {
+            Force::Term => {}
+            Force::Kill if self.pool.is_told_to_stop(pid) => {
+                tracing::warn!(%pid, "did not stop in time, killing it");
+            }
+            Force::Kill => tracing::warn!(%pid, "was not ready in time, killing it"),
         }
         // It may be dead already; then it is about to be buried.
         let _ = kill(pid, signal);
@@ -286,7 +319,12 @@ impl Master {
                         self.record(Event::Stop);
                     }
                 }
-                Some(Signal::SIGHUP) => tracing::warn!("this version cannot reload: SIGHUP is ignored"),
+                Some(Signal::SIGHUP) => {
+                    self.record(Event::Reload);
+                    tracing::info!(generation = self.pool.generation(), "reloading");
+                }
+                Some(Signal::SIGTTIN) => self.scale(1),
+                Some(Signal::SIGTTOU) => self.scale(-1),
                 // The children are looked after in any case.
                 _ => {}
             }

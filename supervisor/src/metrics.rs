@@ -5,7 +5,7 @@ use std::path::Path;
 use headcount::{Counter, Family, Gauge, GaugeMode, RegisterError, Registry};
 use nix::sys::signal::Signal;
 
-use crate::pool::{Census, Exit, Seat};
+use crate::pool::{Census, Exit, ReloadOutcome, Seat};
 
 /// The gauge of workers by state, from which the exporter tells whether any is ready.
 pub(crate) const WORKERS: &str = "headcount_workers";
@@ -16,6 +16,8 @@ pub struct SupervisorMetrics {
     workers: Family<Gauge, 1>,
     starts: Family<Counter, 1>,
     exits: Family<Counter, 2>,
+    reloads: Family<Counter, 1>,
+    last_reload: Gauge,
 }
 
 impl SupervisorMetrics {
@@ -40,7 +42,18 @@ impl SupervisorMetrics {
                 "Processes that have ended: by success or failure, or the signal that killed them.",
                 ["process", "reason"],
             )?,
+            reloads: registry.counter_family("headcount_reloads", "Reloads that have ended.", ["outcome"])?,
+            last_reload: registry.gauge(
+                "headcount_last_reload_success_timestamp_seconds",
+                "When the last reload succeeded, in seconds since 1970; 0 if none has.",
+                GaugeMode::LiveMax,
+            )?,
         };
+        // Known from the start, so that the first one is an increase.
+        for outcome in ["success", "failure"] {
+            metrics.reloads.with([outcome]).add(0);
+        }
+        metrics.last_reload.set(0.0);
         metrics.show(Census::default(), 0);
         Ok(metrics)
     }
@@ -61,6 +74,17 @@ impl SupervisorMetrics {
     /// Counts a start.
     pub fn started(&self, seat: Seat) {
         self.starts.with([process(seat)]).inc();
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, outcome: ReloadOutcome) {
+        match outcome {
+            ReloadOutcome::Success => {
+                self.reloads.with(["success"]).inc();
+                self.last_reload.set_to_current_time();
+            }
+            ReloadOutcome::Failure => self.reloads.with(["failure"]).inc(),
+        }
     }
 
     /// Counts an end.

@@ -44,6 +44,8 @@ impl RunOptions {
             policy: Policy {
                 workers,
                 ready_after: args.ready_after,
+                boot_timeout: args.boot_timeout,
+                surge: args.surge,
                 graceful_timeout: args.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,
                 healthy_after: HEALTHY_AFTER,

@@ -9,6 +9,7 @@ mod exporter;
 mod fork;
 mod namespaces;
 mod python;
+mod reload;
 mod supervisor;
 
 /// The worker program of these tests.

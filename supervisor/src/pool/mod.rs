@@ -1,12 +1,18 @@
 //! The pool: what the master knows, and what it decides.
 //!
+//! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; `reload`, how one
+//! generation follows another; `record`, what is learnt; `plan`, what is to be done.
+//!
 //! Everything that happens to the pool is one variant of [`Event`], everything that is to be done one of
 //! [`Action`]. [`Pool::plan`] is a pure function of the state and the time, so that lives of a supervisor
 //! can be tested by the thousand without a fork: the [master](crate::master) only performs what it says,
 //! and reports what came of it.
 
 mod backoff;
+mod place;
 mod plan;
+mod record;
+mod reload;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +21,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use backoff::Backoff;
+pub use reload::ReloadOutcome;
+
+use place::{Place, Process, Told};
+use reload::Reload;
 
 /// A process ID as this process sees it.
 pub type Pid = nix::unistd::Pid;
@@ -42,8 +52,13 @@ impl fmt::Display for Seat {
 pub struct Policy {
     /// How many workers there are to be.
     pub workers: u32,
-    /// A worker that says nothing is taken to be ready when it has lived for so long.
+    /// A worker that says nothing is taken to be ready when it has lived for so long, unless some worker
+    /// has said that it is: then all are expected to.
     pub ready_after: Duration,
+    /// A worker that is not ready by then is killed.
+    pub boot_timeout: Duration,
+    /// How many workers there may be beside those that are to be, while a reload goes on.
+    pub surge: u32,
     /// How long a process may take to stop before it is killed.
     pub graceful_timeout: Duration,
     /// How long it may take once the operator has grown impatient.
@@ -63,12 +78,20 @@ pub enum Event {
     StartFailed(Seat),
     /// A process has said that it serves.
     Ready(Pid),
+    /// A process has lived long enough to be taken for ready.
+    Presumed(Pid),
     /// A process has said that it takes nothing new.
     Stopping(Pid),
     /// A process is dead and buried.
     Exited(Pid, Exit),
     /// A signal was sent to a process.
     Signalled(Pid, Force),
+    /// A new generation is to take the place of this one.
+    Reload,
+    /// A reload has ended, and that was made known.
+    ReloadEnded(ReloadOutcome),
+    /// There are to be so many workers more, or less.
+    Scale(i32),
     /// The pool is to stop: at first with patience, when it comes again with less.
     Stop,
 }
@@ -89,6 +112,8 @@ pub enum Action {
     Start(Seat),
     /// Send a signal to a process.
     Signal(Pid, Force),
+    /// Make known how a reload has ended.
+    EndReload(ReloadOutcome),
     /// All is over.
     Finish(Outcome),
 }
@@ -115,10 +140,20 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Pool {
     policy: Policy,
+    /// How many workers there are to be.
+    target: u32,
+    /// The slots. There are more than workers while some stop beside their successors.
     workers: Vec<Place>,
     exporter: Option<Place>,
     /// Whether any worker has ever been ready.
     ever_ready: bool,
+    /// Whether any worker has ever said so.
+    says_ready: bool,
+    /// The generation of workers that are started now.
+    generation: u64,
+    /// The newest generation that there has ever been.
+    newest: u64,
+    reload: Option<Reload>,
     stopping: Option<Stopping>,
 }
 
@@ -129,32 +164,6 @@ struct Stopping {
     deadline: Instant,
     /// Whether `SIGTERM` is to be sent again.
     hurried: bool,
-}
-
-/// A seat and who has it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place {
-    process: Option<Process>,
-    backoff: Backoff,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Process {
-    pid: Pid,
-    started: Instant,
-    ready: Option<Instant>,
-    told: Option<Told>,
-    /// Whether it has said itself that it stops.
-    stopping: bool,
-}
-
-/// What a process has been told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Told {
-    /// To stop, patiently or (for the second time) not.
-    Term { hurried: bool, at: Instant },
-    /// Nothing that it could object to.
-    Kill,
 }
 
 /// How many workers there are, by what they do.
@@ -174,9 +183,14 @@ impl Pool {
     pub fn new(policy: Policy, exporter: bool) -> Self {
         Self {
             policy,
-            workers: vec![Place::default(); policy.workers as usize],
-            exporter: exporter.then(Place::default),
+            target: policy.workers,
+            workers: vec![Place::wanted(); policy.workers as usize],
+            exporter: exporter.then(Place::wanted),
             ever_ready: false,
+            says_ready: false,
+            generation: 0,
+            newest: 0,
+            reload: None,
             stopping: None,
         }
     }
@@ -187,12 +201,31 @@ impl Pool {
         self.stopping.is_some()
     }
 
+    /// The generation of workers that are started now.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many workers there are to be.
+    #[must_use]
+    pub fn target(&self) -> u32 {
+        self.target
+    }
+
     /// Who has this PID.
     #[must_use]
     pub fn seat_of(&self, pid: Pid) -> Option<Seat> {
         self.places()
             .find(|(_, place)| place.process.is_some_and(|process| process.pid == pid))
             .map(|(seat, _)| seat)
+    }
+
+    /// Whether a process has been told to stop.
+    #[must_use]
+    pub fn is_told_to_stop(&self, pid: Pid) -> bool {
+        let mut processes = self.places().filter_map(|(_, place)| place.process);
+        processes.any(|process| process.pid == pid && process.told.is_some())
     }
 
     /// How many workers there are, by what they do.
@@ -221,99 +254,5 @@ impl Pool {
     fn places(&self) -> impl Iterator<Item = (Seat, &Place)> {
         let workers = (0..).map(Seat::Worker).zip(&self.workers);
         workers.chain(self.exporter.as_ref().map(|place| (Seat::Exporter, place)))
-    }
-
-    fn place(&mut self, seat: Seat) -> Option<&mut Place> {
-        match seat {
-            Seat::Worker(slot) => self.workers.get_mut(slot as usize),
-            Seat::Exporter => self.exporter.as_mut(),
-        }
-    }
-
-    fn process(&mut self, pid: Pid) -> Option<&mut Process> {
-        let places = self.workers.iter_mut().chain(&mut self.exporter);
-        places.filter_map(|place| place.process.as_mut()).find(|process| process.pid == pid)
-    }
-
-    /// Takes note of what happened.
-    pub fn record(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Started(seat, pid) => {
-                let process = Process { pid, started: now, ready: None, told: None, stopping: false };
-                if let Some(place) = self.place(seat) {
-                    place.process = Some(process);
-                }
-            }
-            Event::StartFailed(seat) => {
-                if let Some(place) = self.place(seat) {
-                    place.backoff.fail(now);
-                }
-            }
-            Event::Ready(pid) => {
-                let is_worker = matches!(self.seat_of(pid), Some(Seat::Worker(_)));
-                if let Some(process) = self.process(pid) {
-                    process.ready.get_or_insert(now);
-                    self.ever_ready |= is_worker;
-                }
-            }
-            Event::Stopping(pid) => {
-                if let Some(process) = self.process(pid) {
-                    process.stopping = true;
-                }
-            }
-            Event::Exited(pid, exit) => self.record_exit(pid, exit, now),
-            Event::Signalled(pid, force) => {
-                let hurried = self.stopping.is_some_and(|stopping| stopping.hurried);
-                if let Some(process) = self.process(pid) {
-                    process.told = Some(match force {
-                        Force::Term => Told::Term { hurried, at: now },
-                        Force::Kill => Told::Kill,
-                    });
-                }
-            }
-            Event::Stop => self.record_stop(Outcome::Stopped, now),
-        }
-    }
-
-    fn record_exit(&mut self, pid: Pid, exit: Exit, now: Instant) {
-        let Policy { ready_after, healthy_after, give_up_after, .. } = self.policy;
-        let Some(seat) = self.seat_of(pid) else { return };
-        let Some(place) = self.place(seat) else { return };
-        let Some(process) = place.process.take() else { return };
-        let ready = process.became_ready(ready_after, now);
-        let was_healthy = ready.is_some_and(|at| now.duration_since(at) >= healthy_after);
-        let meant_to = process.told.is_some() || (ready.is_some() && exit == Exit::Code(0));
-        if was_healthy || meant_to {
-            place.backoff = Backoff::default();
-        }
-        if !meant_to {
-            place.backoff.fail(now);
-        }
-        let hopeless = place.backoff.failures() >= give_up_after;
-        if let Seat::Worker(_) = seat {
-            self.ever_ready |= ready.is_some();
-            if hopeless && !self.ever_ready && self.stopping.is_none() {
-                self.record_stop(Outcome::NeverReady, now);
-            }
-        }
-    }
-
-    fn record_stop(&mut self, outcome: Outcome, now: Instant) {
-        let Policy { graceful_timeout, hurry_timeout, .. } = self.policy;
-        self.stopping = Some(match self.stopping {
-            None => Stopping { outcome, deadline: now + graceful_timeout, hurried: false },
-            Some(stopping) => {
-                let deadline = stopping.deadline.min(now + hurry_timeout);
-                Stopping { deadline, hurried: true, ..stopping }
-            }
-        });
-    }
-}
-
-impl Process {
-    /// Since when the process serves: since it said so, or since it has lived long enough.
-    fn became_ready(&self, ready_after: Duration, now: Instant) -> Option<Instant> {
-        let lived = self.started + ready_after;
-        self.ready.or_else(|| (lived <= now).then_some(lived))
     }
 }

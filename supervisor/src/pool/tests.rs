@@ -9,6 +9,8 @@ use super::*;
 const POLICY: Policy = Policy {
     workers: 3,
     ready_after: Duration::from_secs(1),
+    boot_timeout: Duration::from_secs(20),
+    surge: 1,
     graceful_timeout: Duration::from_secs(10),
     hurry_timeout: Duration::from_secs(2),
     healthy_after: Duration::from_secs(60),
@@ -22,7 +24,9 @@ struct World {
     next_pid: i32,
     alive: HashMap<Pid, Seat>,
     started: u32,
+    told: HashMap<Pid, Instant>,
     killed: Vec<Pid>,
+    reloads: Vec<ReloadOutcome>,
     outcome: Option<Outcome>,
 }
 
@@ -34,7 +38,9 @@ impl World {
             next_pid: 100,
             alive: HashMap::new(),
             started: 0,
+            told: HashMap::new(),
             killed: Vec::new(),
+            reloads: Vec::new(),
             outcome: None,
         };
         world.perform();
@@ -68,11 +74,23 @@ impl World {
                     }
                     Action::Signal(pid, force) => {
                         assert!(self.alive.contains_key(&pid), "{pid} is not alive");
+                        let ready = self.pool.census().ready;
                         self.pool.record(Event::Signalled(pid, force), self.now);
+                        if force == Force::Term {
+                            self.told.entry(pid).or_insert(self.now);
+                            // Whoever serves is only told to stop if enough others do.
+                            let left = self.pool.census().ready;
+                            let enough = left == ready || left >= self.pool.target();
+                            assert!(enough || self.pool.is_stopping(), "{left} are left to serve");
+                        }
                         if force == Force::Kill {
                             self.killed.push(pid);
                             self.die(pid, Exit::Signal(9));
                         }
+                    }
+                    Action::EndReload(outcome) => {
+                        self.reloads.push(outcome);
+                        self.pool.record(Event::ReloadEnded(outcome), self.now);
                     }
                     Action::Finish(outcome) => {
                         assert!(self.alive.is_empty(), "{:?} are left behind", self.alive);
@@ -109,6 +127,27 @@ impl World {
         *self.alive.iter().find(|(_, taken)| **taken == seat).expect("the seat is taken").0
     }
 
+    fn crash_one(&mut self, pid: Pid) {
+        self.crash(pid);
+    }
+
+    fn pass_the_boot_timeout(&mut self, _: Pid) {
+        self.pass(POLICY.boot_timeout);
+    }
+
+    /// Every worker that has not yet says that it is ready.
+    fn all_say_ready(&mut self) {
+        let workers = self.alive.iter().filter(|(_, seat)| **seat != Seat::Exporter);
+        let workers: Vec<_> = workers.map(|(pid, _)| *pid).collect();
+        workers.iter().for_each(|&pid| self.pool.record(Event::Ready(pid), self.now));
+        self.perform();
+    }
+
+    fn new_workers(&self, old: &[Pid]) -> Vec<Pid> {
+        let is_new = |(pid, seat): &(&Pid, &Seat)| **seat != Seat::Exporter && !old.contains(pid);
+        self.alive.iter().filter(is_new).map(|(pid, _)| *pid).collect()
+    }
+
     fn workers(&self) -> Vec<Pid> {
         (0..POLICY.workers).map(|slot| self.pid(Seat::Worker(slot))).collect()
     }
@@ -135,11 +174,109 @@ fn every_seat_is_taken_at_once_and_taken_again_after_a_death() {
 fn a_worker_is_ready_when_it_says_so_or_has_lived_long_enough() {
     let mut world = World::new();
     assert_eq!(world.pool.census(), Census { starting: 3, ready: 0, stopping: 0 });
+    world.pass(seconds(1.0));
+    assert_eq!(world.pool.census(), Census { starting: 0, ready: 3, stopping: 0 });
+    let mut world = World::new();
     let eager = world.pid(Seat::Worker(0));
     world.record(Event::Ready(eager));
     assert_eq!(world.pool.census(), Census { starting: 2, ready: 1, stopping: 0 });
-    world.pass(seconds(1.0));
-    assert_eq!(world.pool.census(), Census { starting: 0, ready: 3, stopping: 0 });
+    // It speaks, so the others will.
+    world.pass(seconds(5.0));
+    assert_eq!(world.pool.census(), Census { starting: 2, ready: 1, stopping: 0 });
+}
+
+#[test]
+fn a_worker_that_is_expected_to_speak_and_does_not_is_killed() {
+    let mut world = World::new();
+    let eager = world.pid(Seat::Worker(0));
+    world.record(Event::Ready(eager));
+    world.pass(seconds(19.9));
+    assert_eq!(world.killed.len(), 0);
+    world.pass(seconds(0.1));
+    assert_eq!(world.killed.len(), 2);
+    assert!(world.alive.contains_key(&eager));
+}
+
+#[test]
+fn a_reload_replaces_a_worker_only_by_one_that_is_ready() {
+    let mut world = World::new();
+    world.all_say_ready();
+    let old = world.workers();
+    world.record(Event::Reload);
+    for done in 0..3 {
+        let new: Vec<_> = world.new_workers(&old);
+        assert_eq!(new.len(), done + 1, "one at a time");
+        assert_eq!(world.told.len(), done, "nobody is told to stop before");
+        world.all_say_ready();
+    }
+    assert_eq!((world.reloads.as_slice(), world.pool.generation()), ([ReloadOutcome::Success].as_slice(), 1));
+    assert!(old.iter().all(|pid| world.told.contains_key(pid)));
+    // Those that were told may take their time, and no more than that.
+    assert_eq!(world.alive.len(), 7);
+    world.pass(seconds(10.0));
+    assert_eq!((world.alive.len(), world.killed.len()), (4, 3));
+}
+
+#[test]
+fn a_reload_whose_first_worker_fails_changes_nothing() {
+    for fail in [World::crash_one, World::pass_the_boot_timeout] {
+        let mut world = World::new();
+        world.all_say_ready();
+        let old = world.workers();
+        world.record(Event::Reload);
+        let new = world.new_workers(&old)[0];
+        fail(&mut world, new);
+        assert_eq!(world.reloads, [ReloadOutcome::Failure]);
+        world.pass(seconds(100.0));
+        assert_eq!((world.workers(), world.told.len(), world.pool.generation()), (old.clone(), 0, 0));
+        // The next one is another chance.
+        world.record(Event::Reload);
+        for _ in 0..3 {
+            world.all_say_ready();
+        }
+        assert_eq!(world.reloads, [ReloadOutcome::Failure, ReloadOutcome::Success]);
+        assert_eq!(world.pool.generation(), 2);
+    }
+}
+
+#[test]
+fn reloads_that_are_asked_for_while_one_goes_on_become_one() {
+    let mut world = World::new();
+    world.all_say_ready();
+    for _ in 0..5 {
+        world.record(Event::Reload);
+    }
+    for _ in 0..20 {
+        world.all_say_ready();
+    }
+    assert_eq!((world.reloads.len(), world.pool.generation()), (2, 2));
+}
+
+#[test]
+fn a_stop_ends_a_reload() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Reload);
+    world.record(Event::Stop);
+    assert_eq!(world.told.len(), 4);
+    world.pass(seconds(12.0));
+    assert_eq!((world.outcome, world.reloads.len()), (Some(Outcome::Stopped), 0));
+}
+
+#[test]
+fn workers_are_added_and_taken_away_from_the_top() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Scale(2));
+    world.all_say_ready();
+    assert_eq!((world.alive.len(), world.pool.target()), (6, 5));
+    let top = [3, 4].map(|slot| world.pid(Seat::Worker(slot)));
+    world.record(Event::Scale(-2));
+    assert!(world.told.len() == 2 && top.iter().all(|pid| world.told.contains_key(pid)));
+    world.record(Event::Scale(-20));
+    assert_eq!((world.told.len(), world.pool.target()), (4, 1));
+    world.pass(seconds(10.0));
+    assert_eq!((world.alive.len(), world.killed.len()), (2, 4));
 }
 
 #[test]
@@ -254,6 +391,8 @@ enum Happening {
     Ready(usize),
     Ends(usize),
     Pass(u16),
+    Reload,
+    Scale(i32),
     Stop,
 }
 
@@ -263,6 +402,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => (0..8_usize).prop_map(Happening::Ready),
         3 => (0..8_usize).prop_map(Happening::Ends),
         8 => (0..20_000_u16).prop_map(Happening::Pass),
+        2 => Just(Happening::Reload),
+        1 => (-3..4).prop_map(Happening::Scale),
         1 => Just(Happening::Stop),
     ]
 }
@@ -287,17 +428,35 @@ proptest! {
                     world.perform();
                 },
                 Happening::Pass(milliseconds) => world.pass(Duration::from_millis(milliseconds.into())),
+                Happening::Reload => world.record(Event::Reload),
+                Happening::Scale(more) => world.record(Event::Scale(more)),
                 Happening::Stop => world.record(Event::Stop),
             }
-            prop_assert!(world.alive.len() <= 4);
+            let census = world.pool.census();
+            prop_assert!(census.starting + census.ready <= world.pool.target() + POLICY.surge);
+            let overdue = |pid: &Pid| {
+                let told = world.told.get(pid);
+                told.is_some_and(|&at| at + POLICY.graceful_timeout + POLICY.hurry_timeout < world.now)
+            };
+            prop_assert!(!world.alive.keys().any(overdue), "somebody was told to stop and left in peace");
             let next = world.pool.next_deadline();
             prop_assert!(next.is_none_or(|next| next > world.now), "something is due and was not done");
         }
         // Left alone, it converges: to all seats taken, or to the end.
-        world.pass(Duration::from_secs(120));
+        for _ in 0..120 {
+            world.all_say_ready();
+            world.pass(seconds(1.0));
+        }
         match world.pool.is_stopping() {
             true => prop_assert!(world.outcome.is_some()),
-            false => prop_assert_eq!(world.alive.len(), 4),
+            false => {
+                let census = world.pool.census();
+                prop_assert_eq!((census.starting, census.ready), (0, world.pool.target()));
+                prop_assert_eq!(world.alive.len(), world.pool.target() as usize + 1);
+                let slots = world.alive.values().filter(|seat| **seat != Seat::Exporter);
+                let top = slots.max().copied();
+                prop_assert!(top <= Some(Seat::Worker(30)), "{top:?}: slots stay low");
+            }
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) fn demo(args: DemoArgs) -> Done {
         dir: None,
         graceful_timeout: Duration::from_secs(5),
         ready_after: Duration::from_secs(1),
+        boot_timeout: Duration::from_secs(10),
+        surge: 1,
         command: vec![own_binary.into(), "demo-worker".into()],
     })?;
     let mut master = Master::start(options)?;

@@ -1,0 +1,138 @@
+//! What the pool learns from what happens.
+
+use std::time::{Duration, Instant};
+
+use super::{Backoff, Event, Exit, Force, Outcome, Pid, Place, Policy, Pool, Process, Seat, Stopping, Told};
+
+/// More workers than any machine has use for.
+const MAX_WORKERS: u32 = 4096;
+
+impl Pool {
+    /// Takes note of what happened.
+    pub fn record(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Started(seat, pid) => {
+                let process = Process::new(pid, self.generation, now);
+                let place = self.place(seat);
+                place.process = Some(process);
+                place.is_wanted = true;
+            }
+            Event::StartFailed(seat) => {
+                let place = self.place(seat);
+                place.backoff.fail(now);
+                place.is_wanted = true;
+            }
+            Event::Ready(pid) => {
+                self.says_ready |= self.is_worker(pid);
+                self.record_ready(pid, now);
+            }
+            Event::Presumed(pid) => self.record_ready(pid, now),
+            Event::Stopping(pid) => {
+                if let Some(process) = self.process(pid) {
+                    process.stopping = true;
+                }
+            }
+            Event::Exited(pid, exit) => self.record_exit(pid, exit, now),
+            Event::Signalled(pid, force) => self.record_signal(pid, force, now),
+            Event::Reload if self.stopping.is_some() => {}
+            Event::Reload => match &mut self.reload {
+                // What has been started may have seen the change, or not.
+                Some(reload) => reload.again = true,
+                None => self.begin_reload(),
+            },
+            Event::ReloadEnded(_) => self.end_reload(),
+            Event::Scale(more) => {
+                self.target = self.target.saturating_add_signed(more).clamp(1, MAX_WORKERS);
+                self.drop_claims();
+            }
+            Event::Stop => self.record_stop(Outcome::Stopped, now),
+        }
+    }
+
+    /// The time after which a silent worker is taken for ready; `None` if it is expected to say so.
+    pub(super) fn presumed_after(&self) -> Option<Duration> {
+        (!self.says_ready).then_some(self.policy.ready_after)
+    }
+
+    fn place(&mut self, seat: Seat) -> &mut Place {
+        match seat {
+            Seat::Worker(slot) => {
+                let len = self.workers.len().max(slot as usize + 1);
+                self.workers.resize(len, Place::default());
+                &mut self.workers[slot as usize]
+            }
+            Seat::Exporter => self.exporter.get_or_insert_default(),
+        }
+    }
+
+    fn process(&mut self, pid: Pid) -> Option<&mut Process> {
+        let places = self.workers.iter_mut().chain(&mut self.exporter);
+        places.filter_map(|place| place.process.as_mut()).find(|process| process.pid == pid)
+    }
+
+    fn is_worker(&self, pid: Pid) -> bool {
+        matches!(self.seat_of(pid), Some(Seat::Worker(_)))
+    }
+
+    fn record_ready(&mut self, pid: Pid, now: Instant) {
+        self.ever_ready |= self.is_worker(pid);
+        if let Some(process) = self.process(pid) {
+            process.ready.get_or_insert(now);
+        }
+    }
+
+    fn record_signal(&mut self, pid: Pid, force: Force, now: Instant) {
+        let hurried = self.stopping.is_some_and(|stopping| stopping.hurried);
+        let retires = self.stopping.is_none() && force == Force::Term;
+        let Some(seat) = self.seat_of(pid) else { return };
+        let place = self.place(seat);
+        place.is_wanted &= !retires;
+        if let Some(process) = &mut place.process {
+            process.told = Some(match force {
+                Force::Term => Told::Term { hurried, at: now },
+                Force::Kill => Told::Kill,
+            });
+        }
+    }
+
+    fn record_exit(&mut self, pid: Pid, exit: Exit, now: Instant) {
+        let Policy { healthy_after, give_up_after, .. } = self.policy;
+        let (presumed_after, generation, is_stopping) =
+            (self.presumed_after(), self.generation, self.is_stopping());
+        let Some(seat) = self.seat_of(pid) else { return };
+        let place = self.place(seat);
+        let Some(process) = place.process.take() else { return };
+        let ready = process.became_ready(presumed_after, now);
+        let was_healthy = ready.is_some_and(|at| now.duration_since(at) >= healthy_after);
+        let meant_to = is_stopping || !place.is_wanted || (ready.is_some() && exit == Exit::Code(0));
+        if was_healthy || meant_to {
+            place.backoff = Backoff::default();
+        }
+        if !meant_to {
+            place.backoff.fail(now);
+        }
+        let is_hopeless = place.backoff.failures() >= give_up_after;
+        if seat == Seat::Exporter {
+            return;
+        }
+        self.ever_ready |= ready.is_some();
+        if is_hopeless && !self.ever_ready {
+            self.record_stop(Outcome::NeverReady, now);
+        } else if !meant_to && ready.is_none() && process.generation == generation {
+            self.fail_reload();
+        }
+        self.drop_claims();
+    }
+
+    fn record_stop(&mut self, outcome: Outcome, now: Instant) {
+        let Policy { graceful_timeout, hurry_timeout, .. } = self.policy;
+        self.reload = None;
+        self.stopping = Some(match self.stopping {
+            None => Stopping { outcome, deadline: now + graceful_timeout, hurried: false },
+            Some(stopping) => {
+                let deadline = stopping.deadline.min(now + hurry_timeout);
+                Stopping { deadline, hurried: true, ..stopping }
+            }
+        });
+    }
+}

@@ -1,0 +1,176 @@
+//! `headcount run`: reloads and scaling.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{http, process, wait};
+use nix::sys::signal::Signal;
+
+use crate::WORKER;
+
+/// How many reloads have ended so.
+fn reloads(headcount: &Headcount, outcome: &str) -> f64 {
+    headcount.value(&format!("headcount_reloads_total{{outcome=\"{outcome}\"}}")).unwrap()
+}
+
+fn reload(headcount: &Headcount, outcome: &str) {
+    let before = reloads(headcount, outcome);
+    headcount.signal(Signal::SIGHUP);
+    wait::until_true(format!("a reload ends in {outcome}"), || reloads(headcount, outcome) > before);
+}
+
+/// A program that can be changed under the supervisor.
+struct Script {
+    folder: tempfile::TempDir,
+}
+
+impl Script {
+    fn new(line: &str) -> Self {
+        let script = Self { folder: tempfile::tempdir().unwrap() };
+        script.replace(line);
+        script
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+
+    /// Puts another program in its place, as a deployment would.
+    fn replace(&self, line: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, format!("#!/bin/sh\n{line}\n")).unwrap();
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, self.path()).unwrap();
+    }
+}
+
+fn run(workers: u32, directory: &Path, options: &[&str], script: &Script) -> Headcount {
+    Headcount::run(workers, directory, options, &[script.path().to_str().unwrap()])
+}
+
+fn good() -> String {
+    format!("exec {WORKER} serve")
+}
+
+#[test]
+fn a_reload_under_load_loses_no_request_and_no_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(3, directory.path(), &[], &[WORKER, "serve"]);
+    let (server, first) = (headcount.server(), headcount.workers());
+    let (answered, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // One connection a request: nothing is refused, reset or left without an answer.
+                    assert_eq!(http::get(&server, "/").unwrap().status, 200);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..3 {
+            let before = answered.load(Ordering::Relaxed);
+            reload(&headcount, "success");
+            wait::until_true("some more are answered", || answered.load(Ordering::Relaxed) > before + 50);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    wait::until_true("the old ones are gone", || {
+        headcount.value("headcount_files{client=\"headcount\"}").is_some() && headcount.workers().len() == 3
+    });
+    assert!(headcount.workers().iter().all(|pid| !first.contains(pid)));
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    let answered = answered.load(Ordering::Relaxed) as f64;
+    assert_eq!(headcount.value("test_requests_total"), Some(answered));
+    assert_eq!(headcount.value("test_alive"), Some(3.0));
+}
+
+#[test]
+fn a_reload_with_a_broken_program_leaves_the_old_workers_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = Script::new(&good());
+    let headcount = run(2, directory.path(), &["--boot-timeout", "1s"], &script);
+    let old = headcount.workers();
+    // One that ends, one that is no program any more, and one that hangs.
+    for broken in ["exit 1", "#!/nowhere\nexec nothing-of-this-name", "exec sleep 600"] {
+        script.replace(broken);
+        reload(&headcount, "failure");
+        wait::until_true("only the old ones are left", || headcount.workers() == old);
+        assert_eq!(http::get(&headcount.server(), "/").unwrap().status, 200);
+    }
+    assert!(headcount.log().contains("the reload has failed"));
+    assert_eq!(reloads(&headcount, "success"), 0.0);
+    script.replace(&good());
+    reload(&headcount, "success");
+    wait::until_true("the new ones are there alone", || {
+        let now = headcount.workers();
+        now.len() == 2 && now.iter().all(|pid| !old.contains(pid))
+    });
+    assert!(headcount.value("headcount_last_reload_success_timestamp_seconds") > Some(1e9));
+}
+
+#[test]
+fn reloads_that_come_fast_become_two_and_workers_know_their_generation() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let generation = |pid: u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environment = String::from_utf8(environment).unwrap();
+        let variable = environment.split('\0').find_map(|line| line.strip_prefix("HEADCOUNT_GENERATION="));
+        variable.and_then(|generation| generation.parse::<u64>().ok())
+    };
+    assert!(headcount.workers().into_iter().all(|pid| generation(pid) == Some(0)));
+    for _ in 0..5 {
+        headcount.signal(Signal::SIGHUP);
+    }
+    wait::until_true("reloads have ended", || {
+        let done = reloads(&headcount, "success");
+        assert!(done <= 2.0, "{done} reloads");
+        // Signals that come at once may be one signal.
+        let newest = if done == 2.0 { 2 } else { 1 };
+        let workers = headcount.workers();
+        done > 0.0 && workers.len() == 2 && workers.into_iter().all(|pid| generation(pid) == Some(newest))
+    });
+}
+
+#[test]
+fn a_reload_that_waits_for_a_worker_does_not_hold_up_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = Script::new(&format!("exec {WORKER} stubborn"));
+    let mut headcount = run(2, directory.path(), &["--graceful-timeout", "1s"], &script);
+    script.replace("exec sleep 600");
+    headcount.signal(Signal::SIGHUP);
+    wait::until_true("the reload has begun", || headcount.workers().len() == 3);
+    let start = std::time::Instant::now();
+    assert!(headcount.stop().success());
+    assert!(start.elapsed().as_secs() < 10, "the boot time-out is a minute");
+}
+
+#[test]
+fn workers_are_added_and_taken_away_by_signals() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--graceful-timeout", "500ms"];
+    let headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "stubborn"]);
+    let first = headcount.workers();
+    let expect = |count: usize| {
+        wait::until_true(format!("there are {count} workers"), || headcount.workers().len() == count);
+    };
+    for count in [3, 4] {
+        headcount.signal(Signal::SIGTTIN);
+        expect(count);
+    }
+    // They ignore what they are told, and are killed in the end; the oldest stay.
+    for count in [3, 2] {
+        headcount.signal(Signal::SIGTTOU);
+        expect(count);
+    }
+    assert_eq!(headcount.workers(), first);
+    for _ in 0..5 {
+        headcount.signal(Signal::SIGTTOU);
+        let _ = process::state(headcount.pid());
+    }
+    expect(1);
+    wait::until_true("one is ready", || headcount.value("headcount_workers{state=\"ready\"}") == Some(1.0));
+}
