@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use headcount_tests::supervisor::Headcount;
@@ -67,16 +68,26 @@ fn an_application_serves_the_merge_of_all_its_processes() {
 struct Gunicorn {
     child: Child,
     address: String,
+    _home: tempfile::TempDir,
+}
+
+/// The example's folder stays as it is, and Gunicorn has a home for its control socket.
+fn in_example(command: &mut Command, home: &Path) {
+    command
+        .current_dir(binary::workspace().join("examples/gunicorn"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HOME", home)
+        .env_remove("WEB_CONCURRENCY");
 }
 
 impl Gunicorn {
-    fn start(directory: &std::path::Path) -> Self {
-        let mut child = Command::new(peers::python())
+    fn start(directory: &Path) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new(peers::python());
+        in_example(&mut command, home.path());
+        let mut child = command
             .args(["-m", "gunicorn", "--bind", "127.0.0.1:0", "app:app"])
-            .current_dir(binary::workspace().join("examples/gunicorn"))
             .env("PROMETHEUS_MULTIPROC_DIR", directory)
-            // The example's folder stays as it is.
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -90,7 +101,8 @@ impl Gunicorn {
         // It goes on talking, and must not find the pipe closed or full.
         #[expect(clippy::disallowed_methods, reason = "this process does not fork")]
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.unwrap_or_else(|| panic!("gunicorn does not listen:\n{log}")) }
+        let address = address.unwrap_or_else(|| panic!("gunicorn does not listen:\n{log}"));
+        Self { child, address, _home: home }
     }
 }
 
@@ -122,4 +134,39 @@ fn a_flask_application_under_gunicorn_is_merged() {
         new.len() == 4 && new != old && serve.value("app_workers") == Some(4.0)
     });
     assert_eq!(serve.value(requests), Some(25.0));
+}
+
+#[test]
+fn a_gunicorn_that_headcount_runs_is_reloaded_without_losing_a_request() {
+    let (directory, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = Command::new(binary::headcount());
+    in_example(&mut command, home.path());
+    command
+        .args(["run", "--workers", "1", "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--dir"])
+        .arg(directory.path())
+        .arg("--")
+        .arg(peers::python())
+        .args(["-m", "gunicorn", "app:app"]);
+    let mut headcount = Headcount::spawn(command);
+    headcount.wait_until_ready();
+    let (server, old) = (headcount.server(), headcount.workers());
+    let mut answered = 0.0;
+    let mut ask = || {
+        assert!(http::get(&server, "/").unwrap().text().starts_with("Hello from process"));
+        answered += 1.0;
+        answered
+    };
+    wait::until_true("four workers of Gunicorn are there", || {
+        ask();
+        headcount.value("app_workers") == Some(4.0)
+    });
+    headcount.signal(Signal::SIGHUP);
+    wait::until_true("another Gunicorn serves alone", || {
+        ask();
+        let now = headcount.workers();
+        now.len() == 1 && now != old && headcount.value("app_workers") == Some(4.0)
+    });
+    let answered = ask();
+    assert_eq!(headcount.value("app_requests_total{route=\"/\"}"), Some(answered));
+    assert!(headcount.stop().success());
 }
