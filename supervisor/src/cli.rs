@@ -64,6 +64,10 @@ pub struct RunArgs {
     /// A worker that is not ready by then is killed, and counts as failed
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub boot_timeout: Duration,
+    /// A worker that does not say WATCHDOG=1 for so long is taken to hang: it is aborted, then killed, and
+    /// replaced. Workers are told by WATCHDOG_USEC [default: none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub watchdog: Option<Duration>,
     /// How many workers a reload may start beside the old ones at a time
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub surge: u32,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::sockets::Listener;
 
@@ -10,8 +11,9 @@ pub(crate) fn worker_environment(
     directory: &Path,
     notify: &Path,
     sockets: &[Listener],
+    watchdog: Option<Duration>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 10] = [
         "PROMETHEUS_MULTIPROC_DIR",
         "prometheus_multiproc_dir",
         "NOTIFY_SOCKET",
@@ -20,6 +22,8 @@ pub(crate) fn worker_environment(
         "LISTEN_PID",
         "HEADCOUNT_SLOT",
         "HEADCOUNT_GENERATION",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
     ];
     let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
     let mut ours: Vec<(&str, OsString)> = vec![
@@ -28,6 +32,9 @@ pub(crate) fn worker_environment(
         ("prometheus_multiproc_dir", directory.into()),
         ("NOTIFY_SOCKET", notify.into()),
     ];
+    if let Some(time) = watchdog {
+        ours.push(("WATCHDOG_USEC", time.as_micros().to_string().into()));
+    }
     if !sockets.is_empty() {
         ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
         ours.push(("LISTEN_FDNAMES", names.join(":").into()));

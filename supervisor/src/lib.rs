@@ -8,6 +8,7 @@
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
 //! * [`metrics`]: what the supervisor counts of itself.
 //! * [`exporter`]: the process that serves `/metrics`.
+//! * `systemd`: what the master tells whoever has started it.
 //! * `environment`: what a worker finds there.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
@@ -25,6 +26,7 @@ pub mod pool;
 pub mod process;
 pub mod runtime_dir;
 pub mod sockets;
+mod systemd;
 
 use std::error::Error;
 

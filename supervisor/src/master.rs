@@ -27,6 +27,7 @@ use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome,
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
+use crate::systemd::ServiceManager;
 
 /// A supervisor could not be started. Nothing was forked, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,7 @@ pub struct Master {
     /// The signals that were blocked when this process was started.
     original_mask: SigSet,
     metrics: SupervisorMetrics,
+    service_manager: ServiceManager,
     /// Removed last.
     _runtime_dir: RuntimeDir,
 }
@@ -109,7 +111,8 @@ impl Master {
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
         let metrics = SupervisorMetrics::create(directory.path())?;
         let (signals, original_mask) = take_signals().map_err(system("signals"))?;
-        let environment = worker_environment(directory.path(), notify.path(), &sockets).collect();
+        let watchdog = options.policy.watchdog;
+        let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
         for socket in &sockets {
             tracing::info!(name = socket.name, address = %socket.address, "listening");
         }
@@ -130,6 +133,7 @@ impl Master {
             signals,
             original_mask,
             metrics,
+            service_manager: ServiceManager::from_environment(),
             _runtime_dir: runtime_dir,
         })
     }
@@ -161,6 +165,7 @@ impl Master {
                 return Ok(outcome);
             }
             self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
+            self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
             self.receive_signals()?;
             self.receive_notifications()?;
@@ -222,8 +227,11 @@ impl Master {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
             environment.push(("HEADCOUNT_GENERATION".into(), self.pool.generation().to_string().into()));
-            if !self.sockets.is_empty() {
-                environment.push(("LISTEN_PID".into(), getpid().to_string().into()));
+            // Whom the others are meant for: to the worker's own children they are to mean nothing.
+            for (what, whom) in [("LISTEN_FDS", "LISTEN_PID"), ("WATCHDOG_USEC", "WATCHDOG_PID")] {
+                if self.environment.iter().any(|(name, _)| name == what) {
+                    environment.push((whom.into(), getpid().to_string().into()));
+                }
             }
             let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
             let error = self.program.execute(&environment, &sockets);
@@ -277,10 +285,12 @@ impl Master {
     fn signal(&mut self, pid: Pid, force: Force) {
         let signal = match force {
             Force::Term => Signal::SIGTERM,
+            Force::Abort => Signal::SIGABRT,
             Force::Kill => Signal::SIGKILL,
         };
         match force {
             Force::Term => {}
+            Force::Abort => tracing::warn!(%pid, "has not said in time that it is alive, aborting it"),
             Force::Kill if self.pool.is_told_to_stop(pid) => {
                 tracing::warn!(%pid, "did not stop in time, killing it");
             }
@@ -293,7 +303,8 @@ impl Master {
 
     /// Waits until something happens or is due.
     fn wait(&self) -> io::Result<()> {
-        let timeout = self.pool.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let next = self.pool.next_deadline().into_iter().chain(self.service_manager.next_beat()).min();
+        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.
         let timeout = timeout.map(|time| time + Duration::from_millis(1));
         let timeout =
@@ -345,6 +356,9 @@ impl Master {
             };
             if notification.ready {
                 self.record(Event::Ready(pid));
+            }
+            if notification.alive {
+                self.record(Event::Alive(pid));
             }
             if notification.stopping {
                 self.record(Event::Stopping(pid));

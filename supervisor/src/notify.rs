@@ -27,6 +27,8 @@ pub struct Notification {
     pub ready: bool,
     /// `STOPPING=1`.
     pub stopping: bool,
+    /// `WATCHDOG=1`.
+    pub alive: bool,
 }
 
 impl NotifySocket {
@@ -85,7 +87,12 @@ impl NotifySocket {
 
 fn parse(sender: Pid, message: &[u8]) -> Notification {
     let says = |line: &[u8]| message.split(|&byte| byte == b'\n').any(|said| said == line);
-    Notification { sender, ready: says(b"READY=1"), stopping: says(b"STOPPING=1") }
+    Notification {
+        sender,
+        ready: says(b"READY=1"),
+        stopping: says(b"STOPPING=1"),
+        alive: says(b"WATCHDOG=1"),
+    }
 }
 
 impl AsFd for NotifySocket {

@@ -45,6 +45,7 @@ impl RunOptions {
                 workers,
                 ready_after: args.ready_after,
                 boot_timeout: args.boot_timeout,
+                watchdog: args.watchdog,
                 surge: args.surge,
                 graceful_timeout: args.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,

@@ -10,6 +10,7 @@ mod fork;
 mod namespaces;
 mod python;
 mod reload;
+mod service;
 mod supervisor;
 
 /// The worker program of these tests.

@@ -28,6 +28,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use signal_hook::consts::SIGTERM;
@@ -105,6 +106,22 @@ impl Worker {
     /// When the supervisor's socket cannot be written to.
     pub fn ready(&self) -> io::Result<()> {
         sd_notify::notify(&[NotifyState::Ready])
+    }
+
+    /// How often at least the supervisor wants to hear that this worker is [alive](Self::alive); `None` if it
+    /// does not ask. Say it three times as often, from where work would not go on if the worker hung.
+    #[must_use]
+    pub fn watchdog(&self) -> Option<Duration> {
+        sd_notify::watchdog_enabled()
+    }
+
+    /// Tells the supervisor that this worker does not hang. Without one, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor's socket cannot be written to.
+    pub fn alive(&self) -> io::Result<()> {
+        sd_notify::notify(&[NotifyState::Watchdog])
     }
 
     /// Tells the supervisor that this worker takes nothing new. Without one, does nothing.

@@ -57,6 +57,8 @@ pub struct Policy {
     pub ready_after: Duration,
     /// A worker that is not ready by then is killed.
     pub boot_timeout: Duration,
+    /// A worker that is ready and has not said for so long that it is alive is taken to hang, and aborted.
+    pub watchdog: Option<Duration>,
     /// How many workers there may be beside those that are to be, while a reload goes on.
     pub surge: u32,
     /// How long a process may take to stop before it is killed.
@@ -78,6 +80,8 @@ pub enum Event {
     StartFailed(Seat),
     /// A process has said that it serves.
     Ready(Pid),
+    /// A process has said that it is alive.
+    Alive(Pid),
     /// A process has lived long enough to be taken for ready.
     Presumed(Pid),
     /// A process has said that it takes nothing new.
@@ -123,6 +127,8 @@ pub enum Action {
 pub enum Force {
     /// `SIGTERM`: finish what was accepted.
     Term,
+    /// `SIGABRT`: leave a trace of where it hangs.
+    Abort,
     /// `SIGKILL`.
     Kill,
 }
@@ -199,6 +205,12 @@ impl Pool {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
+    }
+
+    /// Whether a new generation is taking the place of the old one.
+    #[must_use]
+    pub fn is_reloading(&self) -> bool {
+        self.reload.is_some()
     }
 
     /// The generation of workers that are started now.

@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub(super) generation: u64,
     pub(super) started: Instant,
     pub(super) ready: Option<Instant>,
+    /// When it last said that it is alive.
+    pub(super) alive: Option<Instant>,
     pub(super) told: Option<Told>,
     /// Whether it has said itself that it stops.
     pub(super) stopping: bool,
@@ -30,6 +32,8 @@ pub(super) struct Process {
 pub(super) enum Told {
     /// To stop, patiently or (for the second time) not.
     Term { hurried: bool, at: Instant },
+    /// To abort.
+    Abort { at: Instant },
     /// Nothing that it could object to.
     Kill,
 }
@@ -58,7 +62,7 @@ impl Place {
 
 impl Process {
     pub(super) fn new(pid: Pid, generation: u64, started: Instant) -> Self {
-        Self { pid, generation, started, ready: None, told: None, stopping: false }
+        Self { pid, generation, started, ready: None, alive: None, told: None, stopping: false }
     }
 
     /// Since when it serves: since it said so, or since it has lived long enough where that counts.

@@ -1,8 +1,11 @@
 //! What is to be done now, and when to look again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Action, Event, Force, Pool, Process, Seat, Stopping, Told};
+
+/// How long a worker may take to abort before it is killed.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Pool {
     /// The actions that bring the pool closer to what it should be at `now`.
@@ -21,10 +24,15 @@ impl Pool {
         if let Some(outcome) = self.reload_outcome() {
             return vec![Action::EndReload(outcome)];
         }
-        let overdue = self.occupied().filter(|(seat, process)| {
-            process.told != Some(Told::Kill) && self.kill_at(*seat, process).is_some_and(|at| at <= now)
-        });
-        let kills = overdue.map(|(_, process)| Action::Signal(process.pid, Force::Kill));
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let force = |seat, process: &Process| match seat {
+            _ if is_due(self.kill_at(seat, process)) => Some(Force::Kill),
+            Seat::Worker(_) if is_due(self.abort_at(process)) => Some(Force::Abort),
+            _ => None,
+        };
+        let kills = self
+            .occupied()
+            .filter_map(|(seat, process)| Some(Action::Signal(process.pid, force(seat, &process)?)));
         let due = self.places().filter(|(_, place)| place.is_due(now));
         let mut actions: Vec<_> = kills.chain(due.map(|(seat, _)| Action::Start(seat))).collect();
         actions.extend(self.plan_size());
@@ -43,7 +51,7 @@ impl Pool {
                 _ if self.kill_at(*seat, process).is_some_and(|at| at <= now) => signal(Force::Kill),
                 None => signal(Force::Term),
                 Some(Told::Term { hurried, .. }) if hurried != stopping.hurried => signal(Force::Term),
-                Some(Told::Term { .. }) => None,
+                Some(Told::Term { .. } | Told::Abort { .. }) => None,
             }
         };
         told.iter().filter_map(tell).collect()
@@ -68,6 +76,7 @@ impl Pool {
         let own = match (seat, process.told) {
             (_, Some(Told::Kill)) => return None,
             (Seat::Worker(_), Some(Told::Term { at, .. })) => Some(at + self.policy.graceful_timeout),
+            (_, Some(Told::Abort { at })) => Some(at + ABORT_TIMEOUT),
             (Seat::Worker(_), None) if process.ready.is_none() => {
                 Some(process.started + self.policy.boot_timeout)
             }
@@ -76,6 +85,12 @@ impl Pool {
         };
         let common = self.stopping.filter(|_| seat != Seat::Exporter).map(|stopping| stopping.deadline);
         own.into_iter().chain(common).min()
+    }
+
+    /// When a worker that serves is taken to hang, unless it says before that it is alive.
+    fn abort_at(&self, process: &Process) -> Option<Instant> {
+        let last = process.ready?.max(process.alive.unwrap_or(process.started));
+        Some(last + self.policy.watchdog?).filter(|_| process.told.is_none())
     }
 
     /// What time alone has brought about, to be recorded like anything that happened.
@@ -94,11 +109,13 @@ impl Pool {
         let workers = self.workers.iter().filter_map(|place| place.process);
         let presumed_after = self.presumed_after();
         let turns_ready = workers
+            .clone()
             .filter(|process| process.ready.is_none())
             .filter_map(|process| Some(process.started + presumed_after?));
         let vacant = self.places().filter(|(_, place)| place.is_wanted && place.process.is_none());
         let starts = vacant.filter(|_| !self.is_stopping()).filter_map(|(_, place)| place.backoff.until());
         let kills = self.occupied().filter_map(|(seat, process)| self.kill_at(seat, &process));
-        turns_ready.chain(starts).chain(kills).min()
+        let aborts = workers.filter(|_| !self.is_stopping()).filter_map(|process| self.abort_at(&process));
+        turns_ready.chain(starts).chain(kills).chain(aborts).min()
     }
 }

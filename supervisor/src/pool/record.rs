@@ -26,6 +26,11 @@ impl Pool {
                 self.says_ready |= self.is_worker(pid);
                 self.record_ready(pid, now);
             }
+            Event::Alive(pid) => {
+                if let Some(process) = self.process(pid) {
+                    process.alive = Some(now);
+                }
+            }
             Event::Presumed(pid) => self.record_ready(pid, now),
             Event::Stopping(pid) => {
                 if let Some(process) = self.process(pid) {
@@ -90,6 +95,7 @@ impl Pool {
         if let Some(process) = &mut place.process {
             process.told = Some(match force {
                 Force::Term => Told::Term { hurried, at: now },
+                Force::Abort => Told::Abort { at: now },
                 Force::Kill => Told::Kill,
             });
         }

@@ -10,6 +10,7 @@ const POLICY: Policy = Policy {
     workers: 3,
     ready_after: Duration::from_secs(1),
     boot_timeout: Duration::from_secs(20),
+    watchdog: Some(Duration::from_secs(300)),
     surge: 1,
     graceful_timeout: Duration::from_secs(10),
     hurry_timeout: Duration::from_secs(2),
@@ -25,6 +26,7 @@ struct World {
     alive: HashMap<Pid, Seat>,
     started: u32,
     told: HashMap<Pid, Instant>,
+    aborted: Vec<Pid>,
     killed: Vec<Pid>,
     reloads: Vec<ReloadOutcome>,
     outcome: Option<Outcome>,
@@ -39,6 +41,7 @@ impl World {
             alive: HashMap::new(),
             started: 0,
             told: HashMap::new(),
+            aborted: Vec::new(),
             killed: Vec::new(),
             reloads: Vec::new(),
             outcome: None,
@@ -82,6 +85,9 @@ impl World {
                             let left = self.pool.census().ready;
                             let enough = left == ready || left >= self.pool.target();
                             assert!(enough || self.pool.is_stopping(), "{left} are left to serve");
+                        }
+                        if force == Force::Abort {
+                            self.aborted.push(pid);
                         }
                         if force == Force::Kill {
                             self.killed.push(pid);
@@ -135,11 +141,14 @@ impl World {
         self.pass(POLICY.boot_timeout);
     }
 
-    /// Every worker that has not yet says that it is ready.
+    /// Every worker says that it is ready and alive.
     fn all_say_ready(&mut self) {
         let workers = self.alive.iter().filter(|(_, seat)| **seat != Seat::Exporter);
         let workers: Vec<_> = workers.map(|(pid, _)| *pid).collect();
-        workers.iter().for_each(|&pid| self.pool.record(Event::Ready(pid), self.now));
+        for pid in workers {
+            self.pool.record(Event::Ready(pid), self.now);
+            self.pool.record(Event::Alive(pid), self.now);
+        }
         self.perform();
     }
 
@@ -195,6 +204,25 @@ fn a_worker_that_is_expected_to_speak_and_does_not_is_killed() {
     world.pass(seconds(0.1));
     assert_eq!(world.killed.len(), 2);
     assert!(world.alive.contains_key(&eager));
+}
+
+#[test]
+fn a_worker_that_hangs_is_aborted_then_killed_and_replaced() {
+    let mut world = World::new();
+    world.all_say_ready();
+    let [hung, lively, aborts] = world.workers().try_into().unwrap();
+    for _ in 0..299 {
+        world.pass(seconds(1.0));
+        world.record(Event::Alive(lively));
+    }
+    assert_eq!(world.aborted.len(), 0);
+    world.pass(seconds(1.0));
+    world.crash(aborts);
+    world.aborted.sort();
+    assert_eq!((world.aborted.clone(), world.killed.len()), (vec![hung, aborts], 0));
+    world.pass(seconds(1.0));
+    assert_eq!(world.killed, [hung]);
+    assert!(world.alive.len() == 4 && world.workers().contains(&lively));
 }
 
 #[test]

@@ -58,7 +58,8 @@ fn serve() {
                 if drain.is_requested() {
                     break;
                 }
-                wait_for(&listener, &drain);
+                worker.alive().unwrap();
+                wait_for(&listener, &drain, worker.watchdog());
             }
             Err(error) => panic!("{error}"),
         }
@@ -67,10 +68,12 @@ fn serve() {
     answering.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-fn wait_for(listener: &TcpListener, drain: &Drain) {
+/// Waits for a connection, for the end, or until it is time to say something.
+fn wait_for(listener: &TcpListener, drain: &Drain, watchdog: Option<Duration>) {
     let mut descriptors =
         [listener.as_fd(), drain.as_fd()].map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
-    let _ = poll(&mut descriptors, PollTimeout::NONE);
+    let timeout = watchdog.map_or(PollTimeout::NONE, |time| PollTimeout::try_from(time / 3).unwrap());
+    let _ = poll(&mut descriptors, timeout);
 }
 
 fn answer(mut stream: TcpStream, requests: Counter) {

@@ -31,6 +31,7 @@ pub(super) fn demo(args: DemoArgs) -> Done {
         graceful_timeout: Duration::from_secs(5),
         ready_after: Duration::from_secs(1),
         boot_timeout: Duration::from_secs(10),
+        watchdog: None,
         surge: 1,
         command: vec![own_binary.into(), "demo-worker".into()],
     })?;

@@ -1,0 +1,105 @@
+//! `headcount run` as a service: what it tells systemd, and what workers tell it.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, process, wait};
+use nix::sys::signal::Signal;
+
+use crate::WORKER;
+
+/// The end of the protocol that is systemd's.
+struct Manager {
+    socket: UnixDatagram,
+    folder: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self { socket, folder }
+    }
+
+    fn run(&self, directory: &std::path::Path, options: &[&str], worker: &str) -> Headcount {
+        let mut command = Command::new(binary::headcount());
+        command
+            .args(["run", "--workers", "2", "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--dir"])
+            .arg(directory)
+            .args(options)
+            .args(["--", WORKER, worker])
+            .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
+            .env("WATCHDOG_USEC", "200000");
+        Headcount::spawn(command)
+    }
+
+    /// The next message that is no status and no sign of life.
+    fn next(&self) -> String {
+        loop {
+            let mut buffer = [0; 4096];
+            let len = self.socket.recv(&mut buffer).unwrap();
+            let message = String::from_utf8_lossy(&buffer[..len]).trim().to_owned();
+            if !message.starts_with("STATUS=") && message != "WATCHDOG=1" {
+                return message;
+            }
+        }
+    }
+
+    fn waits_for(&self, wanted: &str) {
+        let mut buffer = [0; 4096];
+        wait::until_true(wanted, || {
+            let len = self.socket.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..len]).trim() == wanted
+        });
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_the_truth() {
+    let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
+    let mut headcount = manager.run(directory.path(), &[], "serve");
+    assert_eq!(manager.next(), "READY=1");
+    assert_eq!(headcount.value("headcount_workers{state=\"ready\"}"), Some(2.0), "not before they are");
+    for _ in 0..3 {
+        manager.waits_for("WATCHDOG=1");
+    }
+    headcount.signal(Signal::SIGHUP);
+    let reloading = manager.next();
+    let since = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&reloading);
+    assert!(since.parse::<u64>().unwrap() > 0);
+    assert_eq!(manager.next(), "READY=1");
+    headcount.signal(Signal::SIGTERM);
+    assert_eq!(manager.next(), "STOPPING=1");
+    assert!(headcount.wait().success());
+}
+
+#[test]
+fn a_worker_that_hangs_is_aborted_or_killed_and_replaced_and_others_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--watchdog", "1s"];
+    let headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "serve"]);
+    let [stopped, lively] = headcount.workers().try_into().unwrap();
+    // A stopped process does not get the signal to abort.
+    process::signal(stopped, Signal::SIGSTOP);
+    wait::until_true("it is killed", || !process::is_alive(stopped));
+    wait::until_true("it is replaced", || headcount.workers().len() == 2);
+    headcount.wait_until_ready();
+    assert!(headcount.workers().contains(&lively));
+    let exits = |signal: &str| {
+        headcount.value(&format!("headcount_exits_total{{process=\"worker\",reason=\"{signal}\"}}"))
+    };
+    assert_eq!((exits("SIGKILL"), exits("SIGABRT")), (Some(1.0), None));
+}
+
+#[test]
+fn a_worker_that_never_says_that_it_is_alive_is_aborted() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--watchdog", "300ms"];
+    let headcount = Headcount::run(1, directory.path(), &options, &[WORKER, "hold", "1"]);
+    wait::until_true("it is aborted", || {
+        headcount.value("headcount_exits_total{process=\"worker\",reason=\"SIGABRT\"}") >= Some(1.0)
+    });
+}
