@@ -68,6 +68,12 @@ pub struct RunArgs {
     /// replaced. Workers are told by WATCHDOG_USEC [default: none]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub watchdog: Option<Duration>,
+    /// A worker that has lived for so long, less up to a fifth, is replaced [default: none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub max_lifetime: Option<Duration>,
+    /// A worker with more resident memory than this is replaced, such as 512M or 2G [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
     /// How many workers a reload may start beside the old ones at a time
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub surge: u32,
@@ -176,6 +182,21 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "longer than a day".to_owned())
 }
 
+/// A size such as `512M`, `2G` or `800K`; a bare number is bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let shift = match unit {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err(format!("unknown unit `{unit}` (the units are K, M, G)")),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a size such as 512M".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more than there can be".to_owned())
+}
+
 const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
@@ -199,6 +220,16 @@ mod tests {
         check("1h", 3_600_000);
         for bad in ["", "s", "5d", "-1s", "1e3s", "48h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("512M"), Ok(512 << 20));
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        for bad in ["", "M", "1.5G", "5T", "-1K", "99999999999G"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 

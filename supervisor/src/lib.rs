@@ -8,17 +8,20 @@
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
 //! * [`metrics`]: what the supervisor counts of itself.
 //! * [`exporter`]: the process that serves `/metrics`.
+//! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
-//! * `environment`: what a worker finds there.
+//! * `environment`, `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
 
 pub mod address;
+mod children;
 pub mod cli;
 pub mod command;
 mod environment;
 pub mod exporter;
 pub mod master;
+mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;

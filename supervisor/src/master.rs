@@ -4,9 +4,8 @@
 //! It reads nothing that a worker writes. A worker is buried while its zombie still holds the PID, so
 //! that no new process can be taken for it.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use headcount::RegisterError;
@@ -18,13 +17,14 @@ use nix::unistd::{getpgid, getpid};
 
 use crate::address::{Address, NamedAddress};
 use crate::chain;
+use crate::children::Children;
 use crate::environment::worker_environment;
-use crate::exporter::{Scraper, serve_until_told};
+use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
-use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, next_dead_child, reap};
+use crate::process::{next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
 use crate::systemd::ServiceManager;
@@ -64,18 +64,14 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Master {
     pool: Pool,
-    program: Program,
-    environment: Vec<(OsString, OsString)>,
+    children: Children,
     directory: Directory,
     lock: OwnerLock,
-    sockets: Vec<Listener>,
-    exporter_socket: Option<Listener>,
     notify: NotifySocket,
     signals: SignalFd,
-    /// The signals that were blocked when this process was started.
-    original_mask: SigSet,
     metrics: SupervisorMetrics,
     service_manager: ServiceManager,
+    memory_watch: Option<MemoryWatch>,
     /// Removed last.
     _runtime_dir: RuntimeDir,
 }
@@ -110,7 +106,7 @@ impl Master {
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
         let metrics = SupervisorMetrics::create(directory.path())?;
-        let (signals, original_mask) = take_signals().map_err(system("signals"))?;
+        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let watchdog = options.policy.watchdog;
         let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
         for socket in &sockets {
@@ -123,35 +119,38 @@ impl Master {
         let pool = Pool::new(options.policy, exporter_socket.is_some());
         Ok(Self {
             pool,
-            program: options.program,
-            environment,
+            children: Children {
+                program: options.program,
+                environment,
+                sockets,
+                exporter_socket,
+                signal_mask,
+            },
             directory,
             lock,
-            sockets,
-            exporter_socket,
             notify,
             signals,
-            original_mask,
             metrics,
             service_manager: ServiceManager::from_environment(),
+            memory_watch: options.max_memory.map(MemoryWatch::new),
             _runtime_dir: runtime_dir,
         })
     }
 
     /// Where the workers' sockets listen.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
-        self.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
+        self.children.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
     }
 
     /// Where the merged metrics are served.
     #[must_use]
     pub fn metrics_address(&self) -> Option<&Address> {
-        self.exporter_socket.as_ref().map(|socket| &socket.address)
+        self.children.exporter_socket.as_ref().map(|socket| &socket.address)
     }
 
     /// Gives workers a variable beside those they have.
     pub fn add_environment(&mut self, name: &str, value: String) {
-        self.environment.push((name.into(), value.into()));
+        self.children.environment.push((name.into(), value.into()));
     }
 
     /// Runs until told to stop, or until it is clear that no worker will ever be ready.
@@ -170,6 +169,7 @@ impl Master {
             self.receive_signals()?;
             self.receive_notifications()?;
             self.bury_the_dead()?;
+            self.look_at_memory();
         }
     }
 
@@ -196,18 +196,36 @@ impl Master {
     }
 
     fn record(&mut self, event: Event) {
-        if let Event::Ready(pid) | Event::Presumed(pid) = event
-            && let Some(seat) = self.pool.seat_of(pid)
-        {
-            tracing::info!(process = %seat, %pid, "ready");
+        match event {
+            Event::Ready(pid) | Event::Presumed(pid) => self.log_of(pid, "ready"),
+            Event::Expired(pid) => self.log_of(pid, "is to be replaced"),
+            _ => {}
         }
         self.pool.record(event, Instant::now());
     }
 
+    fn log_of(&self, pid: Pid, message: &str) {
+        if let Some(seat) = self.pool.seat_of(pid) {
+            tracing::info!(process = %seat, %pid, "{message}");
+        }
+    }
+
+    fn look_at_memory(&mut self) {
+        let Some(watch) = &mut self.memory_watch else { return };
+        for (pid, bytes) in watch.look(self.pool.serving(), Instant::now()) {
+            tracing::warn!(%pid, bytes, "has more memory than it may");
+            self.record(Event::Expired(pid));
+        }
+    }
+
     fn start_process(&mut self, seat: Seat) {
         let started = match seat {
-            Seat::Worker(slot) => self.fork_worker(slot),
-            Seat::Exporter => self.fork_exporter(),
+            Seat::Worker(slot) => self.children.fork_worker(slot, self.pool.generation()),
+            Seat::Exporter => {
+                // The exporter must not keep the directory's lock when the master dies, nor read its signals.
+                let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
+                self.children.fork_exporter(self.directory.path(), &masters)
+            }
         };
         match started {
             Ok(pid) => {
@@ -220,46 +238,6 @@ impl Master {
                 self.record(Event::StartFailed(seat));
             }
         }
-    }
-
-    fn fork_worker(&self, slot: u32) -> io::Result<Pid> {
-        fork_child(&self.original_mask, || {
-            let mut environment = self.environment.clone();
-            environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
-            environment.push(("HEADCOUNT_GENERATION".into(), self.pool.generation().to_string().into()));
-            // Whom the others are meant for: to the worker's own children they are to mean nothing.
-            for (what, whom) in [("LISTEN_FDS", "LISTEN_PID"), ("WATCHDOG_USEC", "WATCHDOG_PID")] {
-                if self.environment.iter().any(|(name, _)| name == what) {
-                    environment.push((whom.into(), getpid().to_string().into()));
-                }
-            }
-            let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
-            let error = self.program.execute(&environment, &sockets);
-            tracing::error!(program = %self.program.path().display(), error = %chain(&error), "cannot execute");
-            CANNOT_EXECUTE
-        })
-    }
-
-    fn fork_exporter(&self) -> io::Result<Pid> {
-        fork_child(&self.original_mask, || {
-            let _ = nix::sys::prctl::set_name(c"headcount-exp");
-            // The exporter must not keep the workers' ports, nor the directory's lock, when the master dies.
-            let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
-            close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters));
-            let opened = Directory::open(self.directory.path());
-            let served = match opened {
-                Ok(directory) => {
-                    serve_until_told(self.exporter_socket.as_slice(), Scraper::for_owner(directory))
-                        .map_err(|error| chain(&error))
-                }
-                Err(error) => Err(chain(&error)),
-            };
-            if let Err(error) = served {
-                tracing::error!(error, "the exporter cannot serve");
-                return 1;
-            }
-            0
-        })
     }
 
     fn end_reload(&mut self, outcome: ReloadOutcome) {
@@ -303,7 +281,9 @@ impl Master {
 
     /// Waits until something happens or is due.
     fn wait(&self) -> io::Result<()> {
-        let next = self.pool.next_deadline().into_iter().chain(self.service_manager.next_beat()).min();
+        let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
+        let next = [self.pool.next_deadline(), self.service_manager.next_beat(), looks];
+        let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.
         let timeout = timeout.map(|time| time + Duration::from_millis(1));

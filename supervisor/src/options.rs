@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub program: Program,
     /// How the pool is kept.
     pub policy: Policy,
+    /// How much resident memory a worker may have, in bytes.
+    pub max_memory: Option<u64>,
     /// Where workers listen.
     pub bind: Vec<NamedAddress>,
     /// Where the merged metrics are served.
@@ -46,12 +48,14 @@ impl RunOptions {
                 ready_after: args.ready_after,
                 boot_timeout: args.boot_timeout,
                 watchdog: args.watchdog,
+                max_lifetime: args.max_lifetime,
                 surge: args.surge,
                 graceful_timeout: args.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,
                 healthy_after: HEALTHY_AFTER,
                 give_up_after: GIVE_UP_AFTER,
             },
+            max_memory: args.max_memory,
             bind: args.bind,
             metrics: args.metrics.0,
             // A worker may change its folder.

@@ -146,7 +146,8 @@ fn a_file_that_cannot_be_read_is_skipped_by_those_who_may_not() {
     fs::set_permissions(&locked, Permissions::from_mode(0o0)).unwrap();
     // Root may read everything, so somebody else has to look.
     let binary = temporary.path().parent().unwrap().join(format!("headcount-{}", std::process::id()));
-    fs::copy(binary::headcount(), &binary).unwrap();
+    // By another process: while this one writes a program, a fork of another test would keep it busy.
+    assert!(Command::new("cp").arg(binary::headcount()).arg(&binary).status().unwrap().success());
     let mut command = Command::new(&binary);
     if nix::unistd::geteuid().is_root() {
         use std::os::unix::process::CommandExt;

@@ -174,3 +174,34 @@ fn workers_are_added_and_taken_away_by_signals() {
     expect(1);
     wait::until_true("one is ready", || headcount.value("headcount_workers{state=\"ready\"}") == Some(1.0));
 }
+
+#[test]
+fn a_worker_that_has_lived_long_enough_is_replaced_without_losing_a_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--max-lifetime", "1s"];
+    let headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "serve"]);
+    let (server, first) = (headcount.server(), headcount.workers());
+    let mut answered = 0;
+    wait::until_true("all workers have been replaced", || {
+        assert_eq!(http::get(&server, "/").unwrap().status, 200);
+        answered += 1;
+        headcount.workers().iter().all(|pid| !first.contains(pid))
+    });
+    // What was counted by those that are gone counts on.
+    assert_eq!(headcount.value("test_requests_total"), Some(f64::from(answered)));
+    assert_eq!(reloads(&headcount, "success") + reloads(&headcount, "failure"), 0.0);
+}
+
+#[test]
+fn a_worker_that_has_more_memory_than_it_may_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    // No process has so little.
+    let options = ["--max-memory", "100K"];
+    let headcount = Headcount::run(1, directory.path(), &options, &[WORKER, "serve"]);
+    let first = headcount.workers();
+    let _ = headcount.wait_for_line("has more memory than it may");
+    wait::until_true("another one serves", || {
+        let now = headcount.workers();
+        !now.is_empty() && now.iter().all(|pid| !first.contains(pid))
+    });
+}

@@ -18,10 +18,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Counts a failure.
-    pub(super) fn fail(&mut self, now: Instant) {
+    /// Counts a failure. `seed` is what tells this seat from others that fail at the same time.
+    pub(super) fn fail(&mut self, now: Instant, seed: u32) {
         self.failures = self.failures.saturating_add(1);
-        self.until = Some(now + wait(self.failures));
+        self.until = Some(now + wait(self.failures, seed));
     }
 
     /// How many failures there were in a row.
@@ -37,15 +37,21 @@ impl Backoff {
     }
 }
 
-fn wait(failures: u32) -> Duration {
+/// A time, less up to a fifth of it, as `seed` has it: so that what begins together does not end together.
+///
+/// Deterministic, so that a plan can be tested.
+pub(super) fn jittered(time: Duration, seed: u32) -> Duration {
+    // Fibonacci hashing: seeds that lie side by side are spread evenly.
+    let spread = seed.wrapping_mul(0x9e37_79b9) >> 16;
+    time - time / 1000 * (spread % 200)
+}
+
+fn wait(failures: u32, seed: u32) -> Duration {
     let doublings = match failures {
         0 | 1 => return Duration::ZERO,
         failures => (failures - 2).min(16),
     };
-    let wait = (FIRST * (1 << doublings)).min(LONGEST);
-    // Deterministic, so that a plan can be tested; spread well enough over failures.
-    let spread = failures.wrapping_mul(0x9e37_79b9) >> 16;
-    wait - wait * (spread % 200) / 1000
+    jittered((FIRST * (1 << doublings)).min(LONGEST), seed.wrapping_add(failures))
 }
 
 #[cfg(test)]
@@ -54,11 +60,20 @@ mod tests {
 
     #[test]
     fn the_first_try_is_at_once_and_no_wait_is_endless() {
-        assert_eq!(wait(1), Duration::ZERO);
+        assert_eq!(wait(1, 7), Duration::ZERO);
         for failures in 2..100 {
             let nominal = (FIRST * (1 << (failures - 2).min(16))).min(LONGEST);
-            assert!(wait(failures) <= nominal && wait(failures) >= nominal * 4 / 5, "{failures}");
+            let wait = wait(failures, 7);
+            assert!(wait <= nominal && wait >= nominal * 4 / 5, "{failures}");
         }
-        assert!(wait(u32::MAX) <= LONGEST);
+        assert!(wait(u32::MAX, u32::MAX) <= LONGEST);
+    }
+
+    #[test]
+    fn seats_that_fail_together_do_not_come_back_together() {
+        let mut waits: Vec<_> = (1000..1016).map(|pid| wait(5, pid)).collect();
+        waits.sort();
+        waits.dedup();
+        assert!(waits.len() >= 14, "{waits:?}");
     }
 }

@@ -38,6 +38,16 @@ pub enum Seat {
     Exporter,
 }
 
+impl Seat {
+    /// A number that no other seat has.
+    fn number(self) -> u32 {
+        match self {
+            Self::Worker(slot) => slot,
+            Self::Exporter => u32::MAX,
+        }
+    }
+}
+
 impl fmt::Display for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,6 +69,8 @@ pub struct Policy {
     pub boot_timeout: Duration,
     /// A worker that is ready and has not said for so long that it is alive is taken to hang, and aborted.
     pub watchdog: Option<Duration>,
+    /// A worker that has lived for so long, less up to a fifth, is replaced.
+    pub max_lifetime: Option<Duration>,
     /// How many workers there may be beside those that are to be, while a reload goes on.
     pub surge: u32,
     /// How long a process may take to stop before it is killed.
@@ -82,6 +94,8 @@ pub enum Event {
     Ready(Pid),
     /// A process has said that it is alive.
     Alive(Pid),
+    /// A process has lived or grown enough, and is to be replaced.
+    Expired(Pid),
     /// A process has lived long enough to be taken for ready.
     Presumed(Pid),
     /// A process has said that it takes nothing new.
@@ -211,6 +225,13 @@ impl Pool {
     #[must_use]
     pub fn is_reloading(&self) -> bool {
         self.reload.is_some()
+    }
+
+    /// The workers that serve and are to go on.
+    pub fn serving(&self) -> impl Iterator<Item = Pid> {
+        let processes = self.workers.iter().filter_map(|place| place.process);
+        let goes_on = |process: &Process| process.told.is_none() && !process.expired && !process.stopping;
+        processes.filter(goes_on).filter(|process| process.ready.is_some()).map(|process| process.pid)
     }
 
     /// The generation of workers that are started now.

@@ -22,6 +22,8 @@ pub(super) struct Process {
     pub(super) ready: Option<Instant>,
     /// When it last said that it is alive.
     pub(super) alive: Option<Instant>,
+    /// Whether it is to be replaced.
+    pub(super) expired: bool,
     pub(super) told: Option<Told>,
     /// Whether it has said itself that it stops.
     pub(super) stopping: bool,
@@ -62,7 +64,16 @@ impl Place {
 
 impl Process {
     pub(super) fn new(pid: Pid, generation: u64, started: Instant) -> Self {
-        Self { pid, generation, started, ready: None, alive: None, told: None, stopping: false }
+        Self {
+            pid,
+            generation,
+            started,
+            ready: None,
+            alive: None,
+            expired: false,
+            told: None,
+            stopping: false,
+        }
     }
 
     /// Since when it serves: since it said so, or since it has lived long enough where that counts.

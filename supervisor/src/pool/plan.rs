@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::backoff::jittered;
 use super::{Action, Event, Force, Pool, Process, Seat, Stopping, Told};
 
 /// How long a worker may take to abort before it is killed.
@@ -99,8 +100,16 @@ impl Pool {
         let ready = |process: &Process| {
             process.ready.is_none() && process.became_ready(self.presumed_after(), now).is_some()
         };
+        let expired = |process: &Process| self.expires_at(process).is_some_and(|at| at <= now);
         let workers = self.workers.iter().filter_map(|place| place.process);
-        workers.filter(ready).map(|process| Event::Presumed(process.pid)).collect()
+        let presumed = workers.clone().filter(ready).map(|process| Event::Presumed(process.pid));
+        presumed.chain(workers.filter(expired).map(|process| Event::Expired(process.pid))).collect()
+    }
+
+    /// When a worker has lived long enough.
+    fn expires_at(&self, process: &Process) -> Option<Instant> {
+        let lifetime = jittered(self.policy.max_lifetime?, process.pid.as_raw().unsigned_abs());
+        (!process.expired && process.told.is_none()).then_some(process.started + lifetime)
     }
 
     /// When there may be something to do even if nothing happens; `None` if never.
@@ -115,7 +124,8 @@ impl Pool {
         let vacant = self.places().filter(|(_, place)| place.is_wanted && place.process.is_none());
         let starts = vacant.filter(|_| !self.is_stopping()).filter_map(|(_, place)| place.backoff.until());
         let kills = self.occupied().filter_map(|(seat, process)| self.kill_at(seat, &process));
-        let aborts = workers.filter(|_| !self.is_stopping()).filter_map(|process| self.abort_at(&process));
-        turns_ready.chain(starts).chain(kills).chain(aborts).min()
+        let serving = workers.filter(|_| !self.is_stopping());
+        let ends = serving.flat_map(|process| [self.abort_at(&process), self.expires_at(&process)]);
+        turns_ready.chain(starts).chain(kills).chain(ends.flatten()).min()
     }
 }

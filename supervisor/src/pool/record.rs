@@ -19,7 +19,7 @@ impl Pool {
             }
             Event::StartFailed(seat) => {
                 let place = self.place(seat);
-                place.backoff.fail(now);
+                place.backoff.fail(now, seat.number());
                 place.is_wanted = true;
             }
             Event::Ready(pid) => {
@@ -29,6 +29,11 @@ impl Pool {
             Event::Alive(pid) => {
                 if let Some(process) = self.process(pid) {
                     process.alive = Some(now);
+                }
+            }
+            Event::Expired(pid) => {
+                if let Some(process) = self.process(pid) {
+                    process.expired = true;
                 }
             }
             Event::Presumed(pid) => self.record_ready(pid, now),
@@ -115,7 +120,7 @@ impl Pool {
             place.backoff = Backoff::default();
         }
         if !meant_to {
-            place.backoff.fail(now);
+            place.backoff.fail(now, pid.as_raw().unsigned_abs());
         }
         let is_hopeless = place.backoff.failures() >= give_up_after;
         if seat == Seat::Exporter {

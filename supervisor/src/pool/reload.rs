@@ -1,4 +1,5 @@
-//! How many workers there are, and how one generation takes the place of another.
+//! How many workers there are, and how others take their place: a new generation that of the old one, or one
+//! worker that of another which has lived long enough.
 //!
 //! A new worker is started beside the old ones, and only when it is ready one of those is told to stop.
 //! So at no time fewer serve than are to. A new worker that is never ready ends the reload: the old
@@ -61,7 +62,7 @@ impl Pool {
             return Some(ReloadOutcome::Failure);
         }
         let target = self.target as usize;
-        let complete = self.wanted() == target && self.serving().count() == target;
+        let complete = self.wanted() == target && self.ready_new().count() == target;
         complete.then_some(ReloadOutcome::Success)
     }
 
@@ -71,7 +72,7 @@ impl Pool {
         let (wanted, target) = (self.wanted(), self.target as usize);
         let room = (target + self.surge()).saturating_sub(wanted);
         let starts = self.free_slots().take(room.min(target.saturating_sub(self.wanted_new())));
-        let surplus_old = (self.serving().count() + self.old().count()).saturating_sub(target);
+        let surplus_old = (self.ready_new().count() + self.old().count()).saturating_sub(target);
         // When there are to be fewer all of a sudden, those go that do not serve yet.
         let beyond = wanted.saturating_sub(surplus_old + target + self.surge());
         let surplus_new = beyond.max(self.new_ones().count().saturating_sub(target));
@@ -91,7 +92,7 @@ impl Pool {
     }
 
     fn surge(&self) -> usize {
-        self.reload.map_or(0, |_| self.policy.surge as usize)
+        if self.old().next().is_some() || self.reload.is_some() { self.policy.surge as usize } else { 0 }
     }
 
     /// How many workers there are, or are to come.
@@ -114,18 +115,22 @@ impl Pool {
         (0..).zip(&self.workers).filter_map(|(slot, place)| Some((slot, place.kept()?)))
     }
 
-    /// Those that a reload is to replace.
+    /// Those that are to be replaced.
     fn old(&self) -> impl Iterator<Item = (u32, Process)> {
-        self.kept().filter(|(_, process)| self.reload.is_some() && process.generation != self.generation)
+        self.kept().filter(|(_, process)| self.is_old(process))
     }
 
-    /// Those that a reload leaves alone.
+    /// Those that are not.
     fn new_ones(&self) -> impl Iterator<Item = (u32, Process)> {
-        self.kept().filter(|(_, process)| self.reload.is_none() || process.generation == self.generation)
+        self.kept().filter(|(_, process)| !self.is_old(process))
     }
 
-    /// Those of the new generation that are ready.
-    fn serving(&self) -> impl Iterator<Item = (u32, Process)> {
+    fn is_old(&self, process: &Process) -> bool {
+        process.expired || (self.reload.is_some() && process.generation != self.generation)
+    }
+
+    /// Those that are not to be replaced, and are ready.
+    fn ready_new(&self) -> impl Iterator<Item = (u32, Process)> {
         self.new_ones().filter(|(_, process)| process.ready.is_some())
     }
 }

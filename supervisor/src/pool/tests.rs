@@ -11,6 +11,7 @@ const POLICY: Policy = Policy {
     ready_after: Duration::from_secs(1),
     boot_timeout: Duration::from_secs(20),
     watchdog: Some(Duration::from_secs(300)),
+    max_lifetime: Some(Duration::from_secs(1000)),
     surge: 1,
     graceful_timeout: Duration::from_secs(10),
     hurry_timeout: Duration::from_secs(2),
@@ -223,6 +224,47 @@ fn a_worker_that_hangs_is_aborted_then_killed_and_replaced() {
     world.pass(seconds(1.0));
     assert_eq!(world.killed, [hung]);
     assert!(world.alive.len() == 4 && world.workers().contains(&lively));
+}
+
+#[test]
+fn a_worker_that_has_lived_long_enough_is_replaced_by_one_that_is_ready() {
+    let mut world = World::new();
+    world.all_say_ready();
+    let old = world.workers();
+    for _ in 0..1000 {
+        world.pass(seconds(1.0));
+        let census = world.pool.census();
+        assert!(census.ready == 3 && census.starting <= 1, "{census:?}");
+        world.all_say_ready();
+    }
+    assert!(old.iter().all(|pid| world.told.contains_key(pid)));
+    // They did not go at the same moment.
+    let first = world.told.values().min().unwrap();
+    let last = old.iter().map(|pid| world.told[pid]).max().unwrap();
+    assert!(last.duration_since(*first) > seconds(5.0));
+    assert_eq!((world.aborted.len(), world.pool.generation()), (0, 0));
+}
+
+#[test]
+fn a_worker_is_not_given_up_for_one_that_never_comes_up() {
+    let mut world = World::new();
+    world.all_say_ready();
+    let [first, ..] = world.workers()[..] else { panic!() };
+    let old = world.workers();
+    world.record(Event::Expired(first));
+    for _ in 0..50 {
+        for new in world.new_workers(&old) {
+            world.crash(new);
+        }
+        world.pass(seconds(1.0));
+        old.iter().for_each(|&pid| world.record(Event::Alive(pid)));
+    }
+    assert_eq!(world.told.len(), 0);
+    for _ in 0..31 {
+        world.pass(seconds(1.0));
+        world.all_say_ready();
+    }
+    assert!(world.told.contains_key(&first) && world.told.len() == 1);
 }
 
 #[test]

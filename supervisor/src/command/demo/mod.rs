@@ -32,6 +32,8 @@ pub(super) fn demo(args: DemoArgs) -> Done {
         ready_after: Duration::from_secs(1),
         boot_timeout: Duration::from_secs(10),
         watchdog: None,
+        max_lifetime: None,
+        max_memory: None,
         surge: 1,
         command: vec![own_binary.into(), "demo-worker".into()],
     })?;
