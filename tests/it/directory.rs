@@ -133,6 +133,7 @@ fn a_directory_with_everything_wrong_in_it_is_scraped_and_every_reason_counted()
     }
     // Skipped again, but not logged again.
     let _ = headcount.scrape();
+    let _ = headcount.wait_for_line("counter_1001.db");
     assert_eq!(headcount.log().matches("counter_1001.db").count(), 1);
 }
 

@@ -81,12 +81,14 @@ fn in_example(command: &mut Command, home: &Path) {
 }
 
 impl Gunicorn {
-    fn start(directory: &Path) -> Self {
+    fn start(directory: &Path, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(peers::python());
         in_example(&mut command, home.path());
         let mut child = command
-            .args(["-m", "gunicorn", "--bind", "127.0.0.1:0", "app:app"])
+            .args(["-m", "gunicorn", "--bind", "127.0.0.1:0"])
+            .args(options)
+            .arg("app:app")
             .env("PROMETHEUS_MULTIPROC_DIR", directory)
             .stderr(Stdio::piped())
             .spawn()
@@ -115,8 +117,17 @@ impl Drop for Gunicorn {
 
 #[test]
 fn a_flask_application_under_gunicorn_is_merged() {
+    check_gunicorn(&[]);
+}
+
+#[test]
+fn a_gunicorn_without_the_hook_has_its_dead_workers_noticed_all_the_same() {
+    check_gunicorn(&["--config", "/dev/null", "--workers", "4"]);
+}
+
+fn check_gunicorn(options: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let gunicorn = Gunicorn::start(directory.path());
+    let gunicorn = Gunicorn::start(directory.path(), options);
     let path = directory.path().to_str().unwrap();
     let serve = Headcount::start(["serve", "--dir", path, "--web.listen-address", "127.0.0.1:0"]);
     wait::until_true("four workers are there", || serve.value("app_workers") == Some(4.0));

@@ -100,7 +100,7 @@ fn a_reload_with_a_broken_program_leaves_the_old_workers_alone() {
         wait::until_true("only the old ones are left", || headcount.workers() == old);
         assert_eq!(http::get(&headcount.server(), "/").unwrap().status, 200);
     }
-    assert!(headcount.log().contains("the reload has failed"));
+    let _ = headcount.wait_for_line("the reload has failed");
     assert_eq!(reloads(&headcount, "success"), 0.0);
     script.replace(&good());
     reload(&headcount, "success");

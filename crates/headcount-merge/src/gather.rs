@@ -15,6 +15,7 @@ use crate::gauge::{BySeries, Reading};
 use crate::index::Sums;
 use crate::known::{Known, Scratch};
 use crate::labels;
+use crate::liveness::Liveness;
 use crate::merged::{FileCounts, Lost, Merged, Report, Skipped};
 use crate::process::{Life, Process, Processes};
 use crate::totals::Totals;
@@ -27,6 +28,7 @@ const LISTINGS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Merger {
     known: Known,
+    liveness: Liveness,
     tally: Tally,
     scratch: Scratch,
 }
@@ -87,9 +89,10 @@ impl Merger {
     }
 
     fn read(&mut self, directory: &Directory) -> io::Result<()> {
-        let Self { known, tally, scratch } = self;
+        let Self { known, liveness, tally, scratch } = self;
         tally.clear();
         known.begin();
+        liveness.begin();
         let mut seen: HashSet<OsString> = HashSet::new();
         for _ in 0..LISTINGS {
             let new: Vec<_> = directory.list()?.into_iter().filter(|name| !seen.contains(name)).collect();
@@ -97,7 +100,7 @@ impl Merger {
                 break;
             }
             for name in &new {
-                if let Err(error) = known.read_file(directory, name, tally, scratch) {
+                if let Err(error) = known.read_file(directory, name, liveness, tally, scratch) {
                     tally.skipped.push(Skipped { name: name.clone(), error });
                 }
             }

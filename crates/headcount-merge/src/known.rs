@@ -16,6 +16,7 @@ use headcount_store::read::{Cells, Reader};
 
 use crate::gather::{Living, Tally};
 use crate::index::Index;
+use crate::liveness::Liveness;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
 use crate::process::{Life, Process};
@@ -72,6 +73,7 @@ impl Known {
         &mut self,
         directory: &Directory,
         name: &OsStr,
+        liveness: &mut Liveness,
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<(), FileError> {
@@ -101,9 +103,11 @@ impl Known {
                 let read = descriptions.read_peer(&file, &peer, &mut known.peer, index, tally, scratch);
                 let process = read.inspect_err(|_| descriptions.keys.release(&mut known.peer))?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
-                if is_live && peer.buried.is_none() {
-                    let (file, dead) = (name.to_owned(), Life::Dead(0));
-                    tally.alive.push(Living { file, process, dead, holds_lock: false });
+                let dead = Life::Dead(0);
+                if is_live && liveness.is_dead(&peer, metadata.ino()) {
+                    tally.processes.set_life(process, dead);
+                } else if is_live && peer.buried.is_none() {
+                    tally.alive.push(Living { file: name.to_owned(), process, dead, holds_lock: false });
                 }
             }
             _ => {

@@ -18,6 +18,7 @@
 //!
 //! * `labels`: a label set as bytes that compare as the labels do.
 //! * `process`: whose values they are, and whether it lives.
+//! * `liveness`: whether peers' processes live, as far as can be seen.
 //! * `index`: each family and series once, however many processes have it.
 //! * `totals`: what is summed, by slot.
 //! * `gauge`: what is not summed, by the rules of its mode.
@@ -34,6 +35,7 @@ mod gauge;
 mod index;
 mod known;
 mod labels;
+mod liveness;
 mod merged;
 mod own;
 mod peer;

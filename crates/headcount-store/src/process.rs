@@ -55,6 +55,34 @@ pub fn now_nanos() -> u64 {
     since.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(since.subsec_nanos()))
 }
 
+/// When a process that lives has started, in clock ticks since boot; `None` if there is none of that PID, or
+/// only a zombie.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let state = line.get(line.iter().rposition(|&byte| byte == b')')? + 2)?;
+    parse_start_time(&line).filter(|_| !matches!(state, b'Z' | b'X'))
+}
+
+/// Whether a process has a file mapped, given by its inode and its name.
+///
+/// # Errors
+///
+/// When there is no such process, or its mappings are none of the caller's business.
+pub fn maps_file(pid: u32, inode: u64, name: &str) -> io::Result<bool> {
+    let maps = std::fs::read(format!("/proc/{pid}/maps"))?;
+    // The device is left out: some file systems give another one here than elsewhere.
+    Ok(maps.split(|&byte| byte == b'\n').any(|line| is_mapping_of(line, inode, name)))
+}
+
+/// A line has addresses, rights, offset, device, inode and, behind some spaces, the path.
+fn is_mapping_of(line: &[u8], inode: u64, name: &str) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let mut fields = line.split(' ').skip(4);
+    let same_inode = fields.next().and_then(|field| field.parse().ok()) == Some(inode);
+    same_inode && line.rsplit('/').next() == Some(name)
+}
+
 fn start_time_of(path: &std::ffi::CStr) -> io::Result<u64> {
     let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     // The line is shorter than this: 52 numbers and a name of 16 bytes.
@@ -80,6 +108,41 @@ mod tests {
         assert_eq!(parse_start_time(line), Some(987_654));
         assert_eq!(parse_start_time(b"42 (a"), None);
         assert_eq!(parse_start_time(b""), None);
+    }
+
+    #[test]
+    fn a_mapping_is_told_by_inode_and_name() {
+        let line =
+            b"7f3a6c000000-7f3a6c010000 rw-s 00000000 00:2f 4711                       /tmp/a b/gauge_1.db";
+        assert!(is_mapping_of(line, 4711, "gauge_1.db"));
+        assert!(!is_mapping_of(line, 4712, "gauge_1.db") && !is_mapping_of(line, 4711, "gauge_2.db"));
+        assert!(!is_mapping_of(b"7f3a6c000000-7f3a6c010000 rw-p 00000000 00:00 0 ", 0, "x"));
+        assert!(!is_mapping_of(b"", 0, ""));
+    }
+
+    #[test]
+    fn a_process_is_seen_to_map_a_file_while_it_does_and_to_live_while_it_does() {
+        use std::io::Write as _;
+        use std::os::unix::fs::MetadataExt;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"x").unwrap();
+        let inode = file.as_file().metadata().unwrap().ino();
+        let name = file.path().file_name().unwrap().to_str().unwrap();
+        let own = std::process::id();
+        assert!(!maps_file(own, inode, name).unwrap());
+        let _mapping = memmap2::MmapRaw::map_raw(file.as_file()).unwrap();
+        assert!(maps_file(own, inode, name).unwrap());
+
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let started = start_time(child.id());
+        assert!(started.is_some() && started >= start_time(own));
+        child.kill().unwrap();
+        // Dead, and perhaps a zombie until it is waited for.
+        while start_time(child.id()).is_some() {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert_eq!(start_time(child.id()), None);
     }
 
     #[test]
