@@ -50,7 +50,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut worker = Worker::from_environment()?;
-    let listener = match worker.take_tcp_listener("http")? {
+    let listener = match worker.take_tcp_listener("http") {
         Some(listener) => listener,
         None => TcpListener::bind("127.0.0.1:8000")?,
     };

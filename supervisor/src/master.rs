@@ -282,7 +282,7 @@ impl Master {
     /// Waits until something happens or is due.
     fn wait(&self) -> io::Result<()> {
         let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
-        let next = [self.pool.next_deadline(), self.service_manager.next_beat(), looks];
+        let next = [self.pool.next_deadline(), self.service_manager.next(), looks];
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.

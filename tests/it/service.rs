@@ -36,24 +36,26 @@ impl Manager {
         Headcount::spawn(command)
     }
 
-    /// The next message that is no status and no sign of life.
+    /// The lines of the next message.
+    fn lines(&self) -> Vec<String> {
+        let mut buffer = [0; 4096];
+        let len = self.socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..len]).lines().map(str::to_owned).collect()
+    }
+
+    /// What comes next that is neither a status nor a sign of life.
     fn next(&self) -> String {
         loop {
-            let mut buffer = [0; 4096];
-            let len = self.socket.recv(&mut buffer).unwrap();
-            let message = String::from_utf8_lossy(&buffer[..len]).trim().to_owned();
-            if !message.starts_with("STATUS=") && message != "WATCHDOG=1" {
-                return message;
+            let mut lines = self.lines();
+            lines.retain(|line| !line.starts_with("STATUS=") && line != "WATCHDOG=1");
+            if !lines.is_empty() {
+                return lines.join("\n");
             }
         }
     }
 
     fn waits_for(&self, wanted: &str) {
-        let mut buffer = [0; 4096];
-        wait::until_true(wanted, || {
-            let len = self.socket.recv(&mut buffer).unwrap();
-            String::from_utf8_lossy(&buffer[..len]).trim() == wanted
-        });
+        wait::until_true(wanted, || self.lines().iter().any(|line| line == wanted));
     }
 }
 
@@ -74,6 +76,24 @@ fn a_service_manager_is_told_the_truth() {
     headcount.signal(Signal::SIGTERM);
     assert_eq!(manager.next(), "STOPPING=1");
     assert!(headcount.wait().success());
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_holds_nobody_up() {
+    let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
+    let mut headcount = manager.run(directory.path(), &[], "serve");
+    headcount.wait_until_ready();
+    // Its queue is full when there is room for no more, not even for this test's own message.
+    let full = UnixDatagram::unbound().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.send_to(b"full", manager.folder.path().join("notify")).is_ok() {}
+    for _ in 0..2 {
+        headcount.signal(Signal::SIGHUP);
+    }
+    wait::until_true("a reload ends", || {
+        headcount.value("headcount_reloads_total{outcome=\"success\"}") >= Some(1.0)
+    });
+    assert!(headcount.stop().success());
 }
 
 #[test]

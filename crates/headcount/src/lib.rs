@@ -22,8 +22,8 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
-//! [`histogram`], [`summary`]; [`mod@render`]; and [`worker`], the worker's side of life under a
-//! supervisor.
+//! [`histogram`], [`summary`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
+//! under a supervisor.
 //!
 //! # Forks and threads
 //!
@@ -37,6 +37,7 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod notify;
 pub mod registry;
 pub mod render;
 pub mod summary;

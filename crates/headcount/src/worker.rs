@@ -9,7 +9,7 @@
 //! use headcount::worker::Worker;
 //!
 //! let mut worker = Worker::from_environment()?;
-//! let listener = match worker.take_tcp_listener("http")? {
+//! let listener = match worker.take_tcp_listener("http") {
 //!     Some(listener) => listener,
 //!     // Not under a supervisor.
 //!     None => std::net::TcpListener::bind("127.0.0.1:8000")?,
@@ -33,10 +33,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use signal_hook::consts::SIGTERM;
 
+use crate::notify::Notifier;
+
 /// What the supervisor has given to this process.
 #[derive(Debug)]
 pub struct Worker {
     slot: Option<u32>,
+    notifier: Option<Notifier>,
     /// Sockets by name, in the order in which they were passed.
     sockets: Vec<(String, OwnedFd)>,
 }
@@ -48,19 +51,20 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// When the environment names descriptors that do not exist.
+    /// When the environment names descriptors that do not exist, or a socket that cannot be.
     pub fn from_environment() -> io::Result<Self> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
         let slot = std::env::var("HEADCOUNT_SLOT").ok().and_then(|slot| slot.parse().ok());
+        let notifier = Notifier::from_environment()?;
         if TAKEN.swap(true, Ordering::Relaxed) {
-            return Ok(Self { slot, sockets: Vec::new() });
+            return Ok(Self { slot, notifier, sockets: Vec::new() });
         }
         let sockets = sd_notify::listen_fds_with_names()?
             // SAFETY: the parent passed these descriptors to this process, as the protocol has it and
             // `LISTEN_PID` confirms; nobody else takes them, because this runs once.
             .map(|(descriptor, name)| (name, unsafe { OwnedFd::from_raw_fd(descriptor) }))
             .collect();
-        Ok(Self { slot, sockets })
+        Ok(Self { slot, notifier, sockets })
     }
 
     /// This worker's slot, a small number that its successor has, too; `None` without a supervisor.
@@ -75,28 +79,18 @@ impl Worker {
         Some(self.sockets.remove(at).1)
     }
 
-    /// Takes a TCP listener, which blocks on accept.
+    /// Takes a TCP listener.
     ///
-    /// # Errors
-    ///
-    /// When the socket cannot be made to block.
-    pub fn take_tcp_listener(&mut self, name: &str) -> io::Result<Option<TcpListener>> {
-        let Some(socket) = self.take_socket(name) else { return Ok(None) };
-        let listener = TcpListener::from(socket);
-        listener.set_nonblocking(false)?;
-        Ok(Some(listener))
+    /// Whether it blocks is not this worker's alone: the socket is one and the same in all of them, and
+    /// `set_nonblocking` in one is felt by the others, those of an older generation included. `headcount run`
+    /// passes sockets that block. A program that wants otherwise says so at once, and never takes it back.
+    pub fn take_tcp_listener(&mut self, name: &str) -> Option<TcpListener> {
+        self.take_socket(name).map(TcpListener::from)
     }
 
-    /// Takes a Unix listener, which blocks on accept.
-    ///
-    /// # Errors
-    ///
-    /// When the socket cannot be made to block.
-    pub fn take_unix_listener(&mut self, name: &str) -> io::Result<Option<UnixListener>> {
-        let Some(socket) = self.take_socket(name) else { return Ok(None) };
-        let listener = UnixListener::from(socket);
-        listener.set_nonblocking(false)?;
-        Ok(Some(listener))
+    /// Takes a Unix listener; see [`take_tcp_listener`](Self::take_tcp_listener).
+    pub fn take_unix_listener(&mut self, name: &str) -> Option<UnixListener> {
+        self.take_socket(name).map(UnixListener::from)
     }
 
     /// Tells the supervisor that this worker serves. Without one, does nothing.
@@ -115,13 +109,14 @@ impl Worker {
         sd_notify::watchdog_enabled()
     }
 
-    /// Tells the supervisor that this worker does not hang. Without one, does nothing.
+    /// Tells the supervisor that this worker does not hang. Without one, does nothing. Never waits: a
+    /// supervisor that is too busy to hear it has been told often enough.
     ///
     /// # Errors
     ///
-    /// When the supervisor's socket cannot be written to.
+    /// When nobody listens at the supervisor's socket.
     pub fn alive(&self) -> io::Result<()> {
-        sd_notify::notify(&[NotifyState::Watchdog])
+        self.notifier.as_ref().map_or(Ok(()), |notifier| notifier.send("WATCHDOG=1\n").map(drop))
     }
 
     /// Tells the supervisor that this worker takes nothing new. Without one, does nothing.
@@ -196,9 +191,21 @@ mod tests {
     fn without_a_supervisor_there_is_nothing_to_take_and_nobody_to_tell() {
         let mut worker = Worker::from_environment().unwrap();
         assert_eq!(worker.slot(), None);
-        assert!(worker.take_tcp_listener("http").unwrap().is_none());
+        assert!(worker.take_tcp_listener("http").is_none());
         worker.ready().unwrap();
         worker.stopping().unwrap();
+    }
+
+    #[test]
+    fn taking_a_listener_does_not_change_it_under_the_other_workers() {
+        let shared = TcpListener::bind("127.0.0.1:0").unwrap();
+        shared.set_nonblocking(true).unwrap();
+        let passed = shared.try_clone().unwrap().into();
+        let sockets = vec![("http".to_owned(), passed)];
+        let taken = Worker { slot: None, notifier: None, sockets }.take_tcp_listener("http").unwrap();
+        for listener in [taken, shared] {
+            assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
     }
 
     #[test]

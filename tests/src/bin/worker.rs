@@ -45,7 +45,7 @@ fn ready(worker: &Worker) -> Drain {
 /// Answers requests with its PID: at once, or for `/sleep/MS` after so many milliseconds.
 fn serve() {
     let mut worker = Worker::from_environment().unwrap();
-    let listener = worker.take_tcp_listener("http").unwrap().unwrap();
+    let listener = worker.take_tcp_listener("http").unwrap();
     let requests = Counter::new("test_requests", "Requests answered.").unwrap();
     listener.set_nonblocking(true).unwrap();
     let drain = ready(&worker);

@@ -43,7 +43,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Serves the socket that the supervisor has passed, until it says to stop.
 pub(crate) fn work() -> Done {
     let mut worker = Worker::from_environment()?;
-    let Some(listener) = worker.take_tcp_listener("http")? else {
+    let Some(listener) = worker.take_tcp_listener("http") else {
         return Err(io::Error::other("this is a worker of `headcount demo`, which starts it").into());
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
