@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, NamedAddress};
-use crate::cli::RunArgs;
+use crate::cli::{RunArgs, SupervisorArgs};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
 
@@ -37,29 +37,30 @@ impl RunOptions {
     ///
     /// When the program cannot be run.
     pub fn new(args: RunArgs) -> Result<Self, ProgramError> {
-        let workers = args.workers.unwrap_or_else(|| {
+        let RunArgs { supervisor: SupervisorArgs { pool, listen }, command } = args;
+        let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
         });
         Ok(Self {
-            program: Program::find(&args.command)?,
+            program: Program::find(&command)?,
             policy: Policy {
                 workers,
-                ready_after: args.ready_after,
-                boot_timeout: args.boot_timeout,
-                watchdog: args.watchdog,
-                max_lifetime: args.max_lifetime,
-                surge: args.surge,
-                graceful_timeout: args.graceful_timeout,
+                ready_after: pool.ready_after,
+                boot_timeout: pool.boot_timeout,
+                watchdog: pool.watchdog,
+                max_lifetime: pool.max_lifetime,
+                surge: pool.surge,
+                graceful_timeout: pool.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,
                 healthy_after: HEALTHY_AFTER,
                 give_up_after: GIVE_UP_AFTER,
             },
-            max_memory: args.max_memory,
-            bind: args.bind,
-            metrics: args.metrics.0,
+            max_memory: pool.max_memory,
+            bind: listen.bind,
+            metrics: listen.metrics.0,
             // A worker may change its folder.
-            directory: args.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
+            directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
         })
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Done;
 use super::run::supervise;
 use crate::address::{DEFAULT_NAME, NamedAddress};
-use crate::cli::{DemoArgs, MetricsAddress, RunArgs};
+use crate::cli::{DemoArgs, MetricsAddress, RunArgs, SupervisorArgs};
 use crate::master::Master;
 use crate::options::RunOptions;
 
@@ -23,20 +23,13 @@ const TARGET: &str = "HEADCOUNT_DEMO_TARGET";
 
 pub(super) fn demo(args: DemoArgs) -> Done {
     let own_binary = std::env::current_exe()?;
-    let options = RunOptions::new(RunArgs {
-        workers: Some(args.workers),
-        bind: vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }],
-        metrics: MetricsAddress(Some(args.metrics)),
-        dir: None,
-        graceful_timeout: Duration::from_secs(5),
-        ready_after: Duration::from_secs(1),
-        boot_timeout: Duration::from_secs(10),
-        watchdog: None,
-        max_lifetime: None,
-        max_memory: None,
-        surge: 1,
-        command: vec![own_binary.into(), "demo-worker".into()],
-    })?;
+    let mut supervisor = SupervisorArgs::default();
+    supervisor.pool.workers = Some(args.workers);
+    supervisor.pool.graceful_timeout = Duration::from_secs(5);
+    supervisor.listen.bind = vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }];
+    supervisor.listen.metrics = MetricsAddress(Some(args.metrics));
+    let command = vec![own_binary.into(), "demo-worker".into()];
+    let options = RunOptions::new(RunArgs { supervisor, command })?;
     let mut master = Master::start(options)?;
     let server = master.addresses().next().map(|(_, address)| address.to_string()).unwrap_or_default();
     let metrics = master.metrics_address().map(ToString::to_string).unwrap_or_default();

@@ -1,0 +1,136 @@
+//! What was typed. What it means is in [`options`](crate::options).
+
+mod run;
+mod value;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
+pub use value::MetricsAddress;
+
+use crate::address::Address;
+
+/// Runs N copies of a server behind one port, and lets Prometheus scrape them as one process.
+#[derive(Debug, Parser)]
+#[command(name = "headcount", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program as several workers, restart them, and serve their merged metrics
+    Run(RunArgs),
+    /// Serve the merged metrics of a directory, without workers
+    Serve(ServeArgs),
+    /// Merge a directory once and print the result
+    Dump(DumpArgs),
+    /// Print every entry of a file
+    Inspect(InspectArgs),
+    /// Say what is wrong in a directory; the exit status is 1 if anything is
+    Check(DirArg),
+    /// Mark a process dead: its live gauges no longer count, the rest does
+    MarkDead(MarkDeadArgs),
+    /// Run a small HTTP server with four workers and some traffic, to look at
+    Demo(DemoArgs),
+    /// A worker of the demonstration
+    #[command(hide = true)]
+    DemoWorker,
+}
+
+/// Where a directory is served.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// The metrics directory
+    #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Listen here; repeatable
+    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
+    pub listen: Vec<Address>,
+}
+
+/// A directory, by argument or by environment.
+#[derive(Args, Debug)]
+pub struct DirArg {
+    /// The metrics directory
+    #[arg(env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// What is dumped, and where to.
+#[derive(Args, Debug)]
+pub struct DumpArgs {
+    /// The metrics directory
+    #[command(flatten)]
+    pub dir: DirArg,
+    /// Write to this file instead, all at once
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave histogram buckets as they are in the files, each by itself, and omit the counts
+    #[arg(long)]
+    pub no_accumulate: bool,
+}
+
+/// Which files are looked into.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// Files of ours, of Python's client or of Ruby's
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// One JSON array [key, value, timestamp] a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who is dead.
+#[derive(Args, Debug)]
+pub struct MarkDeadArgs {
+    /// The process
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: u32,
+    /// The metrics directory
+    #[command(flatten)]
+    pub dir: DirArg,
+}
+
+/// The demonstration.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// How many workers to run
+    #[arg(short, long, default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub workers: u32,
+    /// Where the server listens; port 0 is a free one
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub bind: Address,
+    /// Where the merged metrics are served; port 0 is a free one
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub metrics: Address,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_needs_a_command_after_two_dashes() {
+        let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
+        assert!(parse("headcount run --workers 2 -- ./server --port 1").is_ok());
+        assert!(parse("headcount run --workers 2").is_err());
+        assert!(parse("headcount run --workers 0 -- x").is_err());
+        assert!(parse("headcount run --bind admin=unix:/tmp/x --bind :80 -- x").is_ok());
+        assert!(
+            parse("headcount serve --dir /x --web.listen-address :9 --web.listen-address [::1]:9").is_ok()
+        );
+    }
+}
