@@ -11,7 +11,7 @@ use nix::unistd::getpid;
 
 use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
-use crate::pool::Pid;
+use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child};
 use crate::sockets::Listener;
 
@@ -23,6 +23,8 @@ pub(crate) struct Children {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) sockets: Vec<Listener>,
     pub(crate) exporter_socket: Option<Listener>,
+    /// How many requests a worker may answer.
+    pub(crate) max_requests: Option<u64>,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
@@ -33,6 +35,10 @@ impl Children {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
             environment.push(("HEADCOUNT_GENERATION".into(), generation.to_string().into()));
+            if let Some(count) = self.max_requests {
+                let count = jittered_count(count, getpid().as_raw().unsigned_abs());
+                environment.push(("HEADCOUNT_MAX_REQUESTS".into(), count.to_string().into()));
+            }
             // Whom the others are meant for: to the worker's own children they are to mean nothing.
             for (what, whom) in [("LISTEN_FDS", "LISTEN_PID"), ("WATCHDOG_USEC", "WATCHDOG_PID")] {
                 if self.environment.iter().any(|(name, _)| name == what) {

@@ -13,7 +13,7 @@ pub(crate) fn worker_environment(
     sockets: &[Listener],
     watchdog: Option<Duration>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
-    const OURS: [&str; 10] = [
+    const OURS: [&str; 11] = [
         "PROMETHEUS_MULTIPROC_DIR",
         "prometheus_multiproc_dir",
         "NOTIFY_SOCKET",
@@ -22,6 +22,7 @@ pub(crate) fn worker_environment(
         "LISTEN_PID",
         "HEADCOUNT_SLOT",
         "HEADCOUNT_GENERATION",
+        "HEADCOUNT_MAX_REQUESTS",
         "WATCHDOG_USEC",
         "WATCHDOG_PID",
     ];

@@ -24,7 +24,7 @@ use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
-use crate::process::{next_dead_child, reap};
+use crate::process::{catches, next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
 use crate::systemd::ServiceManager;
@@ -77,13 +77,14 @@ pub struct Master {
 }
 
 /// What the master reacts to. All other signals keep their meaning.
-const SIGNALS: [Signal; 7] = [
+const SIGNALS: [Signal; 8] = [
     Signal::SIGTERM,
     Signal::SIGINT,
     Signal::SIGQUIT,
     Signal::SIGHUP,
     Signal::SIGTTIN,
     Signal::SIGTTOU,
+    Signal::SIGUSR1,
     Signal::SIGCHLD,
 ];
 
@@ -124,6 +125,7 @@ impl Master {
                 environment,
                 sockets,
                 exporter_socket,
+                max_requests: options.max_requests,
                 signal_mask,
             },
             directory,
@@ -260,6 +262,14 @@ impl Master {
         tracing::info!(workers = self.pool.target(), "scaling");
     }
 
+    /// The supervisor's own log is standard error, which has no name to be opened again. Workers that know
+    /// the signal are told; of those that do not, it would be the end.
+    fn reopen_logs(&self) {
+        let told = self.pool.workers().filter(|&pid| catches(pid, Signal::SIGUSR1));
+        let count = told.filter(|&pid| kill(pid, Signal::SIGUSR1).is_ok()).count();
+        tracing::info!(workers = count, "told workers to open their logs again");
+    }
+
     fn signal(&mut self, pid: Pid, force: Force) {
         let signal = match force {
             Force::Term => Signal::SIGTERM,
@@ -316,6 +326,7 @@ impl Master {
                 }
                 Some(Signal::SIGTTIN) => self.scale(1),
                 Some(Signal::SIGTTOU) => self.scale(-1),
+                Some(Signal::SIGUSR1) => self.reopen_logs(),
                 // The children are looked after in any case.
                 _ => {}
             }
@@ -339,6 +350,9 @@ impl Master {
             }
             if notification.alive {
                 self.record(Event::Alive(pid));
+            }
+            if notification.expired {
+                self.record(Event::Expired(pid));
             }
             if notification.stopping {
                 self.record(Event::Stopping(pid));

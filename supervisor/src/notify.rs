@@ -29,6 +29,8 @@ pub struct Notification {
     pub stopping: bool,
     /// `WATCHDOG=1`.
     pub alive: bool,
+    /// `X_HEADCOUNT_EXPIRED=1`: it has done enough.
+    pub expired: bool,
 }
 
 impl NotifySocket {
@@ -92,6 +94,7 @@ fn parse(sender: Pid, message: &[u8]) -> Notification {
         ready: says(b"READY=1"),
         stopping: says(b"STOPPING=1"),
         alive: says(b"WATCHDOG=1"),
+        expired: says(b"X_HEADCOUNT_EXPIRED=1"),
     }
 }
 

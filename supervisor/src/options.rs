@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub program: Program,
     /// How the pool is kept.
     pub policy: Policy,
+    /// How many requests a worker may answer.
+    pub max_requests: Option<u64>,
     /// How much resident memory a worker may have, in bytes.
     pub max_memory: Option<u64>,
     /// Where workers listen.
@@ -56,6 +58,7 @@ impl RunOptions {
                 healthy_after: HEALTHY_AFTER,
                 give_up_after: GIVE_UP_AFTER,
             },
+            max_requests: pool.max_requests,
             max_memory: pool.max_memory,
             bind: listen.bind,
             metrics: listen.metrics.0,

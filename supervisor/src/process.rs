@@ -209,6 +209,15 @@ fn put_at(descriptor: RawFd, place: RawFd) -> io::Result<()> {
     if put < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Whether a process has a handler for a signal, so that it would not die of it. `false` if it is gone.
+#[must_use]
+pub fn catches(pid: Pid, signal: Signal) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask >> (signal as u32 - 1) & 1 == 1)
+}
+
 /// A dead child that still has its PID, and how it ended; `None` if there is none.
 ///
 /// The same one is returned until it is [reaped](reap). Until then no process can get its PID.

@@ -177,9 +177,17 @@ fn workers_are_added_and_taken_away_by_signals() {
 
 #[test]
 fn a_worker_that_has_lived_long_enough_is_replaced_without_losing_a_request() {
+    all_are_replaced_without_losing_a_request(&["--max-lifetime", "1s"]);
+}
+
+#[test]
+fn a_worker_that_has_answered_enough_is_replaced_without_losing_a_request() {
+    all_are_replaced_without_losing_a_request(&["--max-requests", "20"]);
+}
+
+fn all_are_replaced_without_losing_a_request(options: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let options = ["--max-lifetime", "1s"];
-    let headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "serve"]);
+    let headcount = Headcount::run(2, directory.path(), options, &[WORKER, "serve"]);
     let (server, first) = (headcount.server(), headcount.workers());
     let mut answered = 0;
     wait::until_true("all workers have been replaced", || {

@@ -23,6 +23,23 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 #[test]
+fn workers_that_know_how_are_told_to_open_their_logs_again() {
+    let directory = tempfile::tempdir().unwrap();
+    // The second one would die of the signal.
+    let line =
+        "if [ $HEADCOUNT_SLOT = 0 ]; then trap 'echo opened >>$0.log' USR1; fi; while :; do sleep 0.05; done";
+    let log = directory.path().with_extension("log");
+    let name = directory.path().to_str().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &["sh", "-c", line, name]);
+    let before = headcount.workers();
+    headcount.signal(Signal::SIGUSR1);
+    let _ = headcount.wait_for_line("told workers to open their logs again workers=1");
+    wait::until_true("it did", || std::fs::read_to_string(&log).is_ok_and(|text| text == "opened\n"));
+    assert_eq!(headcount.workers(), before);
+    std::fs::remove_file(log).unwrap();
+}
+
+#[test]
 fn four_workers_share_one_port_and_are_scraped_as_one() {
     let directory = directory();
     let headcount = Headcount::run(4, directory.path(), &[], &[WORKER, "serve"]);

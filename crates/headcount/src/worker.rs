@@ -27,7 +27,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -42,6 +42,15 @@ pub struct Worker {
     notifier: Option<Notifier>,
     /// Sockets by name, in the order in which they were passed.
     sockets: Vec<(String, OwnedFd)>,
+    requests: Requests,
+}
+
+/// What a worker has answered, and may.
+#[derive(Debug, Default)]
+struct Requests {
+    counted: AtomicU64,
+    /// `None` if there is no limit.
+    limit: Option<u64>,
 }
 
 impl Worker {
@@ -57,14 +66,14 @@ impl Worker {
         let slot = std::env::var("HEADCOUNT_SLOT").ok().and_then(|slot| slot.parse().ok());
         let notifier = Notifier::from_environment()?;
         if TAKEN.swap(true, Ordering::Relaxed) {
-            return Ok(Self { slot, notifier, sockets: Vec::new() });
+            return Ok(Self { slot, notifier, sockets: Vec::new(), requests: Requests::from_environment() });
         }
         let sockets = sd_notify::listen_fds_with_names()?
             // SAFETY: the parent passed these descriptors to this process, as the protocol has it and
             // `LISTEN_PID` confirms; nobody else takes them, because this runs once.
             .map(|(descriptor, name)| (name, unsafe { OwnedFd::from_raw_fd(descriptor) }))
             .collect();
-        Ok(Self { slot, notifier, sockets })
+        Ok(Self { slot, notifier, sockets, requests: Requests::from_environment() })
     }
 
     /// This worker's slot, a small number that its successor has, too; `None` without a supervisor.
@@ -119,6 +128,24 @@ impl Worker {
         self.notifier.as_ref().map_or(Ok(()), |notifier| notifier.send("WATCHDOG=1\n").map(drop))
     }
 
+    /// Counts requests that this worker has answered. When there are as many as `--max-requests` allows, the
+    /// supervisor is told, and replaces it: first a successor serves, then this one gets `SIGTERM`. Without a
+    /// supervisor, or a limit, only counts.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens at the supervisor's socket.
+    pub fn count_requests(&self, count: u64) -> io::Result<()> {
+        let before = self.requests.counted.fetch_add(count, Ordering::Relaxed);
+        match (&self.notifier, self.requests.limit) {
+            // A message for which there was no room is followed by the next request's.
+            (Some(notifier), Some(limit)) if before.saturating_add(count) >= limit => {
+                notifier.send("X_HEADCOUNT_EXPIRED=1\n").map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells the supervisor that this worker takes nothing new. Without one, does nothing.
     ///
     /// # Errors
@@ -139,6 +166,13 @@ impl Worker {
         signal_hook::flag::register(SIGTERM, Arc::clone(&requested))?;
         signal_hook::low_level::pipe::register(SIGTERM, writer)?;
         Ok(Drain { requested, reader })
+    }
+}
+
+impl Requests {
+    fn from_environment() -> Self {
+        let limit = std::env::var("HEADCOUNT_MAX_REQUESTS").ok().and_then(|limit| limit.parse().ok());
+        Self { limit, ..Self::default() }
     }
 }
 
@@ -202,7 +236,8 @@ mod tests {
         shared.set_nonblocking(true).unwrap();
         let passed = shared.try_clone().unwrap().into();
         let sockets = vec![("http".to_owned(), passed)];
-        let taken = Worker { slot: None, notifier: None, sockets }.take_tcp_listener("http").unwrap();
+        let mut worker = Worker { slot: None, notifier: None, sockets, requests: Requests::default() };
+        let taken = worker.take_tcp_listener("http").unwrap();
         for listener in [taken, shared] {
             assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }

@@ -63,6 +63,10 @@ pub struct PoolArgs {
     /// A worker that has lived for so long, less up to a fifth, is replaced [default: none]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_lifetime: Option<Duration>,
+    /// A worker that has counted so many requests, less up to a fifth, is replaced. It has to count them: with
+    /// Worker::count_requests, or X_HEADCOUNT_EXPIRED=1 after HEADCOUNT_MAX_REQUESTS of them [default: none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_requests: Option<u64>,
     /// A worker with more resident memory than this is replaced, such as 512M or 2G [default: none]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<u64>,

@@ -41,9 +41,18 @@ impl Backoff {
 ///
 /// Deterministic, so that a plan can be tested.
 pub(super) fn jittered(time: Duration, seed: u32) -> Duration {
-    // Fibonacci hashing: seeds that lie side by side are spread evenly.
-    let spread = seed.wrapping_mul(0x9e37_79b9) >> 16;
-    time - time / 1000 * (spread % 200)
+    time - time / 1000 * permille(seed)
+}
+
+/// The same for a number of something, which stays at least 1.
+pub(crate) fn jittered_count(count: u64, seed: u32) -> u64 {
+    let less = u128::from(count) * u128::from(permille(seed)) / 1000;
+    u64::try_from(u128::from(count) - less).unwrap_or(count).max(1)
+}
+
+/// Up to a fifth. Fibonacci hashing: seeds that lie side by side are spread evenly.
+fn permille(seed: u32) -> u32 {
+    (seed.wrapping_mul(0x9e37_79b9) >> 16) % 200
 }
 
 fn wait(failures: u32, seed: u32) -> Duration {

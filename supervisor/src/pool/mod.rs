@@ -21,6 +21,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use backoff::Backoff;
+pub(crate) use backoff::jittered_count;
 pub use reload::ReloadOutcome;
 
 use place::{Place, Process, Told};
@@ -232,6 +233,11 @@ impl Pool {
         let processes = self.workers.iter().filter_map(|place| place.process);
         let goes_on = |process: &Process| process.told.is_none() && !process.expired && !process.stopping;
         processes.filter(goes_on).filter(|process| process.ready.is_some()).map(|process| process.pid)
+    }
+
+    /// All workers that are alive.
+    pub fn workers(&self) -> impl Iterator<Item = Pid> {
+        self.workers.iter().filter_map(|place| place.process).map(|process| process.pid)
     }
 
     /// The generation of workers that are started now.

@@ -52,7 +52,10 @@ fn serve() {
     let mut answering = Vec::new();
     loop {
         match listener.accept() {
-            Ok((stream, _)) => answering.push(std::thread::spawn(move || answer(stream, requests))),
+            Ok((stream, _)) => {
+                worker.count_requests(1).unwrap();
+                answering.push(std::thread::spawn(move || answer(stream, requests)));
+            }
             // Nobody waits. What was queued before the signal has been taken.
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 if drain.is_requested() {
