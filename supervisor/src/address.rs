@@ -74,6 +74,12 @@ impl FromStr for NamedAddress {
     }
 }
 
+impl fmt::Display for NamedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.address)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,6 +113,8 @@ mod tests {
         assert_eq!(name("127.0.0.1:80"), Ok("http".into()));
         assert_eq!(name("admin=127.0.0.1:80"), Ok("admin".into()));
         assert_eq!(name("unix:/run/a=b"), Ok("http".into()));
+        let printed = "unix:/run/a=b".parse::<NamedAddress>().unwrap().to_string();
+        assert_eq!(printed.parse::<NamedAddress>(), "unix:/run/a=b".parse());
         assert_eq!(name("a b=:80"), Err(AddressError::Name("a b".into())));
         assert_eq!(name("=:80"), Err(AddressError::Name(String::new())));
     }

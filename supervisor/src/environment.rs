@@ -13,7 +13,7 @@ pub(crate) fn worker_environment(
     sockets: &[Listener],
     watchdog: Option<Duration>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
-    const OURS: [&str; 11] = [
+    const OURS: [&str; 12] = [
         "PROMETHEUS_MULTIPROC_DIR",
         "prometheus_multiproc_dir",
         "NOTIFY_SOCKET",
@@ -23,6 +23,7 @@ pub(crate) fn worker_environment(
         "HEADCOUNT_SLOT",
         "HEADCOUNT_GENERATION",
         "HEADCOUNT_MAX_REQUESTS",
+        crate::handover::VARIABLE,
         "WATCHDOG_USEC",
         "WATCHDOG_PID",
     ];

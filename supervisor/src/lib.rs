@@ -7,6 +7,7 @@
 //! * [`pool`]: what is to be done, decided without doing it.
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
 //! * [`metrics`]: what the supervisor counts of itself.
+//! * `handover`: what a supervisor leaves to the one that takes its place.
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod command;
 mod environment;
 pub mod exporter;
+mod handover;
 pub mod master;
 mod memory;
 pub mod metrics;

@@ -5,6 +5,7 @@ use std::path::Path;
 use headcount::{Counter, Family, Gauge, GaugeMode, RegisterError, Registry};
 use nix::sys::signal::Signal;
 
+use crate::handover::History;
 use crate::pool::{Census, Exit, ReloadOutcome, Seat};
 
 /// The gauge of workers by state, from which the exporter tells whether any is ready.
@@ -17,7 +18,9 @@ pub struct SupervisorMetrics {
     starts: Family<Counter, 1>,
     exits: Family<Counter, 2>,
     reloads: Family<Counter, 1>,
+    start_time: Gauge,
     last_reload: Gauge,
+    upgrades: Family<Counter, 1>,
 }
 
 impl SupervisorMetrics {
@@ -26,11 +29,13 @@ impl SupervisorMetrics {
     /// # Errors
     ///
     /// When the directory takes no file.
-    pub fn create(directory: &Path) -> Result<Self, RegisterError> {
+    pub(crate) fn create(directory: &Path, history: &History) -> Result<Self, RegisterError> {
         let registry = Registry::of_parent_in(directory)?;
         let help = "When the supervisor started, in seconds since 1970.";
-        registry.gauge("headcount_start_time_seconds", help, GaugeMode::LiveMax)?.set_to_current_time();
+        let start_time = registry.gauge("headcount_start_time_seconds", help, GaugeMode::LiveMax)?;
+        start_time.set(history.start_time);
         let metrics = Self {
+            start_time,
             workers: registry.gauge_family(WORKERS, "Workers by state.", GaugeMode::LiveSum, ["state"])?,
             starts: registry.counter_family(
                 "headcount_starts",
@@ -43,6 +48,11 @@ impl SupervisorMetrics {
                 ["process", "reason"],
             )?,
             reloads: registry.counter_family("headcount_reloads", "Reloads that have ended.", ["outcome"])?,
+            upgrades: registry.counter_family(
+                "headcount_upgrades",
+                "Upgrades of the supervisor itself that have ended.",
+                ["outcome"],
+            )?,
             last_reload: registry.gauge(
                 "headcount_last_reload_success_timestamp_seconds",
                 "When the last reload succeeded, in seconds since 1970; 0 if none has.",
@@ -52,10 +62,17 @@ impl SupervisorMetrics {
         // Known from the start, so that the first one is an increase.
         for outcome in ["success", "failure"] {
             metrics.reloads.with([outcome]).add(0);
+            metrics.upgrades.with([outcome]).add(0);
         }
-        metrics.last_reload.set(0.0);
+        metrics.last_reload.set(history.last_reload_success);
         metrics.show(Census::default(), 0);
         Ok(metrics)
+    }
+
+    /// What the metrics of the next supervisor in this process cannot know.
+    pub(crate) fn history(&self) -> History {
+        let value = |gauge: &Gauge| gauge.get().unwrap_or_default();
+        History { start_time: value(&self.start_time), last_reload_success: value(&self.last_reload) }
     }
 
     /// Shows how many workers there are.
@@ -78,13 +95,15 @@ impl SupervisorMetrics {
 
     /// Counts a reload.
     pub fn reloaded(&self, outcome: ReloadOutcome) {
-        match outcome {
-            ReloadOutcome::Success => {
-                self.reloads.with(["success"]).inc();
-                self.last_reload.set_to_current_time();
-            }
-            ReloadOutcome::Failure => self.reloads.with(["failure"]).inc(),
+        self.reloads.with([outcome.as_str()]).inc();
+        if outcome == ReloadOutcome::Success {
+            self.last_reload.set_to_current_time();
         }
+    }
+
+    /// Counts an upgrade: a success by the new supervisor, a failure by the old one.
+    pub fn upgraded(&self, outcome: ReloadOutcome) {
+        self.upgrades.with([outcome.as_str()]).inc();
     }
 
     /// Counts an end.
@@ -97,6 +116,7 @@ fn process(seat: Seat) -> &'static str {
     match seat {
         Seat::Worker(_) => "worker",
         Seat::Exporter => "exporter",
+        Seat::Trial => "trial",
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whoever can reach the path can write there; who wrote is told by the kernel, not by the message.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,11 @@ impl NotifySocket {
         socket.set_nonblocking(true)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
         Ok(Self { socket, path: path.to_owned() })
+    }
+
+    /// The socket of the supervisor before this one, whose workers know its path.
+    pub(crate) fn take_over(descriptor: OwnedFd, path: PathBuf) -> Self {
+        Self { socket: descriptor.into(), path }
     }
 
     /// Where the socket is.

@@ -8,13 +8,13 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use nix::sys::stat::Mode;
@@ -114,30 +114,55 @@ impl Program {
         Ok(Self { path: to_c(path.as_os_str())?, arguments })
     }
 
+    /// This process's own program as it is now, with the same arguments.
+    ///
+    /// By the name under which it was started, so that a link leads to the newest one.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there any more.
+    pub fn own() -> Result<Self, ProgramError> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        Self::find(&arguments)
+    }
+
     /// Replaces this process by the program, with these variables and with `sockets` as its descriptors
     /// from 3 on. Returns only if that fails.
     pub fn execute(&self, environment: &[(OsString, OsString)], sockets: &[BorrowedFd<'_>]) -> io::Error {
+        pass_descriptors(sockets).err().unwrap_or_else(|| self.become_with(environment))
+    }
+
+    fn become_with(&self, environment: &[(OsString, OsString)]) -> io::Error {
         let variable = |(name, value): &(OsString, OsString)| {
             let mut variable = name.clone().into_vec();
             variable.push(b'=');
             variable.extend(value.as_bytes());
             CString::new(variable)
         };
-        let prepare = || -> io::Result<Vec<CString>> {
-            pass_descriptors(sockets)?;
-            environment
-                .iter()
-                .map(variable)
-                .collect::<Result<_, _>>()
-                .map_err(|_| io::ErrorKind::InvalidInput.into())
+        let Ok(environment) = environment.iter().map(variable).collect::<Result<Vec<_>, _>>() else {
+            return io::ErrorKind::InvalidInput.into();
         };
-        match prepare() {
-            Err(error) => error,
-            Ok(environment) => match execve::<CString, CString>(&self.path, &self.arguments, &environment) {
-                Err(error) => error.into(),
-                Ok(never) => match never {},
-            },
+        match execve::<CString, CString>(&self.path, &self.arguments, &environment) {
+            Err(error) => error.into(),
+            Ok(never) => match never {},
         }
+    }
+
+    /// Replaces this process by the program, which keeps the descriptors `kept` under their numbers. Returns
+    /// only if that fails, and then nothing has changed.
+    pub fn replace_this(&self, environment: &[(OsString, OsString)], kept: &[RawFd]) -> io::Error {
+        let pass = |flag: FdFlag| -> io::Result<()> {
+            kept.iter().try_for_each(|&number| {
+                // SAFETY: only flags are set, of a descriptor that the caller holds open.
+                let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+                fcntl(descriptor, FcntlArg::F_SETFD(flag))?;
+                Ok(())
+            })
+        };
+        let error = pass(FdFlag::empty()).err().unwrap_or_else(|| self.become_with(environment));
+        // What cannot be marked again is passed on to workers, which exec closes it for all the same.
+        let _ = pass(FdFlag::FD_CLOEXEC);
+        error
     }
 
     /// The program's file.
@@ -193,6 +218,23 @@ fn pass_descriptors(sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Takes over a descriptor that this process was started with. From here on no child gets it by exec.
+///
+/// # Errors
+///
+/// When there is none of this number.
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: borrowed for one call, which fails if there is no such descriptor.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    // SAFETY: it exists, as the call above has shown; whoever started this process has left it to it, and
+    // says so once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Closes descriptors whose owners, in a forked child, are the parent's and will never be dropped.

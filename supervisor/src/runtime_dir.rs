@@ -2,20 +2,20 @@
 //! for that. What a supervisor that was killed has left there is removed by the next one.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use tempfile::TempDir;
 
 const PREFIX: &str = "headcount-";
 
 /// Removed when it is dropped.
 #[derive(Debug)]
 pub struct RuntimeDir {
-    folder: TempDir,
+    path: PathBuf,
     /// Tells the next supervisor that this one is alive.
-    _lock: OwnerLock,
+    lock: OwnerLock,
 }
 
 /// There is no place for the supervisor's own files.
@@ -49,13 +49,30 @@ impl RuntimeDir {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base);
         let folder = folder.map_err(|source| RuntimeDirError::Create { base, source })?;
         let lock = Directory::open(folder.path())?.lock(holder)?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { path: folder.keep(), lock })
+    }
+
+    /// The directory of the supervisor before this one, with its lock.
+    pub(crate) fn take_over(path: PathBuf, lock: OwnedFd) -> Self {
+        Self { path, lock: lock.into() }
+    }
+
+    /// The descriptor that keeps it.
+    pub(crate) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
+    }
+}
+
+impl Drop for RuntimeDir {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the next supervisor.
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -87,16 +104,17 @@ fn remove_stale(base: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn what_a_killed_supervisor_left_is_removed_by_the_next() {
         let killed = RuntimeDir::create("first").unwrap();
         let path = killed.path().to_owned();
-        let RuntimeDir { folder, _lock } = killed;
         // Its lock ends with it, its files do not.
+        let lock = killed.lock().as_raw_fd();
+        std::mem::forget(killed);
         std::fs::write(path.join("left"), "x").unwrap();
-        let _ = folder.keep();
-        drop(_lock);
+        drop(crate::process::inherit(lock).unwrap());
         let living = RuntimeDir::create("second").unwrap();
         assert!(!path.exists());
         let third = RuntimeDir::create("third").unwrap();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::{Address, NamedAddress};
+use crate::handover::{self, HandoverError, SocketState};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2048;
@@ -19,6 +20,8 @@ const BACKLOG: i32 = 2048;
 pub struct Listener {
     /// The name under which workers find it.
     pub name: String,
+    /// What was asked for.
+    wanted: NamedAddress,
     /// Where it listens: with the port that the system chose, if it was 0.
     pub address: Address,
     socket: Socket,
@@ -71,7 +74,34 @@ impl Listener {
             }
             Address::Unix(_) => address.clone(),
         };
-        Ok(Self { name: wanted.name.clone(), address, socket, unlink })
+        Ok(Self { name: wanted.name.clone(), wanted: wanted.clone(), address, socket, unlink })
+    }
+
+    /// A socket that the supervisor before this one has bound.
+    pub(crate) fn take_over(state: &SocketState) -> Result<Self, HandoverError> {
+        let parse = |text: &str| text.parse::<NamedAddress>().map_err(io::Error::other);
+        let what = "a listening socket";
+        let failed = |source| HandoverError::Descriptor { what, source };
+        let (wanted, bound) = (parse(&state.wanted).map_err(failed)?, parse(&state.bound).map_err(failed)?);
+        let socket = Socket::from(handover::take(state.descriptor, what)?);
+        Ok(Self {
+            name: wanted.name.clone(),
+            wanted,
+            address: bound.address,
+            socket,
+            unlink: state.unlink.clone(),
+        })
+    }
+
+    /// What the next supervisor has to know of it.
+    pub(crate) fn state(&self) -> SocketState {
+        let bound = NamedAddress { name: self.name.clone(), address: self.address.clone() };
+        SocketState {
+            wanted: self.wanted.to_string(),
+            bound: bound.to_string(),
+            descriptor: self.socket.as_raw_fd(),
+            unlink: self.unlink.clone(),
+        }
     }
 
     /// Gives the socket away; a Unix socket's file stays with whoever has the original.

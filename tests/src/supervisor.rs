@@ -57,11 +57,27 @@ impl Headcount {
     /// When they never are.
     #[must_use]
     pub fn run(workers: u32, directory: &Path, options: &[&str], command: &[&str]) -> Self {
-        let workers = workers.to_string();
-        let base = ["run", "--workers", &workers, "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
-        let directory = ["--dir", directory.to_str().unwrap()];
-        let headcount =
-            Self::start(base.iter().chain(&directory).chain(options).chain(&["--"]).chain(command));
+        Self::run_program(binary::headcount(), workers, directory, options, command)
+    }
+
+    /// The same with another copy of `headcount`.
+    ///
+    /// # Panics
+    ///
+    /// When the workers are never ready.
+    #[must_use]
+    pub fn run_program(
+        program: impl AsRef<OsStr>,
+        workers: u32,
+        directory: &Path,
+        options: &[&str],
+        command: &[&str],
+    ) -> Self {
+        let mut headcount = Command::new(program);
+        headcount.args(["run", "--workers", &workers.to_string(), "--bind", "127.0.0.1:0"]);
+        headcount.args(["--metrics", "127.0.0.1:0", "--dir"]).arg(directory).args(options);
+        headcount.arg("--").args(command).env_remove("PROMETHEUS_MULTIPROC_DIR");
+        let headcount = Self::spawn(headcount);
         headcount.wait_until_ready();
         headcount
     }

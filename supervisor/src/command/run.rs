@@ -9,7 +9,10 @@ use crate::options::RunOptions;
 use crate::pool::Outcome;
 
 pub(super) fn run(args: RunArgs) -> Done {
-    supervise(Master::start(RunOptions::new(args)?)?)
+    match Master::start(RunOptions::new(args)?)? {
+        Some(master) => supervise(master),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Runs a supervisor to its end.

@@ -18,6 +18,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The failures of a seat as somebody else has counted them.
+    pub(super) fn resumed(failures: u32, until: Option<Instant>) -> Self {
+        Self { failures, until }
+    }
+
     /// Counts a failure. `seed` is what tells this seat from others that fail at the same time.
     pub(super) fn fail(&mut self, now: Instant, seed: u32) {
         self.failures = self.failures.saturating_add(1);

@@ -1,7 +1,8 @@
 //! The pool: what the master knows, and what it decides.
 //!
 //! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; `reload`, how one
-//! generation follows another; `record`, what is learnt; `plan`, what is to be done.
+//! generation follows another; `upgrade`, how the supervisor itself is followed by another; `snapshot`, what it
+//! tells that one; `record`, what is learnt; `plan`, what is to be done.
 //!
 //! Everything that happens to the pool is one variant of [`Event`], everything that is to be done one of
 //! [`Action`]. [`Pool::plan`] is a pure function of the state and the time, so that lives of a supervisor
@@ -13,6 +14,8 @@ mod place;
 mod plan;
 mod record;
 mod reload;
+mod snapshot;
+mod upgrade;
 
 #[cfg(test)]
 mod tests;
@@ -23,9 +26,11 @@ use std::time::{Duration, Instant};
 pub use backoff::Backoff;
 pub(crate) use backoff::jittered_count;
 pub use reload::ReloadOutcome;
+pub(crate) use snapshot::Snapshot;
 
 use place::{Place, Process, Told};
 use reload::Reload;
+use upgrade::Upgrade;
 
 /// A process ID as this process sees it.
 pub type Pid = nix::unistd::Pid;
@@ -37,6 +42,8 @@ pub enum Seat {
     Worker(u32),
     /// The process that serves `/metrics`.
     Exporter,
+    /// The process that shows whether a new supervisor could take over.
+    Trial,
 }
 
 impl Seat {
@@ -45,6 +52,7 @@ impl Seat {
         match self {
             Self::Worker(slot) => slot,
             Self::Exporter => u32::MAX,
+            Self::Trial => u32::MAX - 1,
         }
     }
 }
@@ -54,6 +62,7 @@ impl fmt::Display for Seat {
         match self {
             Self::Worker(slot) => write!(f, "worker {slot}"),
             Self::Exporter => f.write_str("exporter"),
+            Self::Trial => f.write_str("trial"),
         }
     }
 }
@@ -109,6 +118,12 @@ pub enum Event {
     Reload,
     /// A reload has ended, and that was made known.
     ReloadEnded(ReloadOutcome),
+    /// The supervisor's own program is to be replaced.
+    Upgrade,
+    /// A new program that was to take over could not.
+    TakeOverFailed,
+    /// An upgrade has failed, and that was made known.
+    UpgradeEnded,
     /// There are to be so many workers more, or less.
     Scale(i32),
     /// The pool is to stop: at first with patience, when it comes again with less.
@@ -133,6 +148,10 @@ pub enum Action {
     Signal(Pid, Force),
     /// Make known how a reload has ended.
     EndReload(ReloadOutcome),
+    /// Replace this program by the new one, which has been tried.
+    TakeOver,
+    /// Make known that an upgrade has failed.
+    EndUpgrade,
     /// All is over.
     Finish(Outcome),
 }
@@ -175,6 +194,9 @@ pub struct Pool {
     /// The newest generation that there has ever been.
     newest: u64,
     reload: Option<Reload>,
+    upgrade: Option<Upgrade>,
+    /// Who tries the new program.
+    trial: Place,
     stopping: Option<Stopping>,
 }
 
@@ -212,6 +234,8 @@ impl Pool {
             generation: 0,
             newest: 0,
             reload: None,
+            upgrade: None,
+            trial: Place::default(),
             stopping: None,
         }
     }
@@ -292,6 +316,7 @@ impl Pool {
 
     fn places(&self) -> impl Iterator<Item = (Seat, &Place)> {
         let workers = (0..).map(Seat::Worker).zip(&self.workers);
-        workers.chain(self.exporter.as_ref().map(|place| (Seat::Exporter, place)))
+        let exporter = self.exporter.as_ref().map(|place| (Seat::Exporter, place));
+        workers.chain(exporter).chain([(Seat::Trial, &self.trial)])
     }
 }

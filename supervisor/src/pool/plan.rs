@@ -25,10 +25,14 @@ impl Pool {
         if let Some(outcome) = self.reload_outcome() {
             return vec![Action::EndReload(outcome)];
         }
+        if let Some(action) = self.plan_upgrade() {
+            return vec![action];
+        }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let force = |seat, process: &Process| match seat {
             _ if is_due(self.kill_at(seat, process)) => Some(Force::Kill),
             Seat::Worker(_) if is_due(self.abort_at(process)) => Some(Force::Abort),
+            Seat::Exporter if process.expired && process.told.is_none() => Some(Force::Term),
             _ => None,
         };
         let kills = self
@@ -63,10 +67,13 @@ impl Pool {
     }
 
     /// The workers; and when the last of them is gone, the exporter. Until then it serves, so that what
-    /// they counted can be scraped.
+    /// they counted can be scraped, unless it has been told to stop already.
     fn to_be_stopped(&self) -> impl Iterator<Item = (Seat, Process)> {
         let exporter_only = self.workers.iter().all(|place| place.process.is_none());
-        self.occupied().filter(move |(seat, _)| exporter_only || *seat != Seat::Exporter)
+        let stops = move |(seat, process): &(Seat, Process)| {
+            exporter_only || *seat != Seat::Exporter || process.told.is_some()
+        };
+        self.occupied().filter(stops)
     }
 
     /// When a process that neither stops nor becomes ready is killed.
@@ -76,8 +83,11 @@ impl Pool {
     fn kill_at(&self, seat: Seat, process: &Process) -> Option<Instant> {
         let own = match (seat, process.told) {
             (_, Some(Told::Kill)) => return None,
-            (Seat::Worker(_), Some(Told::Term { at, .. })) => Some(at + self.policy.graceful_timeout),
+            (Seat::Worker(_) | Seat::Trial, Some(Told::Term { at, .. })) => {
+                Some(at + self.policy.graceful_timeout)
+            }
             (_, Some(Told::Abort { at })) => Some(at + ABORT_TIMEOUT),
+            (Seat::Trial, None) => Some(process.started + self.policy.boot_timeout),
             (Seat::Worker(_), None) if process.ready.is_none() => {
                 Some(process.started + self.policy.boot_timeout)
             }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Backoff, Event, Exit, Force, Outcome, Pid, Place, Policy, Pool, Process, Seat, Stopping, Told};
+use super::{
+    Backoff, Event, Exit, Force, Outcome, Pid, Place, Policy, Pool, Process, Seat, Stopping, Told, Upgrade,
+};
 
 /// More workers than any machine has use for.
 const MAX_WORKERS: u32 = 4096;
@@ -15,8 +17,12 @@ impl Pool {
                 let process = Process::new(pid, self.generation, now);
                 let place = self.place(seat);
                 place.process = Some(process);
-                place.is_wanted = true;
+                place.is_wanted = seat != Seat::Trial;
+                if seat == Seat::Trial {
+                    self.upgrade = Some(Upgrade::Tried);
+                }
             }
+            Event::StartFailed(Seat::Trial) => self.upgrade = Some(Upgrade::Refused),
             Event::StartFailed(seat) => {
                 let place = self.place(seat);
                 place.backoff.fail(now, seat.number());
@@ -51,6 +57,12 @@ impl Pool {
                 None => self.begin_reload(),
             },
             Event::ReloadEnded(_) => self.end_reload(),
+            Event::Upgrade if self.stopping.is_some() => {}
+            Event::Upgrade => {
+                self.upgrade.get_or_insert(Upgrade::Asked);
+            }
+            Event::TakeOverFailed => self.upgrade = Some(Upgrade::Refused),
+            Event::UpgradeEnded => self.upgrade = None,
             Event::Scale(more) => {
                 self.target = self.target.saturating_add_signed(more).clamp(1, MAX_WORKERS);
                 self.drop_claims();
@@ -72,11 +84,12 @@ impl Pool {
                 &mut self.workers[slot as usize]
             }
             Seat::Exporter => self.exporter.get_or_insert_default(),
+            Seat::Trial => &mut self.trial,
         }
     }
 
     fn process(&mut self, pid: Pid) -> Option<&mut Process> {
-        let places = self.workers.iter_mut().chain(&mut self.exporter);
+        let places = self.workers.iter_mut().chain(&mut self.exporter).chain([&mut self.trial]);
         places.filter_map(|place| place.process.as_mut()).find(|process| process.pid == pid)
     }
 
@@ -93,8 +106,8 @@ impl Pool {
 
     fn record_signal(&mut self, pid: Pid, force: Force, now: Instant) {
         let hurried = self.stopping.is_some_and(|stopping| stopping.hurried);
-        let retires = self.stopping.is_none() && force == Force::Term;
         let Some(seat) = self.seat_of(pid) else { return };
+        let retires = matches!(seat, Seat::Worker(_)) && self.stopping.is_none() && force == Force::Term;
         let place = self.place(seat);
         place.is_wanted &= !retires;
         if let Some(process) = &mut place.process {
@@ -115,7 +128,8 @@ impl Pool {
         let Some(process) = place.process.take() else { return };
         let ready = process.became_ready(presumed_after, now);
         let was_healthy = ready.is_some_and(|at| now.duration_since(at) >= healthy_after);
-        let meant_to = is_stopping || !place.is_wanted || (ready.is_some() && exit == Exit::Code(0));
+        let meant_to =
+            is_stopping || process.expired || !place.is_wanted || (ready.is_some() && exit == Exit::Code(0));
         if was_healthy || meant_to {
             place.backoff = Backoff::default();
         }
@@ -123,8 +137,10 @@ impl Pool {
             place.backoff.fail(now, pid.as_raw().unsigned_abs());
         }
         let is_hopeless = place.backoff.failures() >= give_up_after;
-        if seat == Seat::Exporter {
-            return;
+        match seat {
+            Seat::Worker(_) => {}
+            Seat::Exporter => return,
+            Seat::Trial => return self.record_trial_exit(exit),
         }
         self.ever_ready |= ready.is_some();
         if is_hopeless && !self.ever_ready {
@@ -137,7 +153,7 @@ impl Pool {
 
     fn record_stop(&mut self, outcome: Outcome, now: Instant) {
         let Policy { graceful_timeout, hurry_timeout, .. } = self.policy;
-        self.reload = None;
+        (self.reload, self.upgrade) = (None, None);
         self.stopping = Some(match self.stopping {
             None => Stopping { outcome, deadline: now + graceful_timeout, hurried: false },
             Some(stopping) => {

@@ -30,6 +30,17 @@ pub enum ReloadOutcome {
     Failure,
 }
 
+impl ReloadOutcome {
+    /// The outcome in one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
 impl Pool {
     pub(super) fn begin_reload(&mut self) {
         self.reload = Some(Reload { previous: self.generation, has_failed: false, again: false });

@@ -30,6 +30,7 @@ struct World {
     aborted: Vec<Pid>,
     killed: Vec<Pid>,
     reloads: Vec<ReloadOutcome>,
+    upgrades: Vec<ReloadOutcome>,
     outcome: Option<Outcome>,
 }
 
@@ -45,6 +46,7 @@ impl World {
             aborted: Vec::new(),
             killed: Vec::new(),
             reloads: Vec::new(),
+            upgrades: Vec::new(),
             outcome: None,
         };
         world.perform();
@@ -99,6 +101,20 @@ impl World {
                         self.reloads.push(outcome);
                         self.pool.record(Event::ReloadEnded(outcome), self.now);
                     }
+                    Action::TakeOver => {
+                        // As another process would know it.
+                        let words = serde_json::to_string(&self.pool.snapshot(self.now)).unwrap();
+                        let snapshot = serde_json::from_str(&words).unwrap();
+                        let census = self.pool.census();
+                        self.pool = Pool::restore(POLICY, &snapshot, true, self.now);
+                        assert_eq!(self.pool.census(), census);
+                        self.upgrades.push(ReloadOutcome::Success);
+                        self.pool.record(Event::Reload, self.now);
+                    }
+                    Action::EndUpgrade => {
+                        self.upgrades.push(ReloadOutcome::Failure);
+                        self.pool.record(Event::UpgradeEnded, self.now);
+                    }
                     Action::Finish(outcome) => {
                         assert!(self.alive.is_empty(), "{:?} are left behind", self.alive);
                         self.outcome = Some(outcome);
@@ -144,7 +160,7 @@ impl World {
 
     /// Every worker says that it is ready and alive.
     fn all_say_ready(&mut self) {
-        let workers = self.alive.iter().filter(|(_, seat)| **seat != Seat::Exporter);
+        let workers = self.alive.iter().filter(|(_, seat)| matches!(seat, Seat::Worker(_)));
         let workers: Vec<_> = workers.map(|(pid, _)| *pid).collect();
         for pid in workers {
             self.pool.record(Event::Ready(pid), self.now);
@@ -154,7 +170,7 @@ impl World {
     }
 
     fn new_workers(&self, old: &[Pid]) -> Vec<Pid> {
-        let is_new = |(pid, seat): &(&Pid, &Seat)| **seat != Seat::Exporter && !old.contains(pid);
+        let is_new = |(pid, seat): &(&Pid, &Seat)| matches!(seat, Seat::Worker(_)) && !old.contains(pid);
         self.alive.iter().filter(is_new).map(|(pid, _)| *pid).collect()
     }
 
@@ -285,6 +301,53 @@ fn a_reload_replaces_a_worker_only_by_one_that_is_ready() {
     assert_eq!(world.alive.len(), 7);
     world.pass(seconds(10.0));
     assert_eq!((world.alive.len(), world.killed.len()), (4, 3));
+}
+
+#[test]
+fn an_upgrade_is_tried_before_it_is_made_and_replaces_everybody() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Scale(1));
+    world.all_say_ready();
+    let (old, exporter) = (world.new_workers(&[]), world.pid(Seat::Exporter));
+    world.record(Event::Upgrade);
+    assert_eq!((world.upgrades.len(), old.len()), (0, 4));
+    let trial = world.pid(Seat::Trial);
+    world.crash(trial);
+    assert_eq!(world.upgrades, [ReloadOutcome::Failure]);
+    assert_eq!((world.new_workers(&old).len(), world.told.len()), (0, 0), "nothing has changed");
+    world.record(Event::Upgrade);
+    let trial = world.pid(Seat::Trial);
+    world.die(trial, Exit::Code(0));
+    world.perform();
+    assert_eq!(world.upgrades, [ReloadOutcome::Failure, ReloadOutcome::Success]);
+    for _ in 0..4 {
+        world.all_say_ready();
+    }
+    assert_eq!(world.reloads, [ReloadOutcome::Success]);
+    assert_eq!(world.pool.target(), 4, "what was scaled stays so");
+    assert!(world.told.contains_key(&exporter) && old.iter().all(|pid| world.told.contains_key(pid)));
+    world.crash(exporter);
+    assert_ne!(world.pid(Seat::Exporter), exporter, "at once");
+}
+
+#[test]
+fn a_trial_that_hangs_is_killed_and_one_at_a_reload_waits_for_its_end() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Upgrade);
+    world.pass(POLICY.boot_timeout);
+    assert_eq!((world.upgrades.as_slice(), world.killed.len()), ([ReloadOutcome::Failure].as_slice(), 1));
+    world.record(Event::Reload);
+    world.record(Event::Upgrade);
+    let trial = world.pid(Seat::Trial);
+    world.die(trial, Exit::Code(0));
+    world.perform();
+    assert_eq!(world.upgrades.len(), 1);
+    for _ in 0..3 {
+        world.all_say_ready();
+    }
+    assert_eq!((world.reloads.len(), world.upgrades.len()), (1, 2));
 }
 
 #[test]
@@ -462,6 +525,7 @@ enum Happening {
     Ends(usize),
     Pass(u16),
     Reload,
+    Upgrade,
     Scale(i32),
     Stop,
 }
@@ -473,6 +537,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => (0..8_usize).prop_map(Happening::Ends),
         8 => (0..20_000_u16).prop_map(Happening::Pass),
         2 => Just(Happening::Reload),
+        1 => Just(Happening::Upgrade),
         1 => (-3..4).prop_map(Happening::Scale),
         1 => Just(Happening::Stop),
     ]
@@ -499,6 +564,7 @@ proptest! {
                 },
                 Happening::Pass(milliseconds) => world.pass(Duration::from_millis(milliseconds.into())),
                 Happening::Reload => world.record(Event::Reload),
+                Happening::Upgrade => world.record(Event::Upgrade),
                 Happening::Scale(more) => world.record(Event::Scale(more)),
                 Happening::Stop => world.record(Event::Stop),
             }
@@ -523,7 +589,7 @@ proptest! {
                 let census = world.pool.census();
                 prop_assert_eq!((census.starting, census.ready), (0, world.pool.target()));
                 prop_assert_eq!(world.alive.len(), world.pool.target() as usize + 1);
-                let slots = world.alive.values().filter(|seat| **seat != Seat::Exporter);
+                let slots = world.alive.values().filter(|seat| matches!(seat, Seat::Worker(_)));
                 let top = slots.max().copied();
                 prop_assert!(top <= Some(Seat::Worker(30)), "{top:?}: slots stay low");
             }

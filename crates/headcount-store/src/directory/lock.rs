@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use fs2::FileExt;
@@ -25,6 +25,13 @@ pub struct OwnerLock {
 impl AsFd for OwnerLock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// The lock as a program that was executed in its holder's place has it: the lock belongs to the open file.
+impl From<OwnedFd> for OwnerLock {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self { file: descriptor.into() }
     }
 }
 

@@ -7,6 +7,7 @@
 mod traffic;
 mod worker;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Done;
@@ -30,7 +31,7 @@ pub(super) fn demo(args: DemoArgs) -> Done {
     supervisor.listen.metrics = MetricsAddress(Some(args.metrics));
     let command = vec![own_binary.into(), "demo-worker".into()];
     let options = RunOptions::new(RunArgs { supervisor, command })?;
-    let mut master = Master::start(options)?;
+    let Some(mut master) = Master::start(options)? else { return Ok(ExitCode::SUCCESS) };
     let server = master.addresses().next().map(|(_, address)| address.to_string()).unwrap_or_default();
     let metrics = master.metrics_address().map(ToString::to_string).unwrap_or_default();
     println!("{} workers serve http://{server}/, and send each other some requests.", args.workers);

@@ -3,62 +3,34 @@
 //!
 //! It reads nothing that a worker writes. A worker is buried while its zombie still holds the PID, so
 //! that no new process can be taken for it.
+//!
+//! `start` brings it to life, `upgrade` hands it on.
+
+mod start;
+mod upgrade;
+
+pub use start::StartError;
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use headcount::RegisterError;
-use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock, WipeError};
+use headcount_store::directory::{Directory, OwnerLock};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{getpgid, getpid};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::getpgid;
 
-use crate::address::{Address, NamedAddress};
+use crate::address::Address;
 use crate::chain;
 use crate::children::Children;
-use crate::environment::worker_environment;
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
-use crate::options::RunOptions;
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{catches, next_dead_child, reap};
-use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
-use crate::sockets::{BindError, Listener};
+use crate::runtime_dir::RuntimeDir;
 use crate::systemd::ServiceManager;
-
-/// A supervisor could not be started. Nothing was forked, and nothing is left behind.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is no place for its own files.
-    #[error(transparent)]
-    RuntimeDir(#[from] RuntimeDirError),
-    /// The metrics directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] OpenError),
-    /// Another supervisor has the metrics directory.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The metrics directory cannot be wiped.
-    #[error(transparent)]
-    Wipe(#[from] WipeError),
-    /// A socket cannot be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The supervisor's own metrics cannot be recorded.
-    #[error("cannot record the supervisor's own metrics")]
-    Metrics(#[from] RegisterError),
-    /// The system refuses something else.
-    #[error("cannot set up {what}")]
-    System {
-        /// What was refused.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 /// The running supervisor.
 #[derive(Debug)]
@@ -73,72 +45,10 @@ pub struct Master {
     service_manager: ServiceManager,
     memory_watch: Option<MemoryWatch>,
     /// Removed last.
-    _runtime_dir: RuntimeDir,
+    runtime_dir: RuntimeDir,
 }
 
-/// What the master reacts to. All other signals keep their meaning.
-const SIGNALS: [Signal; 8] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-    Signal::SIGUSR1,
-    Signal::SIGCHLD,
-];
-
 impl Master {
-    /// Binds the sockets, takes and wipes the directory. Forks nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// When any of that fails; what was done is undone.
-    pub fn start(options: RunOptions) -> Result<Self, StartError> {
-        let holder = format!("headcount, PID {}", getpid());
-        let runtime_dir = RuntimeDir::create(&holder)?;
-        let own_directory = runtime_dir.path().join("metrics");
-        let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
-        let lock = directory.lock(&holder)?;
-        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket = options.metrics.map(bind_metrics).transpose()?;
-        let wiped = directory.wipe()?;
-        let system = |what| move |error: io::Error| StartError::System { what, source: error };
-        let notify =
-            NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
-        let metrics = SupervisorMetrics::create(directory.path())?;
-        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
-        let watchdog = options.policy.watchdog;
-        let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
-        for socket in &sockets {
-            tracing::info!(name = socket.name, address = %socket.address, "listening");
-        }
-        if let Some(socket) = &exporter_socket {
-            tracing::info!(address = %socket.address, "serving metrics");
-        }
-        tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
-        let pool = Pool::new(options.policy, exporter_socket.is_some());
-        Ok(Self {
-            pool,
-            children: Children {
-                program: options.program,
-                environment,
-                sockets,
-                exporter_socket,
-                max_requests: options.max_requests,
-                signal_mask,
-            },
-            directory,
-            lock,
-            notify,
-            signals,
-            metrics,
-            service_manager: ServiceManager::from_environment(),
-            memory_watch: options.max_memory.map(MemoryWatch::new),
-            _runtime_dir: runtime_dir,
-        })
-    }
-
     /// Where the workers' sockets listen.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
         self.children.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
@@ -191,6 +101,8 @@ impl Master {
                     Action::Start(seat) => self.start_process(seat),
                     Action::Signal(pid, force) => self.signal(pid, force),
                     Action::EndReload(outcome) => self.end_reload(outcome),
+                    Action::TakeOver => self.hand_over(),
+                    Action::EndUpgrade => self.end_upgrade(),
                     Action::Finish(outcome) => return Some(outcome),
                 }
             }
@@ -228,6 +140,7 @@ impl Master {
                 let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
                 self.children.fork_exporter(self.directory.path(), &masters)
             }
+            Seat::Trial => self.fork_trial(),
         };
         match started {
             Ok(pid) => {
@@ -324,6 +237,10 @@ impl Master {
                     self.record(Event::Reload);
                     tracing::info!(generation = self.pool.generation(), "reloading");
                 }
+                Some(Signal::SIGUSR2) => {
+                    tracing::info!("upgrading");
+                    self.record(Event::Upgrade);
+                }
                 Some(Signal::SIGTTIN) => self.scale(1),
                 Some(Signal::SIGTTOU) => self.scale(-1),
                 Some(Signal::SIGUSR1) => self.reopen_logs(),
@@ -381,10 +298,6 @@ impl Master {
     }
 }
 
-fn bind_metrics(address: Address) -> Result<Listener, BindError> {
-    Listener::bind(&NamedAddress { name: "metrics".to_owned(), address })
-}
-
 fn log_exit(seat: Seat, pid: Pid, exit: Exit, expected: bool) {
     match exit {
         Exit::Code(code) if expected || code == 0 => tracing::info!(process = %seat, %pid, code, "exited"),
@@ -394,13 +307,4 @@ fn log_exit(seat: Seat, pid: Pid, exit: Exit, expected: bool) {
         }
         Exit::Signal(_) => tracing::warn!(process = %seat, %pid, signal = reason(exit), "was killed"),
     }
-}
-
-/// Blocks the master's signals, to be read from a descriptor. Returns what was blocked before.
-fn take_signals() -> io::Result<(SignalFd, SigSet)> {
-    let mask: SigSet = SIGNALS.into_iter().collect();
-    let mut original = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    Ok((signals, original))
 }
