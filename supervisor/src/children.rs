@@ -1,10 +1,12 @@
 //! What the master's children are: workers, which run the program, and the exporter, which goes on as this one.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use headcount::worker::Worker;
 use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
@@ -12,13 +14,21 @@ use nix::unistd::getpid;
 use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::pool::{Pid, jittered_count};
-use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child};
+use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, set_environment};
 use crate::sockets::Listener;
+
+/// What workers do.
+pub enum Work<'a> {
+    /// Execute a program.
+    Execute(Program),
+    /// Go on as this one: call this, and end with the status that it gives.
+    Call(Box<dyn Fn(Worker) -> i32 + 'a>),
+}
 
 /// All that children are given.
 #[derive(Debug)]
-pub(crate) struct Children {
-    pub(crate) program: Program,
+pub(crate) struct Children<'a> {
+    pub(crate) work: Work<'a>,
     /// What all workers find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) sockets: Vec<Listener>,
@@ -29,8 +39,14 @@ pub(crate) struct Children {
     pub(crate) signal_mask: SigSet,
 }
 
-impl Children {
-    pub(crate) fn fork_worker(&self, slot: u32, generation: u64) -> io::Result<Pid> {
+impl Children<'_> {
+    /// `masters` are descriptors that are the master's alone.
+    pub(crate) fn fork_worker(
+        &self,
+        slot: u32,
+        generation: u64,
+        masters: &[BorrowedFd<'_>],
+    ) -> io::Result<Pid> {
         fork_child(&self.signal_mask, || {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
@@ -45,11 +61,38 @@ impl Children {
                     environment.push((whom.into(), getpid().to_string().into()));
                 }
             }
-            let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
-            let error = self.program.execute(&environment, &sockets);
-            tracing::error!(program = %self.program.path().display(), error = %chain(&error), "cannot execute");
-            CANNOT_EXECUTE
+            match &self.work {
+                Work::Execute(program) => {
+                    let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
+                    let error = program.execute(&environment, &sockets);
+                    tracing::error!(program = %program.path().display(), error = %chain(&error), "cannot execute");
+                    CANNOT_EXECUTE
+                }
+                Work::Call(call) => match self.become_worker(&environment, masters) {
+                    Ok(worker) => call(worker),
+                    Err(error) => {
+                        tracing::error!(error = %chain(&error), "cannot become a worker");
+                        CANNOT_EXECUTE
+                    }
+                },
+            }
         })
+    }
+
+    /// What an executed program finds, for a child that goes on as this one.
+    fn become_worker(
+        &self,
+        environment: &[(OsString, OsString)],
+        masters: &[BorrowedFd<'_>],
+    ) -> io::Result<Worker> {
+        // The sockets are given to the worker itself. By number they would stand where others stand.
+        let passed = environment.iter().filter(|(name, _)| !name.to_string_lossy().starts_with("LISTEN_"));
+        set_environment(passed).map_err(io::Error::other)?;
+        let copy = |socket: &Listener| Ok((socket.name.clone(), socket.duplicate()?));
+        let sockets = self.sockets.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
+        let others = self.sockets.iter().chain(&self.exporter_socket).map(AsFd::as_fd);
+        close_in_child(others.chain(masters.iter().copied()));
+        Worker::forked(sockets)
     }
 
     /// `masters` are descriptors that are the master's alone.
@@ -72,5 +115,14 @@ impl Children {
             }
             0
         })
+    }
+}
+
+impl fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Execute(program) => f.debug_tuple("Execute").field(program).finish(),
+            Self::Call(_) => f.write_str("Call(..)"),
+        }
     }
 }

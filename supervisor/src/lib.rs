@@ -11,12 +11,13 @@
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
-//! * `environment`, `children`: what workers find, and how they and the exporter begin.
+//! * `environment`, [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
+//! * [`prefork`]: the same for an application that is its own supervisor.
 
 pub mod address;
-mod children;
+pub mod children;
 pub mod cli;
 pub mod command;
 mod environment;
@@ -28,6 +29,7 @@ pub mod metrics;
 pub mod notify;
 pub mod options;
 pub mod pool;
+pub mod prefork;
 pub mod process;
 pub mod runtime_dir;
 pub mod sockets;

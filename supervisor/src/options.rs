@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, NamedAddress};
-use crate::cli::{RunArgs, SupervisorArgs};
+use crate::cli::SupervisorArgs;
 use crate::pool::Policy;
-use crate::process::{Program, ProgramError};
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -16,8 +15,6 @@ const GIVE_UP_AFTER: u32 = 5;
 /// Everything that a run needs to know.
 #[derive(Debug)]
 pub struct RunOptions {
-    /// What the workers run.
-    pub program: Program,
     /// How the pool is kept.
     pub policy: Policy,
     /// How many requests a worker may answer.
@@ -33,19 +30,15 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Checks what was typed.
-    ///
-    /// # Errors
-    ///
-    /// When the program cannot be run.
-    pub fn new(args: RunArgs) -> Result<Self, ProgramError> {
-        let RunArgs { supervisor: SupervisorArgs { pool, listen }, command } = args;
+    /// What was typed means this.
+    #[must_use]
+    pub fn new(args: SupervisorArgs) -> Self {
+        let SupervisorArgs { pool, listen } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
         });
-        Ok(Self {
-            program: Program::find(&command)?,
+        Self {
             policy: Policy {
                 workers,
                 ready_after: pool.ready_after,
@@ -64,6 +57,6 @@ impl RunOptions {
             metrics: listen.metrics.0,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
-        })
+        }
     }
 }

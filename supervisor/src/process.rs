@@ -38,10 +38,7 @@ const FIRST_PASSED: RawFd = 3;
 ///
 /// When the process has more than one thread, or the system refuses.
 pub fn fork_child(mask: &SigSet, run: impl FnOnce() -> i32) -> io::Result<Pid> {
-    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads > 1 {
-        return Err(io::Error::other(format!("a process with {threads} threads must not fork")));
-    }
+    check_threads().map_err(io::Error::other)?;
     let parent = getpid();
     // SAFETY: this process has one thread (checked above).
     match unsafe { fork() }? {
@@ -52,10 +49,46 @@ pub fn fork_child(mask: &SigSet, run: impl FnOnce() -> i32) -> io::Result<Pid> {
                 Ok(()) => run(),
                 Err(_) => CANNOT_EXECUTE,
             }));
+            // What `run` has printed; the parent had nothing left to print.
+            let _ = io::Write::flush(&mut io::stdout());
             // SAFETY: ends this process without running anything of the parent's.
             unsafe { libc::_exit(code.unwrap_or(PANICKED)) }
         }
     }
+}
+
+/// Whether this process may fork: it must have one thread, so that a child may do anything.
+///
+/// # Errors
+///
+/// When there are others.
+pub fn check_threads() -> Result<(), ThreadsError> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    let names: Vec<_> = tasks.filter_map(name).map(|name| name.trim().to_owned()).collect();
+    if names.len() > 1 { Err(ThreadsError(names)) } else { Ok(()) }
+}
+
+/// This process has more than one thread.
+#[derive(Debug, thiserror::Error)]
+#[error("a process with other threads must not fork ({}): start them in the workers", .0.join(", "))]
+pub struct ThreadsError(Vec<String>);
+
+/// Sets variables of this process's environment, for those who read it there.
+///
+/// # Errors
+///
+/// When it has other threads, which might be reading them.
+#[expect(clippy::disallowed_methods, reason = "there is no other thread that may be reading it")]
+pub fn set_environment<'a>(
+    variables: impl IntoIterator<Item = &'a (OsString, OsString)>,
+) -> Result<(), ThreadsError> {
+    check_threads()?;
+    for (name, value) in variables {
+        // SAFETY: nobody else reads or writes the environment: this is the only thread (checked above).
+        unsafe { std::env::set_var(name, value) };
+    }
+    Ok(())
 }
 
 /// Makes a forked child a process of its own.
@@ -321,6 +354,6 @@ mod tests {
     fn a_process_with_threads_does_not_fork() {
         // A test runs in a thread of its own.
         let refused = fork_child(&SigSet::empty(), || 0).unwrap_err();
-        assert!(refused.to_string().contains("threads must not fork"), "{refused}");
+        assert!(refused.to_string().contains("other threads must not fork"), "{refused}");
     }
 }

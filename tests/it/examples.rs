@@ -47,6 +47,49 @@ fn an_axum_server_counts_in_all_its_processes_and_drains() {
 }
 
 #[test]
+fn an_application_that_loads_once_forks_workers_that_share_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary::example("preload"));
+    command.args(["--workers", "3", "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--dir"]);
+    command.arg(directory.path()).env_remove("PROMETHEUS_MULTIPROC_DIR");
+    let mut headcount = Headcount::spawn(command);
+    headcount.wait_until_ready();
+    let server = headcount.server();
+    let answer = |n: u32| {
+        let answer = http::get(&server, "/").unwrap();
+        let words: Vec<_> = answer.text().split([' ', ',']).map(str::to_owned).collect();
+        let number = |after: &str| {
+            let at = words.iter().position(|word| word == after).unwrap();
+            words[at + 1].parse::<u64>().unwrap()
+        };
+        assert_eq!(number("sum"), (0..8 << 20).sum::<u64>(), "answer {n}");
+        assert!(number("private") < 8 << 10 && number("shared") > 64 << 10, "{}", answer.text());
+    };
+    (0..20).for_each(answer);
+    let answered = |headcount: &Headcount| {
+        let text = headcount.scrape();
+        let slots =
+            (0..9).filter_map(|slot| text::value(&text, &format!("answers_total{{slot=\"{slot}\"}}")));
+        slots.sum::<f64>()
+    };
+    assert_eq!(answered(&headcount), 20.0);
+    // Workers that die, are reloaded and are left to a new supervisor: nothing that was counted is lost.
+    let first = headcount.forked_workers();
+    process::signal(first[0], Signal::SIGKILL);
+    headcount.wait_until_ready();
+    for signal in [Signal::SIGHUP, Signal::SIGUSR2] {
+        headcount.signal(signal);
+        let key = "headcount_reloads_total{outcome=\"success\"}";
+        let reloads = if signal == Signal::SIGHUP { 1.0 } else { 2.0 };
+        wait::until_true("all are replaced", || headcount.value(key) == Some(reloads));
+        (0..10).for_each(answer);
+    }
+    assert_eq!(answered(&headcount), 40.0);
+    assert_eq!(headcount.value("headcount_upgrades_total{outcome=\"success\"}"), Some(1.0));
+    assert!(headcount.stop().success());
+}
+
+#[test]
 fn an_application_serves_the_merge_of_all_its_processes() {
     let directory = tempfile::tempdir().unwrap();
     let program = binary::example("own-endpoint");

@@ -163,6 +163,16 @@ impl Headcount {
         process::children(self.pid()).into_iter().filter(|&pid| process::command_line(pid) != own).collect()
     }
 
+    /// The PIDs of the living workers of an application that is its own supervisor: those without a name of
+    /// their own.
+    #[must_use]
+    pub fn forked_workers(&self) -> Vec<u32> {
+        process::children(self.pid())
+            .into_iter()
+            .filter(|&pid| process::name(pid) != "headcount-exp")
+            .collect()
+    }
+
     /// The PID of the living exporter.
     ///
     /// # Panics

@@ -76,6 +76,18 @@ impl Worker {
         Ok(Self { slot, notifier, sockets, requests: Requests::from_environment() })
     }
 
+    /// The worker that a child is which was forked to go on as its parent, with sockets that the parent kept
+    /// for it. The rest is in its environment.
+    ///
+    /// # Errors
+    ///
+    /// When the environment names a socket that cannot be.
+    pub fn forked(sockets: Vec<(String, OwnedFd)>) -> io::Result<Self> {
+        let slot = std::env::var("HEADCOUNT_SLOT").ok().and_then(|slot| slot.parse().ok());
+        let (notifier, requests) = (Notifier::from_environment()?, Requests::from_environment());
+        Ok(Self { slot, notifier, sockets, requests })
+    }
+
     /// This worker's slot, a small number that its successor has, too; `None` without a supervisor.
     #[must_use]
     pub fn slot(&self) -> Option<u32> {

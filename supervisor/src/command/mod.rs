@@ -12,12 +12,24 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
+use crate::pool::Outcome;
 
 /// What a subcommand ends with, unless it fails in a way that is told in one line.
 pub type Done = Result<ExitCode, Box<dyn Error>>;
 
 /// The supervisor has given up: no worker has ever been ready.
 pub const NEVER_READY: u8 = 3;
+
+/// The exit status of a supervisor.
+pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Stopped => ExitCode::SUCCESS,
+        Outcome::NeverReady => {
+            tracing::error!("no worker has ever been ready: giving up");
+            ExitCode::from(NEVER_READY)
+        }
+    }
+}
 
 /// Does what was asked for.
 ///

@@ -2,26 +2,22 @@
 
 use std::process::ExitCode;
 
-use super::{Done, NEVER_READY};
+use super::{Done, exit_code};
+use crate::children::Work;
 use crate::cli::RunArgs;
 use crate::master::Master;
 use crate::options::RunOptions;
-use crate::pool::Outcome;
+use crate::process::Program;
 
 pub(super) fn run(args: RunArgs) -> Done {
-    match Master::start(RunOptions::new(args)?)? {
+    let work = Work::Execute(Program::find(&args.command)?);
+    match Master::start(RunOptions::new(args.supervisor), work)? {
         Some(master) => supervise(master),
         None => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Runs a supervisor to its end.
-pub(super) fn supervise(master: Master) -> Done {
-    Ok(match master.run()? {
-        Outcome::Stopped => ExitCode::SUCCESS,
-        Outcome::NeverReady => {
-            tracing::error!("no worker has ever been ready: giving up");
-            ExitCode::from(NEVER_READY)
-        }
-    })
+pub(super) fn supervise(master: Master<'_>) -> Done {
+    Ok(exit_code(master.run()?))
 }

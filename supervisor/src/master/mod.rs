@@ -4,12 +4,14 @@
 //! It reads nothing that a worker writes. A worker is buried while its zombie still holds the PID, so
 //! that no new process can be taken for it.
 //!
-//! `start` brings it to life, `upgrade` hands it on.
+//! `ground` is what it stands on, `start` brings it to life, `upgrade` hands it on.
 
+mod ground;
 mod start;
 mod upgrade;
 
-pub use start::StartError;
+pub(crate) use ground::Ground;
+pub use ground::StartError;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -34,9 +36,9 @@ use crate::systemd::ServiceManager;
 
 /// The running supervisor.
 #[derive(Debug)]
-pub struct Master {
+pub struct Master<'a> {
     pool: Pool,
-    children: Children,
+    children: Children<'a>,
     directory: Directory,
     lock: OwnerLock,
     notify: NotifySocket,
@@ -48,7 +50,7 @@ pub struct Master {
     runtime_dir: RuntimeDir,
 }
 
-impl Master {
+impl Master<'_> {
     /// Where the workers' sockets listen.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
         self.children.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
@@ -134,7 +136,10 @@ impl Master {
 
     fn start_process(&mut self, seat: Seat) {
         let started = match seat {
-            Seat::Worker(slot) => self.children.fork_worker(slot, self.pool.generation()),
+            Seat::Worker(slot) => {
+                let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
+                self.children.fork_worker(slot, self.pool.generation(), &masters)
+            }
             Seat::Exporter => {
                 // The exporter must not keep the directory's lock when the master dies, nor read its signals.
                 let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];

@@ -1,90 +1,18 @@
-//! How a master begins: on new ground, or in the place of another.
+//! How a master begins.
 
-use std::io;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use headcount::RegisterError;
-use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock, WipeError};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::getpid;
-
-use super::Master;
-use crate::address::{Address, NamedAddress};
-use crate::children::Children;
+use super::{Ground, Master, StartError};
+use crate::children::{Children, Work};
 use crate::environment::worker_environment;
-use crate::handover::{Handover, HandoverError, History, take};
 use crate::memory::MemoryWatch;
 use crate::metrics::SupervisorMetrics;
-use crate::notify::NotifySocket;
 use crate::options::RunOptions;
 use crate::pool::{Event, Pool, ReloadOutcome};
-use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
-use crate::sockets::{BindError, Listener};
+use crate::process::check_threads;
 use crate::systemd::ServiceManager;
 
-/// A supervisor could not be started. Nothing was forked, and nothing is left behind.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is no place for its own files.
-    #[error(transparent)]
-    RuntimeDir(#[from] RuntimeDirError),
-    /// The metrics directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] OpenError),
-    /// Another supervisor has the metrics directory.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The metrics directory cannot be wiped.
-    #[error(transparent)]
-    Wipe(#[from] WipeError),
-    /// A socket cannot be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// What the supervisor before this one has left cannot be taken over.
-    #[error(transparent)]
-    Handover(#[from] HandoverError),
-    /// The supervisor's own metrics cannot be recorded.
-    #[error("cannot record the supervisor's own metrics")]
-    Metrics(#[from] RegisterError),
-    /// The system refuses something else.
-    #[error("cannot set up {what}")]
-    System {
-        /// What was refused.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// What the master reacts to. All other signals keep their meaning.
-const SIGNALS: [Signal; 9] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGCHLD,
-];
-
-/// What a master stands on, wherever it came from.
-struct Ground {
-    runtime_dir: RuntimeDir,
-    directory: Directory,
-    lock: OwnerLock,
-    sockets: Vec<Listener>,
-    exporter_socket: Option<Listener>,
-    notify: NotifySocket,
-    signals: SignalFd,
-    /// The signals that were blocked before there was a supervisor.
-    signal_mask: SigSet,
-    history: History,
-}
-
-impl Master {
+impl<'a> Master<'a> {
     /// Binds the sockets, takes and wipes the directory. Forks nothing yet.
     ///
     /// In a process that a supervisor has executed for its [upgrade](super::upgrade), takes over from that
@@ -93,94 +21,18 @@ impl Master {
     /// # Errors
     ///
     /// When any of that fails; what was done is undone.
-    pub fn start(options: RunOptions) -> Result<Option<Self>, StartError> {
-        match Handover::from_environment()? {
-            None => Self::start_anew(options).map(Some),
-            Some(handover) if handover.is_trial => {
-                check(&options, &handover)?;
-                tracing::info!(version = env!("CARGO_PKG_VERSION"), "this program can take over");
-                Ok(None)
-            }
-            Some(handover) => Self::take_over(options, handover).map(Some),
-        }
+    pub fn start(options: RunOptions, work: Work<'a>) -> Result<Option<Self>, StartError> {
+        Ground::lay(&options)?.map(|ground| Self::stand_on(ground, options, work)).transpose()
     }
 
-    fn start_anew(options: RunOptions) -> Result<Self, StartError> {
-        let holder = format!("headcount, PID {}", getpid());
-        let runtime_dir = RuntimeDir::create(&holder)?;
-        let own_directory = runtime_dir.path().join("metrics");
-        let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
-        let lock = directory.lock(&holder)?;
-        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket = options.metrics.clone().map(bind_metrics).transpose()?;
-        let wiped = directory.wipe()?;
-        tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
-        let notify =
-            NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
-        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let history = History { start_time: now.as_secs_f64(), ..History::default() };
-        let pool = Pool::new(options.policy, exporter_socket.is_some());
-        let ground = Ground {
-            runtime_dir,
-            directory,
-            lock,
-            sockets,
-            exporter_socket,
-            notify,
-            signals,
-            signal_mask,
-            history,
-        };
-        Self::stand_on(ground, pool, options)
-    }
-
-    fn take_over(options: RunOptions, handover: Handover) -> Result<Self, StartError> {
-        let directory = Directory::open(&handover.directory)?;
-        let lock = take(handover.lock, "the lock of the metrics directory")?.into();
-        let runtime_lock = take(handover.runtime_lock, "its own directory")?;
-        let runtime_dir = RuntimeDir::take_over(handover.runtime_dir, runtime_lock);
-        let notify = take(handover.notify, "the notify socket")?;
-        let notify = NotifySocket::take_over(notify, runtime_dir.path().join("notify"));
-        let (signals, _) = take_signals().map_err(system("signals"))?;
-        let signal_mask = handover.signal_mask.iter().filter_map(|&number| Signal::try_from(number).ok());
-        let mut left: Vec<_> = handover.sockets.into_iter().chain(handover.exporter_socket).collect();
-        let mut bind = |wanted: &NamedAddress| match left.iter().position(|state| state.serves(wanted)) {
-            Some(at) => Ok(Listener::take_over(&left.swap_remove(at))?),
-            None => Listener::bind(wanted).map_err(StartError::from),
-        };
-        let sockets = options.bind.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket = options.metrics.clone().map(|address| bind(&metrics(address))).transpose()?;
-        // Those that nobody wants any more are closed.
-        for state in left {
-            drop(Listener::take_over(&state)?);
-        }
-        let pool = Pool::restore(options.policy, &handover.pool, exporter_socket.is_some(), Instant::now());
-        // What the program before this one counted in this same process stays; its gauges are ours now.
-        if let Err(error) = directory.bury(getpid().as_raw().unsigned_abs()) {
-            tracing::error!(error = %crate::chain(&error), "cannot bury the metrics of the supervisor before this one");
-        }
-        let ground = Ground {
-            runtime_dir,
-            directory,
-            lock,
-            sockets,
-            exporter_socket,
-            notify,
-            signals,
-            signal_mask: signal_mask.collect(),
-            history: handover.history,
-        };
-        let mut master = Self::stand_on(ground, pool, options)?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), "upgraded");
-        master.metrics.upgraded(ReloadOutcome::Success);
-        // The workers are still those of the program before.
-        master.record(Event::Reload);
-        Ok(master)
-    }
-
-    fn stand_on(ground: Ground, pool: Pool, options: RunOptions) -> Result<Self, StartError> {
-        let Ground { directory, sockets, exporter_socket, notify, .. } = ground;
+    /// A master that has its ground already.
+    ///
+    /// # Errors
+    ///
+    /// When its own metrics cannot be recorded, or this process has other threads.
+    pub(crate) fn stand_on(ground: Ground, options: RunOptions, work: Work<'a>) -> Result<Self, StartError> {
+        check_threads()?;
+        let Ground { directory, sockets, exporter_socket, notify, left, .. } = ground;
         let metrics = SupervisorMetrics::create(directory.path(), &ground.history)?;
         let watchdog = options.policy.watchdog;
         let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
@@ -190,10 +42,15 @@ impl Master {
         if let Some(socket) = &exporter_socket {
             tracing::info!(address = %socket.address, "serving metrics");
         }
-        Ok(Self {
+        let exports = exporter_socket.is_some();
+        let pool = match &left {
+            None => Pool::new(options.policy, exports),
+            Some(left) => Pool::restore(options.policy, left, exports, Instant::now()),
+        };
+        let mut master = Self {
             pool,
             children: Children {
-                program: options.program,
+                work,
                 environment,
                 sockets,
                 exporter_socket,
@@ -208,49 +65,13 @@ impl Master {
             service_manager: ServiceManager::from_environment(),
             memory_watch: options.max_memory.map(MemoryWatch::new),
             runtime_dir: ground.runtime_dir,
-        })
-    }
-}
-
-/// Whether `options` could go on with what another supervisor would leave. Changes nothing.
-fn check(options: &RunOptions, handover: &Handover) -> Result<(), StartError> {
-    let wanted = options.directory.as_deref();
-    let is_own = handover.directory.starts_with(&handover.runtime_dir);
-    if wanted.is_some_and(|wanted| wanted != handover.directory) || (wanted.is_none() && !is_own) {
-        return Err(HandoverError::Directory(handover.directory.clone()).into());
-    }
-    Directory::open(&handover.directory)?;
-    for descriptor in handover.descriptors() {
-        take(descriptor, "a descriptor")?;
-    }
-    let known = handover.sockets.iter().chain(&handover.exporter_socket);
-    let metrics = options.metrics.clone().map(metrics);
-    for wanted in options.bind.iter().chain(&metrics) {
-        if !known.clone().any(|state| state.serves(wanted)) {
-            // It is closed again, and bound for good by the one that takes over.
-            Listener::bind(wanted)?;
+        };
+        if left.is_some() {
+            tracing::info!(version = env!("CARGO_PKG_VERSION"), "upgraded");
+            master.metrics.upgraded(ReloadOutcome::Success);
+            // The workers are still those of the program before.
+            master.record(Event::Reload);
         }
+        Ok(master)
     }
-    Ok(())
-}
-
-fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
-    move |source| StartError::System { what, source }
-}
-
-fn metrics(address: Address) -> NamedAddress {
-    NamedAddress { name: "metrics".to_owned(), address }
-}
-
-fn bind_metrics(address: Address) -> Result<Listener, BindError> {
-    Listener::bind(&metrics(address))
-}
-
-/// Blocks the master's signals, to be read from a descriptor. Returns what was blocked before.
-fn take_signals() -> io::Result<(SignalFd, SigSet)> {
-    let mask: SigSet = SIGNALS.into_iter().collect();
-    let mut original = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    Ok((signals, original))
 }

@@ -21,7 +21,7 @@ use crate::sockets::Listener;
 /// Variables that are not the new program's: it has what they stand for from this one.
 const NOT_PASSED: [&str; 4] = [VARIABLE, "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
 
-impl Master {
+impl Master<'_> {
     /// Forks a process in which the new program says whether it could take over.
     pub(super) fn fork_trial(&self) -> io::Result<Pid> {
         let (words, kept) = self.write_handover(true)?;

@@ -13,9 +13,11 @@ use std::time::Duration;
 use super::Done;
 use super::run::supervise;
 use crate::address::{DEFAULT_NAME, NamedAddress};
-use crate::cli::{DemoArgs, MetricsAddress, RunArgs, SupervisorArgs};
+use crate::children::Work;
+use crate::cli::{DemoArgs, MetricsAddress, SupervisorArgs};
 use crate::master::Master;
 use crate::options::RunOptions;
+use crate::process::Program;
 
 pub(super) use worker::work;
 
@@ -29,9 +31,10 @@ pub(super) fn demo(args: DemoArgs) -> Done {
     supervisor.pool.graceful_timeout = Duration::from_secs(5);
     supervisor.listen.bind = vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }];
     supervisor.listen.metrics = MetricsAddress(Some(args.metrics));
-    let command = vec![own_binary.into(), "demo-worker".into()];
-    let options = RunOptions::new(RunArgs { supervisor, command })?;
-    let Some(mut master) = Master::start(options)? else { return Ok(ExitCode::SUCCESS) };
+    let work = Work::Execute(Program::find(&[own_binary.into(), "demo-worker".into()])?);
+    let Some(mut master) = Master::start(RunOptions::new(supervisor), work)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let server = master.addresses().next().map(|(_, address)| address.to_string()).unwrap_or_default();
     let metrics = master.metrics_address().map(ToString::to_string).unwrap_or_default();
     println!("{} workers serve http://{server}/, and send each other some requests.", args.workers);

@@ -1,0 +1,221 @@
+//! What a master stands on: sockets, a directory and its lock, of its own or left by another supervisor.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use headcount::RegisterError;
+use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock, WipeError};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::getpid;
+
+use crate::address::{Address, NamedAddress};
+use crate::chain;
+use crate::handover::{Handover, HandoverError, History, take};
+use crate::notify::NotifySocket;
+use crate::options::RunOptions;
+use crate::pool::Snapshot;
+use crate::process::ThreadsError;
+use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
+use crate::sockets::{BindError, Listener};
+
+/// A supervisor could not be started. Nothing was forked, and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no place for its own files.
+    #[error(transparent)]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// The metrics directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] OpenError),
+    /// Another supervisor has the metrics directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The metrics directory cannot be wiped.
+    #[error(transparent)]
+    Wipe(#[from] WipeError),
+    /// A socket cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What the supervisor before this one has left cannot be taken over.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    /// The supervisor's own metrics cannot be recorded.
+    #[error("cannot record the supervisor's own metrics")]
+    Metrics(#[from] RegisterError),
+    /// This process is more than one thread.
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
+    /// The system refuses something else.
+    #[error("cannot set up {what}")]
+    System {
+        /// What was refused.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What the master reacts to. All other signals keep their meaning.
+const SIGNALS: [Signal; 9] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCHLD,
+];
+
+/// Everything that a master has before it has a child.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(super) runtime_dir: RuntimeDir,
+    pub(super) directory: Directory,
+    pub(super) lock: OwnerLock,
+    pub(super) sockets: Vec<Listener>,
+    pub(super) exporter_socket: Option<Listener>,
+    pub(super) notify: NotifySocket,
+    pub(super) signals: SignalFd,
+    /// The signals that were blocked before there was a supervisor.
+    pub(super) signal_mask: SigSet,
+    pub(super) history: History,
+    /// What the supervisor before this one knew of its processes.
+    pub(super) left: Option<Snapshot>,
+}
+
+impl Ground {
+    /// Binds the sockets, takes and wipes the directory.
+    ///
+    /// In a process that a supervisor has executed for its [upgrade](super::upgrade), takes over from that
+    /// instead; `None` if it was only asked whether it could.
+    ///
+    /// # Errors
+    ///
+    /// When any of that fails; what was done is undone.
+    pub(crate) fn lay(options: &RunOptions) -> Result<Option<Self>, StartError> {
+        match Handover::from_environment()? {
+            None => Self::lay_anew(options).map(Some),
+            Some(handover) if handover.is_trial => {
+                check(options, &handover)?;
+                tracing::info!(version = env!("CARGO_PKG_VERSION"), "this program can take over");
+                Ok(None)
+            }
+            Some(handover) => Self::take_over(options, handover).map(Some),
+        }
+    }
+
+    /// The metrics directory.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    fn lay_anew(options: &RunOptions) -> Result<Self, StartError> {
+        let holder = format!("headcount, PID {}", getpid());
+        let runtime_dir = RuntimeDir::create(&holder)?;
+        let own_directory = runtime_dir.path().join("metrics");
+        let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
+        let lock = directory.lock(&holder)?;
+        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let exporter_socket =
+            options.metrics.clone().map(metrics).as_ref().map(Listener::bind).transpose()?;
+        let wiped = directory.wipe()?;
+        tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
+        let notify =
+            NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
+        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let history = History { start_time: now.as_secs_f64(), ..History::default() };
+        Ok(Self {
+            runtime_dir,
+            directory,
+            lock,
+            sockets,
+            exporter_socket,
+            notify,
+            signals,
+            signal_mask,
+            history,
+            left: None,
+        })
+    }
+
+    fn take_over(options: &RunOptions, handover: Handover) -> Result<Self, StartError> {
+        let directory = Directory::open(&handover.directory)?;
+        let lock = take(handover.lock, "the lock of the metrics directory")?.into();
+        let runtime_lock = take(handover.runtime_lock, "its own directory")?;
+        let runtime_dir = RuntimeDir::take_over(handover.runtime_dir, runtime_lock);
+        let notify = take(handover.notify, "the notify socket")?;
+        let notify = NotifySocket::take_over(notify, runtime_dir.path().join("notify"));
+        let (signals, _) = take_signals().map_err(system("signals"))?;
+        let signal_mask = handover.signal_mask.iter().filter_map(|&number| Signal::try_from(number).ok());
+        let mut left: Vec<_> = handover.sockets.into_iter().chain(handover.exporter_socket).collect();
+        let mut bind = |wanted: &NamedAddress| match left.iter().position(|state| state.serves(wanted)) {
+            Some(at) => Ok(Listener::take_over(&left.swap_remove(at))?),
+            None => Listener::bind(wanted).map_err(StartError::from),
+        };
+        let sockets = options.bind.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
+        let exporter_socket = options.metrics.clone().map(metrics).as_ref().map(bind).transpose()?;
+        // Those that nobody wants any more are closed.
+        for state in left {
+            drop(Listener::take_over(&state)?);
+        }
+        // What the program before this one counted in this same process stays; its gauges are ours now.
+        if let Err(error) = directory.bury(getpid().as_raw().unsigned_abs()) {
+            tracing::error!(error = %chain(&error), "cannot bury the metrics of the supervisor before this one");
+        }
+        Ok(Self {
+            runtime_dir,
+            directory,
+            lock,
+            sockets,
+            exporter_socket,
+            notify,
+            signals,
+            signal_mask: signal_mask.collect(),
+            history: handover.history,
+            left: Some(handover.pool),
+        })
+    }
+}
+
+/// Whether `options` could go on with what another supervisor would leave. Changes nothing.
+fn check(options: &RunOptions, handover: &Handover) -> Result<(), StartError> {
+    let wanted = options.directory.as_deref();
+    let is_own = handover.directory.starts_with(&handover.runtime_dir);
+    if wanted.is_some_and(|wanted| wanted != handover.directory) || (wanted.is_none() && !is_own) {
+        return Err(HandoverError::Directory(handover.directory.clone()).into());
+    }
+    Directory::open(&handover.directory)?;
+    for descriptor in handover.descriptors() {
+        take(descriptor, "a descriptor")?;
+    }
+    let known = handover.sockets.iter().chain(&handover.exporter_socket);
+    let metrics = options.metrics.clone().map(metrics);
+    for wanted in options.bind.iter().chain(&metrics) {
+        if !known.clone().any(|state| state.serves(wanted)) {
+            // It is closed again, and bound for good by the one that takes over.
+            Listener::bind(wanted)?;
+        }
+    }
+    Ok(())
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::System { what, source }
+}
+
+fn metrics(address: Address) -> NamedAddress {
+    NamedAddress { name: "metrics".to_owned(), address }
+}
+
+/// Blocks the master's signals, to be read from a descriptor. Returns what was blocked before.
+fn take_signals() -> io::Result<(SignalFd, SigSet)> {
+    let mask: SigSet = SIGNALS.into_iter().collect();
+    let mut original = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    Ok((signals, original))
+}
