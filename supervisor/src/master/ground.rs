@@ -89,7 +89,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Binds the sockets, takes and wipes the directory.
     ///
-    /// In a process that a supervisor has executed for its [upgrade](super::upgrade), takes over from that
+    /// In a process that a supervisor has executed for its upgrade, takes over from that
     /// instead; `None` if it was only asked whether it could.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::systemd::ServiceManager;
 impl<'a> Master<'a> {
     /// Binds the sockets, takes and wipes the directory. Forks nothing yet.
     ///
-    /// In a process that a supervisor has executed for its [upgrade](super::upgrade), takes over from that
+    /// In a process that a supervisor has executed for its upgrade, takes over from that
     /// instead; `None` if it was only asked whether it could.
     ///
     /// # Errors
