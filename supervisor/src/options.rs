@@ -10,7 +10,7 @@ use crate::pool::Policy;
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-const GIVE_UP_AFTER: u32 = 5;
+const GIVE_UP_AFTER: u32 = 3;
 
 /// Everything that a run needs to know.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! One binary, so that it is linked once. `tests/run` installs the peers that some of these need.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod boot;
 mod directory;
 mod examples;
 mod exporter;
@@ -11,6 +12,7 @@ mod namespaces;
 mod python;
 mod reload;
 mod service;
+mod stop;
 mod supervisor;
 mod upgrade;
 

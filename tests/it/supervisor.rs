@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
 
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{binary, http, process, wait};
+use headcount_tests::{http, process, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
@@ -139,74 +137,6 @@ pub(crate) fn truth_of_all(folder: &Path) -> (u64, u64) {
 }
 
 #[test]
-fn a_term_signal_lets_every_accepted_request_end() {
-    let directory = directory();
-    let mut headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
-    let server = headcount.server();
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| http::get(&server, "/sleep/700").map(|answer| answer.status)))
-            .collect();
-        wait::until_true("all requests are being answered", || connections(&server) >= 12);
-        headcount.signal(Signal::SIGTERM);
-        asking.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(200))), "{answers:?}");
-    assert!(headcount.wait().success());
-    assert!(http::get(&server, "/").is_err(), "the port is closed");
-}
-
-/// Established connections of a server, both ends counted.
-fn connections(address: &str) -> usize {
-    let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
-    let port = format!(":{port:04X} ");
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let established = |line: &&str| line.contains(&port) && line.split_whitespace().nth(3) == Some("01");
-    table.lines().filter(established).count()
-}
-
-#[test]
-fn a_worker_that_does_not_stop_is_killed_at_the_graceful_time_out() {
-    let directory = directory();
-    let options = ["--graceful-timeout", "600ms"];
-    let mut headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "stubborn"]);
-    let workers = headcount.workers();
-    let start = Instant::now();
-    assert!(headcount.stop().success());
-    assert!(start.elapsed().as_millis() >= 600);
-    assert!(workers.iter().all(|&pid| !process::is_alive(pid)));
-    let _ = headcount.wait_for_line("did not stop in time");
-}
-
-#[test]
-fn a_second_term_signal_hurries() {
-    let directory = directory();
-    let options = ["--graceful-timeout", "1h"];
-    let mut headcount = Headcount::run(1, directory.path(), &options, &[WORKER, "stubborn"]);
-    headcount.signal(Signal::SIGTERM);
-    let _ = headcount.wait_for_line("stopping");
-    headcount.signal(Signal::SIGINT);
-    assert!(headcount.wait().success());
-}
-
-#[test]
-fn workers_and_exporter_die_with_their_master() {
-    let directory = directory();
-    let mut headcount = Headcount::run(3, directory.path(), &[], &[WORKER, "serve"]);
-    let (server, metrics) = (headcount.server(), headcount.metrics());
-    let all = process::children(headcount.pid());
-    assert_eq!(all.len(), 4);
-    headcount.signal(Signal::SIGKILL);
-    headcount.wait();
-    wait::until_true("everybody is gone", || all.iter().all(|&pid| !process::is_alive(pid)));
-    for address in [server, metrics] {
-        // Another test may have been given the port meanwhile, for as long as it runs.
-        let bind = || std::net::TcpListener::bind(&address).ok();
-        drop(wait::until(format!("{address} is free"), bind));
-    }
-}
-
-#[test]
 fn a_killed_exporter_comes_back_and_nobody_else_notices() {
     let directory = directory();
     let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
@@ -216,75 +146,6 @@ fn a_killed_exporter_comes_back_and_nobody_else_notices() {
     wait::until_true("another exporter runs", || headcount.exporter() != exporter);
     assert_eq!(headcount.value("test_requests_total"), Some(1.0));
     assert_eq!(headcount.workers(), workers);
-}
-
-#[test]
-fn a_program_that_never_comes_up_is_given_up_with_its_own_exit_status() {
-    let directory = directory();
-    let mut headcount = Headcount::start([
-        "run",
-        "--workers",
-        "2",
-        "--metrics",
-        "127.0.0.1:0",
-        "--dir",
-        directory.path().to_str().unwrap(),
-        "--",
-        WORKER,
-        "exit",
-        "7",
-    ]);
-    assert_eq!(headcount.wait().code(), Some(3));
-    let _ = headcount.wait_for_line("no worker has ever been ready");
-}
-
-#[test]
-fn a_start_that_cannot_succeed_says_why_and_forks_nothing() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    let stranger = directory();
-    std::fs::write(stranger.path().join("letter.txt"), "precious").unwrap();
-    let owned = directory();
-    let owner = Headcount::run(1, owned.path(), &[], &[WORKER, "stubborn"]);
-    let holder = format!("headcount, PID {}", owner.pid());
-    let fresh = directory();
-    let check = |arguments: &[&str], dir: &Path, expected: &str| {
-        let base = ["run", "--metrics", "127.0.0.1:0", "--dir", dir.to_str().unwrap()];
-        let output = Command::new(binary::headcount()).args(base).args(arguments).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(expected), "{said}");
-        assert!(!said.contains("started"), "{said}");
-    };
-    check(&["--", "./no-such-program"], fresh.path(), "cannot find the program `./no-such-program`");
-    check(
-        &["--bind", &taken, "--", WORKER],
-        fresh.path(),
-        &format!("cannot listen on {taken}: Address already in use"),
-    );
-    check(&["--", WORKER], stranger.path(), "it holds files that are no metrics: letter.txt");
-    check(&["--", WORKER], owned.path(), &holder);
-    assert!(stranger.path().join("letter.txt").exists());
-}
-
-#[test]
-fn the_directory_is_wiped_before_the_first_worker_and_one_of_its_own_is_removed() {
-    let directory = directory();
-    std::fs::write(directory.path().join("counter_1.db"), "left behind").unwrap();
-    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
-    assert!(!directory.path().join("counter_1.db").exists());
-    assert_eq!(headcount.value("headcount_files{client=\"python\"}"), Some(0.0));
-    drop(headcount);
-    let mut headcount =
-        Headcount::start(["run", "--workers", "1", "--metrics", "127.0.0.1:0", "--", WORKER, "stubborn"]);
-    headcount.wait_until_ready();
-    let line = headcount.wait_for_line("metrics directory path=");
-    let own = line.split("path=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    assert!(Path::new(&own).is_dir());
-    headcount.signal(Signal::SIGTERM);
-    headcount.signal(Signal::SIGINT);
-    assert!(headcount.wait().success());
-    assert!(!Path::new(&own).exists() && !Path::new(&own).parent().unwrap().exists());
 }
 
 #[test]

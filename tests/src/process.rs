@@ -29,6 +29,19 @@ pub fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The processor time that a process has had, in seconds.
+///
+/// # Panics
+///
+/// When it is gone.
+#[must_use]
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    // In ticks, of which there are a hundred a second on every Linux.
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
 /// The words with which a process was started.
 #[must_use]
 pub fn command_line(pid: u32) -> String {

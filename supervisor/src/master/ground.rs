@@ -121,11 +121,12 @@ impl Ground {
         let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let exporter_socket =
             options.metrics.clone().map(metrics).as_ref().map(Listener::bind).transpose()?;
+        // What is wiped and forked from here on is undone in order, whatever comes.
+        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let wiped = directory.wipe()?;
         tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
-        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let history = History { start_time: now.as_secs_f64(), ..History::default() };
         Ok(Self {

@@ -75,6 +75,9 @@ impl Master<'_> {
     pub fn run(mut self) -> io::Result<Outcome> {
         loop {
             if let Some(outcome) = self.perform() {
+                if outcome == Outcome::NeverReady {
+                    self.leave_nothing_behind();
+                }
                 return Ok(outcome);
             }
             self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
@@ -108,6 +111,13 @@ impl Master<'_> {
                     Action::Finish(outcome) => return Some(outcome),
                 }
             }
+        }
+    }
+
+    /// Nothing was ever measured.
+    fn leave_nothing_behind(&self) {
+        if let Err(error) = self.directory.wipe() {
+            tracing::warn!(error = %chain(&error), "cannot wipe the metrics directory");
         }
     }
 
@@ -204,6 +214,10 @@ impl Master<'_> {
         }
         // It may be dead already; then it is about to be buried.
         let _ = kill(pid, signal);
+        if force == Force::Kill {
+            // A shell's children are of its group, and have not heard that it is over.
+            let _ = kill(Pid::from_raw(-pid.as_raw()), signal);
+        }
         self.record(Event::Signalled(pid, force));
     }
 

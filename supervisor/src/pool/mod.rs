@@ -89,7 +89,7 @@ pub struct Policy {
     pub hurry_timeout: Duration,
     /// A worker that has been ready for so long has its slot's failures forgotten.
     pub healthy_after: Duration,
-    /// A slot that fails so often in a row, while no worker has ever been ready, ends the pool.
+    /// So many failures, at least one of each worker, end the pool if no worker has ever been ready.
     pub give_up_after: u32,
 }
 
@@ -312,6 +312,14 @@ impl Pool {
         let waits =
             |place: &&Place| place.process.is_none() && place.backoff.until().is_some_and(|at| at > now);
         u32::try_from(self.workers.iter().filter(waits).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it has been tried often enough to say that no worker will ever be ready.
+    fn is_hopeless(&self) -> bool {
+        let failures =
+            || self.workers.iter().filter(|place| place.is_wanted).map(|place| place.backoff.failures());
+        let enough = failures().sum::<u32>() >= self.policy.give_up_after.max(self.target);
+        !self.ever_ready && enough && failures().all(|failures| failures > 0)
     }
 
     fn places(&self) -> impl Iterator<Item = (Seat, &Place)> {

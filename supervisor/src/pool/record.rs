@@ -120,7 +120,7 @@ impl Pool {
     }
 
     fn record_exit(&mut self, pid: Pid, exit: Exit, now: Instant) {
-        let Policy { healthy_after, give_up_after, .. } = self.policy;
+        let Policy { healthy_after, .. } = self.policy;
         let (presumed_after, generation, is_stopping) =
             (self.presumed_after(), self.generation, self.is_stopping());
         let Some(seat) = self.seat_of(pid) else { return };
@@ -136,14 +136,13 @@ impl Pool {
         if !meant_to {
             place.backoff.fail(now, pid.as_raw().unsigned_abs());
         }
-        let is_hopeless = place.backoff.failures() >= give_up_after;
         match seat {
             Seat::Worker(_) => {}
             Seat::Exporter => return,
             Seat::Trial => return self.record_trial_exit(exit),
         }
         self.ever_ready |= ready.is_some();
-        if is_hopeless && !self.ever_ready {
+        if self.is_hopeless() {
             self.record_stop(Outcome::NeverReady, now);
         } else if !meant_to && ready.is_none() && process.generation == generation {
             self.fail_reload();

@@ -16,7 +16,7 @@ const POLICY: Policy = Policy {
     graceful_timeout: Duration::from_secs(10),
     hurry_timeout: Duration::from_secs(2),
     healthy_after: Duration::from_secs(60),
-    give_up_after: 5,
+    give_up_after: 4,
 };
 
 /// A pool in an imagined world, in which time passes only when it is told to.
@@ -464,6 +464,24 @@ fn a_pool_of_which_no_worker_was_ever_ready_gives_up() {
         world.pass(seconds(0.5));
     }
     assert_eq!(world.outcome, Some(Outcome::NeverReady));
+}
+
+#[test]
+fn one_that_fails_does_not_end_a_pool_in_which_others_have_yet_to_come_up() {
+    let mut world = World::new();
+    let others: Vec<_> = world.workers().split_off(1);
+    // Those that say nothing are not taken for ready.
+    let exporter = world.pid(Seat::Exporter);
+    world.pool.says_ready = true;
+    for _ in 0..19 {
+        let alive: Vec<_> = world.alive.keys().copied().collect();
+        let failing = alive.into_iter().filter(|pid| *pid != exporter && !others.contains(pid));
+        failing.collect::<Vec<_>>().into_iter().for_each(|pid| world.crash(pid));
+        world.pass(seconds(1.0));
+    }
+    assert!(world.outcome.is_none());
+    others.iter().for_each(|&pid| world.record(Event::Ready(pid)));
+    assert_eq!(world.pool.census().ready, 2);
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn main() {
         "hold" => hold(arguments[2].parse().unwrap()),
         "add" => add(arguments[2].parse().unwrap()),
         "stubborn" => stubborn(),
+        "boot" => boot(arguments[2].parse().unwrap()),
         "exit" => exit(arguments[2].parse().unwrap()),
         "fill" => fill(),
         "fork" => fork_and_count(),
@@ -168,6 +169,13 @@ fn stubborn() {
     loop {
         std::thread::park();
     }
+}
+
+/// Takes so many milliseconds before it can be told anything, and serves nothing.
+fn boot(milliseconds: u64) {
+    let worker = Worker::from_environment().unwrap();
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    ready(&worker).wait();
 }
 
 fn exit(code: u8) {
