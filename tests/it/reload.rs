@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{http, process, wait};
+use headcount_tests::{http, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
@@ -88,6 +88,26 @@ fn a_reload_under_load_loses_no_request_and_no_count() {
 }
 
 #[test]
+fn workers_that_boot_slowly_are_waited_for_by_nobody_but_the_reload() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = Script::new(&format!("[ $HEADCOUNT_GENERATION = 0 ] || sleep 2; exec {WORKER} serve"));
+    let headcount = run(2, directory.path(), &[], &script);
+    let (server, old) = (headcount.server(), headcount.workers());
+    headcount.signal(Signal::SIGHUP);
+    let (mut answered_by_old, mut slowest) = (0, std::time::Duration::ZERO);
+    wait::until_true("all have been replaced", || {
+        let start = std::time::Instant::now();
+        let answer = http::get(&server, "/").unwrap();
+        slowest = slowest.max(start.elapsed());
+        answered_by_old += u32::from(old.contains(&answer.text().parse().unwrap()));
+        reloads(&headcount, "success") == 1.0
+    });
+    // While the new ones boot, the old ones serve: a client that had to wait for a boot would wait seconds.
+    assert!(answered_by_old > 50, "{answered_by_old}");
+    assert!(slowest.as_secs() < 1, "{slowest:?}");
+}
+
+#[test]
 fn a_reload_with_a_broken_program_leaves_the_old_workers_alone() {
     let directory = tempfile::tempdir().unwrap();
     let script = Script::new(&good());
@@ -167,12 +187,40 @@ fn workers_are_added_and_taken_away_by_signals() {
         expect(count);
     }
     assert_eq!(headcount.workers(), first);
-    for _ in 0..5 {
-        headcount.signal(Signal::SIGTTOU);
-        let _ = process::state(headcount.pid());
+}
+
+#[test]
+fn what_was_scaled_stays_so_after_a_reload_and_there_is_always_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(16, directory.path(), &[], &[WORKER, "serve"]);
+    let scale = |signal: Signal, expected: usize| {
+        let known = headcount.log().matches("scaling").count();
+        headcount.signal(signal);
+        wait::until_true("it was heard", || headcount.log().matches("scaling").count() > known);
+        let log = headcount.log();
+        let last = log.lines().rfind(|line| line.contains("scaling")).unwrap();
+        assert!(last.ends_with(&format!("workers={expected}")), "{last}");
+    };
+    for expected in (1..16).rev().chain([1; 5]) {
+        scale(Signal::SIGTTOU, expected);
     }
-    expect(1);
-    wait::until_true("one is ready", || headcount.value("headcount_workers{state=\"ready\"}") == Some(1.0));
+    wait::until_true("one is left", || headcount.workers().len() == 1);
+    let [last] = headcount.workers().try_into().unwrap();
+    assert_eq!(slot(last), Some(0), "slots stay low");
+    for expected in 2..=4 {
+        scale(Signal::SIGTTIN, expected);
+    }
+    headcount.wait_until_ready();
+    reload(&headcount, "success");
+    wait::until_true("there are four", || headcount.workers().len() == 4);
+    let mut slots: Vec<_> = headcount.workers().into_iter().map(slot).collect();
+    slots.dedup();
+    assert_eq!(slots.len(), 4, "no slot is held by two");
+}
+
+fn slot(pid: u32) -> Option<u32> {
+    let environment = String::from_utf8(std::fs::read(format!("/proc/{pid}/environ")).ok()?).ok()?;
+    environment.split('\0').find_map(|line| line.strip_prefix("HEADCOUNT_SLOT="))?.parse().ok()
 }
 
 #[test]

@@ -79,6 +79,24 @@ fn a_service_manager_is_told_the_truth() {
 }
 
 #[test]
+fn a_master_that_is_stuck_does_not_say_that_it_is_alive() {
+    let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
+    let headcount = manager.run(directory.path(), &[], "serve");
+    manager.waits_for("READY=1");
+    headcount.signal(Signal::SIGSTOP);
+    wait::until_true("it is stopped", || process::state(headcount.pid()) == Some('T'));
+    manager.socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    // What it said before; and then, for many times the interval, nothing.
+    let mut said = 0;
+    while manager.socket.recv(&mut [0; 4096]).is_ok() {
+        said += 1;
+    }
+    assert!(said < 5, "{said}");
+    headcount.signal(Signal::SIGCONT);
+    manager.waits_for("WATCHDOG=1");
+}
+
+#[test]
 fn a_service_manager_that_does_not_listen_holds_nobody_up() {
     let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
     let mut headcount = manager.run(directory.path(), &[], "serve");
