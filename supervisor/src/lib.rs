@@ -12,12 +12,13 @@
 //! * `systemd`: what the master tells whoever has started it.
 //! * `environment`, `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
-//! * [`cli`], [`options`], [`command`]: the command line.
+//! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 
 pub mod address;
 mod children;
 pub mod cli;
 pub mod command;
+pub mod config;
 mod environment;
 pub mod exporter;
 pub mod master;

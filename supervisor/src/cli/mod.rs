@@ -25,7 +25,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
-    Run(RunArgs),
+    Run(RunCommand),
     /// Serve the merged metrics of a directory, without workers
     Serve(ServeArgs),
     /// Merge a directory once and print the result
@@ -41,6 +41,24 @@ pub enum Command {
     /// A worker of the demonstration
     #[command(hide = true)]
     DemoWorker,
+}
+
+/// How a program is run, and where else than on the command line that is said.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Every flag is also a variable: --max-memory is HEADCOUNT_MAX_MEMORY. A flag goes before a \
+                        variable, a variable before the file."
+)]
+pub struct RunCommand {
+    /// How the program is run.
+    #[command(flatten)]
+    pub args: RunArgs,
+    /// Read flags from this file, in TOML: `workers = 4`, `bind = ["127.0.0.1:8000"]`, `command = ["./server"]`
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only check that everything is right, and print what would be run, in the form of such a file
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Where a directory is served.

@@ -1,15 +1,28 @@
-//! `headcount run`: workers, and one scrape for all of them.
+//! `headcount run`: workers, and one scrape for all of them; or only a look at what that would be.
+#![expect(clippy::print_stdout, reason = "what would be run is the result of a check")]
 
 use std::process::ExitCode;
 
 use super::{Done, NEVER_READY};
-use crate::cli::RunArgs;
+use crate::cli::RunCommand;
+use crate::config::Source;
 use crate::master::Master;
 use crate::options::RunOptions;
 use crate::pool::Outcome;
 
-pub(super) fn run(args: RunArgs) -> Done {
-    supervise(Master::start(RunOptions::new(args)?)?)
+pub(super) fn run(run: RunCommand) -> Done {
+    let options = RunOptions::new(run.args)?;
+    if run.check {
+        return check(&options);
+    }
+    supervise(Master::start(options)?)
+}
+
+/// Everything that can be told without binding a socket or starting anything is right.
+fn check(options: &RunOptions) -> Done {
+    println!("# {} workers of {}", options.policy.workers, options.program.path().display());
+    print!("{}", Source::of_process().resolve()?.to_toml());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a supervisor to its end.

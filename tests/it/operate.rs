@@ -1,0 +1,96 @@
+//! What an operator has in hand: the configuration, and the commands that look at a supervisor and tell it something.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, http};
+
+use crate::WORKER;
+
+/// `headcount` with these arguments, to its end.
+fn headcount(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary::headcount());
+    command.args(arguments).env_remove("PROMETHEUS_MULTIPROC_DIR").env_remove("WEB_CONCURRENCY");
+    command
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A configuration file in `folder`, for a supervisor of workers that serve.
+fn configuration(folder: &Path, more: &str) -> String {
+    let path = folder.join("headcount.toml");
+    let text = format!(
+        "workers = 1\nbind = ['127.0.0.1:0', 'admin=unix:{socket}']\nmetrics = '127.0.0.1:0'\n\
+         dir = '{dir}'\ncommand = ['{WORKER}', 'serve']\n{more}",
+        socket = folder.join("socket").display(),
+        dir = folder.join("metrics").display(),
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_supervisor_runs_as_its_file_and_its_environment_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = configuration(folder.path(), "");
+    let mut command = command(&["run"]);
+    command.env("HEADCOUNT_CONFIG", file).env("HEADCOUNT_WORKERS", "2");
+    let mut headcount = Headcount::spawn(command);
+    headcount.wait_until_ready();
+    assert_eq!(headcount.value("test_alive"), Some(2.0));
+    assert_eq!(http::get(&headcount.server(), "/").unwrap().status, 200);
+    assert!(folder.path().join("socket").exists() && folder.path().join("metrics").is_dir());
+    assert!(headcount.stop().success());
+}
+
+#[test]
+fn a_check_prints_what_would_be_run_as_a_configuration_and_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = configuration(folder.path(), "watchdog = '10s'\n");
+    let bind = taken.local_addr().unwrap().to_string();
+    let shown = headcount(&["run", "--check", "--config", &file, "--bind", &bind]);
+    assert_eq!((shown.status.code(), stderr(&shown)), (Some(0), ""));
+    assert!(stdout(&shown).starts_with(&format!("# 1 workers of {WORKER}\n")), "{}", stdout(&shown));
+    assert!(stdout(&shown).contains(&format!("bind = [\"{bind}\"]  # command line\n")));
+    assert!(stdout(&shown).contains(&format!("watchdog = \"10s\"  # {file}\n")));
+    assert!(stdout(&shown).contains("graceful-timeout = \"30s\"  # default\n"));
+    assert!(!folder.path().join("metrics").exists() && !folder.path().join("socket").exists());
+    // What it prints says the same as what it was given.
+    let printed = folder.path().join("printed.toml");
+    std::fs::write(&printed, &shown.stdout).unwrap();
+    let again = headcount(&["run", "--check", "--config", printed.to_str().unwrap()]);
+    let values =
+        |text: &str| text.lines().map(|line| line.split("  # ").next().unwrap().to_owned()).collect();
+    let (first, second): (Vec<_>, Vec<_>) = (values(stdout(&shown)), values(stdout(&again)));
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_check_refuses_what_a_run_would_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |more: &str, arguments: &[&str], code: i32, said: &str| {
+        let file = configuration(folder.path(), more);
+        for how in [&["run", "--check"][..], &["run"]] {
+            let refused = headcount(&[how, &["--config", &file], arguments].concat());
+            assert_eq!(refused.status.code(), Some(code), "{said}");
+            assert_eq!(stderr(&refused), format!("headcount: {}\n", said.replace("FILE", &file)));
+            assert_eq!(stdout(&refused), "");
+        }
+    };
+    check("serge = 2\n", &[], 2, "FILE, line 6: there is no setting `serge`: did you mean `surge`?");
+    check("surge = 2\nmetrics = '127.0.0.1'\n", &[], 2, "FILE, line 7: duplicate key");
+    check("surge = 0\n", &[], 2, "FILE, line 6: invalid value '0' for '--surge <N>': 0 is not in 1..=4096");
+    check("", &["--", "no-such-program"], 1, "cannot find the program `no-such-program`");
+}
