@@ -6,7 +6,7 @@
 //! * [`address`], [`sockets`]: where to listen.
 //! * [`pool`]: what is to be done, decided without doing it.
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
-//! * [`metrics`]: what the supervisor counts of itself.
+//! * `slot_metrics`, [`metrics`]: what the supervisor shows and counts of itself.
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
@@ -29,6 +29,7 @@ pub mod options;
 pub mod pool;
 pub mod process;
 pub mod runtime_dir;
+mod slot_metrics;
 pub mod sockets;
 mod systemd;
 

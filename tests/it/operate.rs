@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{binary, http};
+use headcount_tests::{binary, http, process, text, wait};
+use nix::sys::signal::Signal;
 
 use crate::WORKER;
 
@@ -93,4 +94,57 @@ fn a_check_refuses_what_a_run_would_in_one_line() {
     check("surge = 2\nmetrics = '127.0.0.1'\n", &[], 2, "FILE, line 7: duplicate key");
     check("surge = 0\n", &[], 2, "FILE, line 6: invalid value '0' for '--surge <N>': 0 is not in 1..=4096");
     check("", &["--", "no-such-program"], 1, "cannot find the program `no-such-program`");
+}
+
+#[test]
+fn exits_are_counted_by_what_the_supervisor_knows_and_slots_show_who_has_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let value = |key: &str| headcount.value(key).unwrap_or(0.0);
+    let exits = |reason: &str| {
+        headcount.value(&format!("headcount_exits_total{{process=\"worker\",reason=\"{reason}\"}}"))
+    };
+    assert_eq!(value("headcount_workers_wanted"), 2.0);
+    assert_eq!(value("headcount_worker_ready_seconds_count"), 2.0);
+    let pid = |slot: u32| value(&format!("headcount_worker_pid{{slot=\"{slot}\"}}"));
+    let victim = headcount.workers().into_iter().find(|&worker| f64::from(worker) == pid(1)).unwrap();
+    process::signal(victim, Signal::SIGKILL);
+    wait::until_true("another one has the slot", || {
+        exits("SIGKILL") == Some(1.0) && value("headcount_worker_state{slot=\"1\",state=\"ready\"}") == 1.0
+    });
+    assert_ne!(pid(1), f64::from(victim));
+    let restarts = |slot: u32| value(&format!("headcount_worker_restarts_total{{slot=\"{slot}\"}}"));
+    assert_eq!((restarts(0), restarts(1)), (0.0, 1.0));
+    // Told to stop: no restart, and no other reason than its exit.
+    headcount.signal(Signal::SIGHUP);
+    wait::until_true("a reload succeeds", || value("headcount_reloads_total{outcome=\"success\"}") == 1.0);
+    wait::until_true("the old ones end well", || exits("success") == Some(2.0));
+    assert_eq!((value("headcount_generation"), value("headcount_reload_in_progress")), (1.0, 0.0));
+    assert_eq!((restarts(0), restarts(1)), (0.0, 1.0));
+    // Slots without a worker show none.
+    let shown = || (0..5).filter(|&slot| pid(slot) > 0.0).collect::<Vec<_>>();
+    wait::until_true("two slots are taken", || shown().len() == 2);
+    for slot in shown() {
+        assert!(headcount.workers().iter().any(|&worker| f64::from(worker) == pid(slot)));
+        assert_eq!(value(&format!("headcount_worker_generation{{slot=\"{slot}\"}}")), 1.0);
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_grows_or_never_comes_up_has_a_reason_of_its_own() {
+    let check = |options: &[&str], command: &[&str], reason: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        let base = ["run", "-w", "1", "--metrics", "127.0.0.1:0", "--bind", "127.0.0.1:0", "--dir", path];
+        let headcount = Headcount::start([&base[..], options, &["--"], command].concat());
+        let key = format!("headcount_exits_total{{process=\"worker\",reason=\"{reason}\"}}");
+        wait::until_true(reason, || {
+            let scraped = http::get(&headcount.metrics(), "/metrics");
+            scraped.is_ok_and(|answer| text::value(answer.text(), &key) > Some(0.0))
+        });
+    };
+    check(&["--ready-after", "10ms", "--watchdog", "200ms"], &["sleep", "600"], "hung");
+    check(&["--max-lifetime", "100ms"], &[WORKER, "serve"], "recycled");
+    check(&["--boot-timeout", "100ms", "--ready-after", "1h"], &["sleep", "600"], "boot_failure");
+    check(&["--max-memory", "100K"], &[WORKER, "serve"], "memory");
 }

@@ -31,9 +31,9 @@ impl Pool {
                     process.alive = Some(now);
                 }
             }
-            Event::Expired(pid) => {
+            Event::Expired(pid, expiry) => {
                 if let Some(process) = self.process(pid) {
-                    process.expired = true;
+                    process.expired.get_or_insert(expiry);
                 }
             }
             Event::Presumed(pid) => self.record_ready(pid, now),
@@ -51,10 +51,8 @@ impl Pool {
                 None => self.begin_reload(),
             },
             Event::ReloadEnded(_) => self.end_reload(),
-            Event::Scale(more) => {
-                self.target = self.target.saturating_add_signed(more).clamp(1, MAX_WORKERS);
-                self.drop_claims();
-            }
+            Event::Scale(more) => self.scale_to(self.target.saturating_add_signed(more)),
+            Event::ScaleTo(workers) => self.scale_to(workers),
             Event::Stop => self.record_stop(Outcome::Stopped, now),
         }
     }
@@ -62,6 +60,11 @@ impl Pool {
     /// The time after which a silent worker is taken for ready; `None` if it is expected to say so.
     pub(super) fn presumed_after(&self) -> Option<Duration> {
         (!self.says_ready).then_some(self.policy.ready_after)
+    }
+
+    fn scale_to(&mut self, workers: u32) {
+        self.target = workers.clamp(1, MAX_WORKERS);
+        self.drop_claims();
     }
 
     fn place(&mut self, seat: Seat) -> &mut Place {
@@ -98,6 +101,7 @@ impl Pool {
         let place = self.place(seat);
         place.is_wanted &= !retires;
         if let Some(process) = &mut place.process {
+            process.aborted |= force == Force::Abort;
             process.told = Some(match force {
                 Force::Term => Told::Term { hurried, at: now },
                 Force::Abort => Told::Abort { at: now },
