@@ -12,6 +12,7 @@
 //! * `systemd`: what the master tells whoever has started it.
 //! * `environment`, `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
+//! * [`owner`], [`view`]: a supervisor that runs, as others find and see it.
 //! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 
 pub mod address;
@@ -26,12 +27,14 @@ mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;
+pub mod owner;
 pub mod pool;
 pub mod process;
 pub mod runtime_dir;
 mod slot_metrics;
 pub mod sockets;
 mod systemd;
+pub mod view;
 
 use std::error::Error;
 

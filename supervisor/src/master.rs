@@ -23,9 +23,10 @@ use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
+use crate::owner::Owner;
 use crate::pool::{Action, Event, Exit, Expiry, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{SI_QUEUE, next_dead_child, reap};
-use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
+use crate::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
 use crate::systemd::ServiceManager;
 
@@ -94,9 +95,9 @@ impl Master {
     ///
     /// When any of that fails; what was done is undone.
     pub fn start(options: RunOptions) -> Result<Self, StartError> {
-        let holder = format!("headcount, PID {}", getpid());
+        let holder = Owner::name(getpid());
         let runtime_dir = RuntimeDir::create(&holder)?;
-        let own_directory = runtime_dir.path().join("metrics");
+        let own_directory = runtime_dir.path().join(runtime_dir::METRICS);
         let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
         let lock = directory.lock(&holder)?;
         let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;

@@ -8,6 +8,7 @@ use headcount_tests::{binary, http, process, text, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
+use crate::reload::Script;
 
 /// `headcount` with these arguments, to its end.
 fn headcount(arguments: &[&str]) -> Output {
@@ -147,4 +148,86 @@ fn a_worker_that_hangs_grows_or_never_comes_up_has_a_reason_of_its_own() {
     check(&["--max-lifetime", "100ms"], &[WORKER, "serve"], "recycled");
     check(&["--boot-timeout", "100ms", "--ready-after", "1h"], &["sleep", "600"], "boot_failure");
     check(&["--max-memory", "100K"], &[WORKER, "serve"], "memory");
+}
+
+/// Tells the supervisor of a directory something; how that ended, and what was said.
+fn tell(words: &[&str], directory: &Path) -> (Option<i32>, String) {
+    let told = headcount(&[words, &["--dir", directory.to_str().unwrap()]].concat());
+    (told.status.code(), format!("{}{}", stdout(&told), stderr(&told)))
+}
+
+#[test]
+fn a_reload_is_over_when_the_command_ends_and_its_failure_is_that_of_the_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = Script::new(&format!("exec {WORKER} serve"));
+    let options = ["--boot-timeout", "10s"];
+    let headcount = Headcount::run(2, directory.path(), &options, &[script.path().to_str().unwrap()]);
+    let first = headcount.workers();
+    let reloaded = tell(&["reload"], directory.path());
+    assert_eq!(reloaded, (Some(0), "reloaded: generation 1, 2 workers\n".to_owned()));
+    assert_eq!(headcount.value("headcount_workers{state=\"ready\"}"), Some(2.0));
+    wait::until_true("the old ones are gone", || first.iter().all(|&pid| !process::is_alive(pid)));
+    script.replace("exit 1");
+    let (code, said) = tell(&["reload"], directory.path());
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("headcount: the reload has failed, and the old workers go on"), "{said}");
+    script.replace("exec sleep 600");
+    let (code, said) = tell(&["reload", "--timeout", "300ms"], directory.path());
+    assert_eq!(code, Some(1));
+    let in_vain = format!("headcount: PID {} was told, but 2 of 2 workers are ready", headcount.pid());
+    assert!(said.starts_with(&in_vain), "{said}");
+}
+
+#[test]
+fn a_supervisor_is_scaled_to_a_number_and_that_many_serve() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
+    for workers in [4_u8, 4, 2] {
+        let scaled = tell(&["scale", &workers.to_string()], directory.path());
+        assert_eq!(scaled, (Some(0), format!("scaled: {workers} workers\n")));
+        assert!(headcount.value("headcount_workers{state=\"ready\"}") >= Some(f64::from(workers)));
+        wait::until_true("no more than that are left", || headcount.workers().len() == usize::from(workers));
+    }
+    assert_eq!(tell(&["scale", "0"], directory.path()).0, Some(2));
+}
+
+#[test]
+fn a_stop_is_over_when_the_supervisor_and_its_workers_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let (pid, workers) = (headcount.pid(), headcount.workers());
+    // Its child is this test's, which reaps it: a zombie counts as gone.
+    assert_eq!(tell(&["stop"], directory.path()), (Some(0), format!("stopped: PID {pid}\n")));
+    assert!(!process::is_alive(pid) && workers.iter().all(|&worker| !process::is_alive(worker)));
+    assert!(headcount.wait().success());
+    let nobody = format!("headcount: no supervisor runs in {}\n", directory.path().display());
+    for words in [&["stop"][..], &["reload"], &["scale", "2"], &["upgrade"]] {
+        assert_eq!(tell(words, directory.path()), (Some(1), nobody.clone()));
+    }
+}
+
+#[test]
+fn nobody_is_told_anything_who_only_has_the_number_of_a_supervisor() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bystander = Command::new("sleep").arg("600").spawn().unwrap();
+    // A lock that somebody holds, and the number of another.
+    let opened = headcount_store::directory::Directory::open(directory.path()).unwrap();
+    let _lock = opened.lock(&format!("headcount, PID {}", bystander.id())).unwrap();
+    for words in [&["stop"][..], &["reload"], &["scale", "2"], &["upgrade"]] {
+        let (code, said) = tell(words, directory.path());
+        assert!(code == Some(1) && said.contains("of another PID namespace"), "{said}");
+    }
+    assert!(process::is_alive(bystander.id()));
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[test]
+fn a_supervisor_that_knows_of_no_upgrades_is_not_ended_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    // This process is taken for one, and would not survive the signal.
+    let opened = headcount_store::directory::Directory::open(directory.path()).unwrap();
+    let _lock = opened.lock(&format!("headcount, PID {}", std::process::id())).unwrap();
+    let (code, said) = tell(&["upgrade"], directory.path());
+    assert!(code == Some(1) && said.contains("cannot be upgraded: stop and start it"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod operate;
 mod run;
 mod value;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use operate::{OwnerArg, ScaleArgs, TellArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 
@@ -26,6 +28,14 @@ pub struct Cli {
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
     Run(RunCommand),
+    /// Tell a supervisor to replace its workers by new ones, and wait until they serve
+    Reload(TellArgs),
+    /// Tell a supervisor how many workers there are to be, and wait until they serve
+    Scale(ScaleArgs),
+    /// Tell a supervisor to stop, and wait until it has
+    Stop(TellArgs),
+    /// Tell a supervisor to hand over to a new one, and wait until that has taken over
+    Upgrade(TellArgs),
     /// Serve the merged metrics of a directory, without workers
     Serve(ServeArgs),
     /// Merge a directory once and print the result
