@@ -53,10 +53,12 @@ pub(crate) struct SocketState {
 }
 
 /// What the supervisor's own metrics cannot know from their new file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct History {
     /// In seconds since 1970.
     pub(crate) start_time: f64,
+    /// 1 unless the last one failed.
+    pub(crate) last_reload: f64,
     /// In seconds since 1970; 0 if there was none.
     pub(crate) last_reload_success: f64,
 }

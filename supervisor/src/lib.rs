@@ -6,20 +6,22 @@
 //! * [`address`], [`sockets`]: where to listen.
 //! * [`pool`]: what is to be done, decided without doing it.
 //! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
-//! * [`metrics`]: what the supervisor counts of itself.
+//! * `slot_metrics`, [`metrics`]: what the supervisor shows and counts of itself.
 //! * `handover`: what a supervisor leaves to the one that takes its place.
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
 //! * `environment`, [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
-//! * [`cli`], [`options`], [`command`]: the command line.
+//! * [`owner`], [`view`]: a supervisor that runs, as others find and see it.
+//! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 //! * [`prefork`]: the same for an application that is its own supervisor.
 
 pub mod address;
 pub mod children;
 pub mod cli;
 pub mod command;
+pub mod config;
 mod environment;
 pub mod exporter;
 mod handover;
@@ -28,12 +30,15 @@ mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;
+pub mod owner;
 pub mod pool;
 pub mod prefork;
 pub mod process;
 pub mod runtime_dir;
+mod slot_metrics;
 pub mod sockets;
 mod systemd;
+pub mod view;
 
 use std::error::Error;
 

@@ -3,12 +3,22 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use headcount_supervisor::cli::Cli;
+use headcount_supervisor::config::{ConfigError, Source};
 use headcount_supervisor::{chain, command};
 
+/// What was typed, or is configured, is wrong.
+const MISTAKE: u8 = 2;
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Source::of_process().cli() {
+        Ok(cli) => cli,
+        // Also what was asked for by `--help`.
+        Err(ConfigError::Usage(usage)) => usage.exit(),
+        Err(error) => {
+            eprintln!("headcount: {}", chain(&error));
+            return ExitCode::from(MISTAKE);
+        }
+    };
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
     match command::execute(cli) {
         Ok(code) => code,

@@ -335,6 +335,24 @@ pub fn reap(pid: Pid) -> io::Result<()> {
     if reaped < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// What a signal's `ssi_code` says of one that came by [`queue_signal`].
+pub const SI_QUEUE: i32 = libc::SI_QUEUE;
+
+/// Sends a signal with a number, which the receiver finds in `ssi_int`.
+///
+/// # Errors
+///
+/// When there is no such process, or it is not the caller's to tell.
+pub fn queue_signal(pid: Pid, signal: Signal, number: i32) -> io::Result<()> {
+    // The number is the first part of a union whose other part is a pointer.
+    let mut bytes = [0; size_of::<usize>()];
+    bytes[..size_of::<i32>()].copy_from_slice(&number.to_ne_bytes());
+    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(usize::from_ne_bytes(bytes)) };
+    // SAFETY: nothing is read or written through the pointer, which is none.
+    let sent = unsafe { libc::sigqueue(pid.as_raw(), signal as i32, value) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

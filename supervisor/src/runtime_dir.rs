@@ -1,6 +1,7 @@
 //! A directory of the supervisor's own for as long as it runs, in memory where the system has a place
 //! for that. What a supervisor that was killed has left there is removed by the next one.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 const PREFIX: &str = "headcount-";
+/// The metrics directory of a supervisor that was given none, in its runtime directory.
+pub const METRICS: &str = "metrics";
 
 /// Removed when it is dropped.
 #[derive(Debug)]
@@ -76,23 +79,40 @@ impl Drop for RuntimeDir {
     }
 }
 
+/// The metrics directories of all supervisors that have none but their own, whether they still run or not.
+#[must_use]
+pub fn all() -> Vec<PathBuf> {
+    let mut bases: Vec<_> = candidates().chain([std::env::temp_dir()]).collect();
+    bases.sort();
+    bases.dedup();
+    let entries = bases.iter().filter_map(|base| std::fs::read_dir(base).ok()).flatten().flatten();
+    let ours = entries.filter(|entry| is_ours(&entry.file_name()));
+    ours.map(|entry| entry.path().join(METRICS)).filter(|path| path.is_dir()).collect()
+}
+
 /// The first place in memory that takes files, or else the system's folder for temporary ones.
 fn base() -> PathBuf {
     let in_memory = |path: &Path| statfs(path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
     let writable = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
-    let candidates = [std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), Some("/dev/shm".into())];
-    let found = candidates.into_iter().flatten().find(|path| in_memory(path) && writable(path));
-    found.unwrap_or_else(std::env::temp_dir)
+    candidates().find(|path| in_memory(path) && writable(path)).unwrap_or_else(std::env::temp_dir)
+}
+
+fn candidates() -> impl Iterator<Item = PathBuf> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    own.into_iter().chain(["/dev/shm".into()])
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX))
 }
 
 /// Removes what nobody holds any more. What cannot be removed is somebody else's.
 fn remove_stale(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let lock = entry.path().join(headcount_store::directory::LOCK_NAME);
         // A directory that is just being created has no lock file yet.
-        if is_ours
+        if is_ours(&entry.file_name())
             && lock.is_file()
             && Directory::open(&entry.path()).is_ok_and(|stale| stale.lock("").is_ok())
         {

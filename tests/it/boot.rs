@@ -98,7 +98,7 @@ fn a_worker_that_hangs_before_it_is_ready_is_killed_and_counts_as_failed() {
     wait::until_true("it waits for another try", || {
         headcount.value("headcount_workers{state=\"backing_off\"}") == Some(1.0)
     });
-    assert!(headcount.value("headcount_exits_total{process=\"worker\",reason=\"SIGKILL\"}") >= Some(2.0));
+    assert!(headcount.value("headcount_exits_total{process=\"worker\",reason=\"boot_failure\"}") >= Some(2.0));
     assert_eq!(headcount.value("headcount_workers{state=\"ready\"}"), Some(1.0));
     assert_eq!(http::get(&headcount.server(), "/").unwrap().status, 200);
 }

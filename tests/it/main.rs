@@ -9,6 +9,7 @@ mod examples;
 mod exporter;
 mod fork;
 mod namespaces;
+mod operate;
 mod python;
 mod reload;
 mod service;

@@ -22,23 +22,23 @@ fn reload(headcount: &Headcount, outcome: &str) {
 }
 
 /// A program that can be changed under the supervisor.
-struct Script {
+pub(crate) struct Script {
     folder: tempfile::TempDir,
 }
 
 impl Script {
-    fn new(line: &str) -> Self {
+    pub(crate) fn new(line: &str) -> Self {
         let script = Self { folder: tempfile::tempdir().unwrap() };
         script.replace(line);
         script
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("server")
     }
 
     /// Puts another program in its place, as a deployment would.
-    fn replace(&self, line: &str) {
+    pub(crate) fn replace(&self, line: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, format!("#!/bin/sh\n{line}\n")).unwrap();
         std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -115,9 +115,16 @@ fn an_upgrade_to_a_program_that_cannot_go_on_changes_nothing() {
         assert_eq!((headcount.workers(), headcount.exporter()), before);
         assert_eq!(http::get(&headcount.server(), "/").unwrap().status, 200);
     }
+    let told = || {
+        let mut command = std::process::Command::new(binary::headcount());
+        let output = command.arg("upgrade").arg("--dir").arg(directory.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = told();
+    assert!(code == Some(1) && said.contains("the upgrade has failed"), "{said}");
     installed.install();
-    headcount.signal(Signal::SIGUSR2);
-    wait::until_true("the next good one succeeds", || upgrades(&headcount, "success") == Some(1.0));
+    assert_eq!(told(), (Some(0), String::new()));
+    assert_eq!(upgrades(&headcount, "success"), Some(1.0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod operate;
 mod run;
 mod value;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use operate::{OwnerArg, ScaleArgs, TellArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 
@@ -25,7 +27,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
-    Run(RunArgs),
+    Run(RunCommand),
+    /// Tell a supervisor to replace its workers by new ones, and wait until they serve
+    Reload(TellArgs),
+    /// Tell a supervisor how many workers there are to be, and wait until they serve
+    Scale(ScaleArgs),
+    /// Tell a supervisor to stop, and wait until it has
+    Stop(TellArgs),
+    /// Tell a supervisor to hand over to a new one, and wait until that has taken over
+    Upgrade(TellArgs),
     /// Serve the merged metrics of a directory, without workers
     Serve(ServeArgs),
     /// Merge a directory once and print the result
@@ -41,6 +51,24 @@ pub enum Command {
     /// A worker of the demonstration
     #[command(hide = true)]
     DemoWorker,
+}
+
+/// How a program is run, and where else than on the command line that is said.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Every flag is also a variable: --max-memory is HEADCOUNT_MAX_MEMORY. A flag goes before a \
+                        variable, a variable before the file."
+)]
+pub struct RunCommand {
+    /// How the program is run.
+    #[command(flatten)]
+    pub args: RunArgs,
+    /// Read flags from this file, in TOML: `workers = 4`, `bind = ["127.0.0.1:8000"]`, `command = ["./server"]`
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only check that everything is right, and print what would be run, in the form of such a file
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Where a directory is served.

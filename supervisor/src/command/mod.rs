@@ -7,6 +7,7 @@ mod inspect;
 mod mark_dead;
 mod run;
 mod serve;
+mod tell;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -39,6 +40,10 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
 pub fn execute(cli: Cli) -> Done {
     match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Reload(args) => tell::reload(&args),
+        Command::Scale(args) => tell::scale(&args),
+        Command::Stop(args) => tell::stop(&args),
+        Command::Upgrade(args) => tell::upgrade(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Inspect(args) => inspect::inspect(&args),

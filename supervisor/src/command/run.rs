@@ -1,20 +1,33 @@
-//! `headcount run`: workers, and one scrape for all of them.
+//! `headcount run`: workers, and one scrape for all of them; or only a look at what that would be.
+#![expect(clippy::print_stdout, reason = "what would be run is the result of a check")]
 
 use std::process::ExitCode;
 
 use super::{Done, exit_code};
 use crate::children::Work;
-use crate::cli::RunArgs;
+use crate::cli::RunCommand;
+use crate::config::Source;
 use crate::master::Master;
 use crate::options::RunOptions;
 use crate::process::Program;
 
-pub(super) fn run(args: RunArgs) -> Done {
-    let work = Work::Execute(Program::find(&args.command)?);
-    match Master::start(RunOptions::new(args.supervisor), work)? {
+pub(super) fn run(run: RunCommand) -> Done {
+    let program = Program::find(&run.args.command)?;
+    let options = RunOptions::new(run.args.supervisor);
+    if run.check {
+        return check(&options, &program);
+    }
+    match Master::start(options, Work::Execute(program))? {
         Some(master) => supervise(master),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Everything that can be told without binding a socket or starting anything is right.
+fn check(options: &RunOptions, program: &Program) -> Done {
+    println!("# {} workers of {}", options.policy.workers, program.path().display());
+    print!("{}", Source::of_process().resolve()?.to_toml());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a supervisor to its end.

@@ -14,9 +14,10 @@ use crate::chain;
 use crate::handover::{Handover, HandoverError, History, take};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
+use crate::owner::Owner;
 use crate::pool::Snapshot;
 use crate::process::ThreadsError;
-use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
+use crate::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
 
 /// A supervisor could not be started. Nothing was forked, and nothing is left behind.
@@ -113,9 +114,9 @@ impl Ground {
     }
 
     fn lay_anew(options: &RunOptions) -> Result<Self, StartError> {
-        let holder = format!("headcount, PID {}", getpid());
+        let holder = Owner::name(getpid());
         let runtime_dir = RuntimeDir::create(&holder)?;
-        let own_directory = runtime_dir.path().join("metrics");
+        let own_directory = runtime_dir.path().join(runtime_dir::METRICS);
         let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
         let lock = directory.lock(&holder)?;
         let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
@@ -128,7 +129,7 @@ impl Ground {
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let history = History { start_time: now.as_secs_f64(), ..History::default() };
+        let history = History { start_time: now.as_secs_f64(), last_reload: 1.0, last_reload_success: 0.0 };
         Ok(Self {
             runtime_dir,
             directory,

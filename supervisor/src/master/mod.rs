@@ -29,8 +29,8 @@ use crate::children::Children;
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
-use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
-use crate::process::{catches, next_dead_child, reap};
+use crate::pool::{Action, Event, Exit, Expiry, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
+use crate::process::{SI_QUEUE, catches, next_dead_child, reap};
 use crate::runtime_dir::RuntimeDir;
 use crate::systemd::ServiceManager;
 
@@ -80,7 +80,7 @@ impl Master<'_> {
                 }
                 return Ok(outcome);
             }
-            self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
+            self.metrics.show(&self.pool, Instant::now());
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
             self.receive_signals()?;
@@ -123,8 +123,13 @@ impl Master<'_> {
 
     fn record(&mut self, event: Event) {
         match event {
-            Event::Ready(pid) | Event::Presumed(pid) => self.log_of(pid, "ready"),
-            Event::Expired(pid) => self.log_of(pid, "is to be replaced"),
+            Event::Ready(pid) | Event::Presumed(pid) => {
+                self.log_of(pid, "ready");
+                if let Some(time) = self.pool.starting_for(pid, Instant::now()) {
+                    self.metrics.became_ready(time);
+                }
+            }
+            Event::Expired(pid, _) => self.log_of(pid, "is to be replaced"),
             _ => {}
         }
         self.pool.record(event, Instant::now());
@@ -140,7 +145,7 @@ impl Master<'_> {
         let Some(watch) = &mut self.memory_watch else { return };
         for (pid, bytes) in watch.look(self.pool.serving(), Instant::now()) {
             tracing::warn!(%pid, bytes, "has more memory than it may");
-            self.record(Event::Expired(pid));
+            self.record(Event::Expired(pid, Expiry::Memory));
         }
     }
 
@@ -185,8 +190,8 @@ impl Master<'_> {
         self.record(Event::ReloadEnded(outcome));
     }
 
-    fn scale(&mut self, more: i32) {
-        self.record(Event::Scale(more));
+    fn scale(&mut self, event: Event) {
+        self.record(event);
         tracing::info!(workers = self.pool.target(), "scaling");
     }
 
@@ -256,13 +261,17 @@ impl Master<'_> {
                     self.record(Event::Reload);
                     tracing::info!(generation = self.pool.generation(), "reloading");
                 }
+                Some(Signal::SIGUSR1) => self.reopen_logs(),
                 Some(Signal::SIGUSR2) => {
                     tracing::info!("upgrading");
                     self.record(Event::Upgrade);
                 }
-                Some(Signal::SIGTTIN) => self.scale(1),
-                Some(Signal::SIGTTOU) => self.scale(-1),
-                Some(Signal::SIGUSR1) => self.reopen_logs(),
+                // One that was queued says how many there are to be.
+                Some(Signal::SIGTTIN) if received.ssi_code == SI_QUEUE => {
+                    self.scale(Event::ScaleTo(received.ssi_int.unsigned_abs()));
+                }
+                Some(Signal::SIGTTIN) => self.scale(Event::Scale(1)),
+                Some(Signal::SIGTTOU) => self.scale(Event::Scale(-1)),
                 // The children are looked after in any case.
                 _ => {}
             }
@@ -288,7 +297,7 @@ impl Master<'_> {
                 self.record(Event::Alive(pid));
             }
             if notification.expired {
-                self.record(Event::Expired(pid));
+                self.record(Event::Expired(pid, Expiry::Requests));
             }
             if notification.stopping {
                 self.record(Event::Stopping(pid));
@@ -310,7 +319,10 @@ impl Master<'_> {
                 continue;
             };
             log_exit(seat, pid, exit, self.pool.is_stopping());
-            self.metrics.exited(seat, exit);
+            self.metrics.exited(seat, exit, self.pool.cause_of_end(pid, Instant::now()));
+            if self.pool.was_to_go_on(pid) {
+                self.metrics.lost(seat);
+            }
             self.record(Event::Exited(pid, exit));
         }
         Ok(())

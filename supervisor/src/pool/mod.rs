@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; `reload`, how one
 //! generation follows another; `upgrade`, how the supervisor itself is followed by another; `snapshot`, what it
-//! tells that one; `record`, what is learnt; `plan`, what is to be done.
+//! tells that one; `record`, what is learnt; `plan`, what is to be done; `look`, what is to be seen.
 //!
 //! Everything that happens to the pool is one variant of [`Event`], everything that is to be done one of
 //! [`Action`]. [`Pool::plan`] is a pure function of the state and the time, so that lives of a supervisor
@@ -10,6 +10,7 @@
 //! and reports what came of it.
 
 mod backoff;
+mod look;
 mod place;
 mod plan;
 mod record;
@@ -23,8 +24,11 @@ mod tests;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 pub use backoff::Backoff;
 pub(crate) use backoff::jittered_count;
+pub use look::{Cause, SlotView, WorkerState};
 pub use reload::ReloadOutcome;
 pub(crate) use snapshot::Snapshot;
 
@@ -105,7 +109,7 @@ pub enum Event {
     /// A process has said that it is alive.
     Alive(Pid),
     /// A process has lived or grown enough, and is to be replaced.
-    Expired(Pid),
+    Expired(Pid, Expiry),
     /// A process has lived long enough to be taken for ready.
     Presumed(Pid),
     /// A process has said that it takes nothing new.
@@ -126,8 +130,23 @@ pub enum Event {
     UpgradeEnded,
     /// There are to be so many workers more, or less.
     Scale(i32),
+    /// There are to be so many workers.
+    ScaleTo(u32),
     /// The pool is to stop: at first with patience, when it comes again with less.
     Stop,
+}
+
+/// Why a worker is to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Expiry {
+    /// It has lived long enough.
+    Lifetime,
+    /// It has answered enough.
+    Requests,
+    /// It has more memory than it may have.
+    Memory,
+    /// It is of the program before this one.
+    Upgrade,
 }
 
 /// How a process has ended.
@@ -255,7 +274,8 @@ impl Pool {
     /// The workers that serve and are to go on.
     pub fn serving(&self) -> impl Iterator<Item = Pid> {
         let processes = self.workers.iter().filter_map(|place| place.process);
-        let goes_on = |process: &Process| process.told.is_none() && !process.expired && !process.stopping;
+        let goes_on =
+            |process: &Process| process.told.is_none() && process.expired.is_none() && !process.stopping;
         processes.filter(goes_on).filter(|process| process.ready.is_some()).map(|process| process.pid)
     }
 
@@ -296,9 +316,9 @@ impl Pool {
     pub fn census(&self) -> Census {
         let mut census = Census::default();
         for process in self.workers.iter().filter_map(|place| place.process) {
-            let count = match process {
-                Process { told: Some(_), .. } | Process { stopping: true, .. } => &mut census.stopping,
-                Process { ready: Some(_), .. } => &mut census.ready,
+            let count = match process.state() {
+                WorkerState::Stopping => &mut census.stopping,
+                WorkerState::Ready => &mut census.ready,
                 _ => &mut census.starting,
             };
             *count += 1;
@@ -309,8 +329,7 @@ impl Pool {
     /// Workers that wait for another try, because the last ones failed.
     #[must_use]
     pub fn backing_off(&self, now: Instant) -> u32 {
-        let waits =
-            |place: &&Place| place.process.is_none() && place.backoff.until().is_some_and(|at| at > now);
+        let waits = |place: &&Place| place.state(now) == WorkerState::BackingOff;
         u32::try_from(self.workers.iter().filter(waits).count()).unwrap_or(u32::MAX)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Backoff, Pid};
+use super::{Backoff, Expiry, Pid};
 
 /// A seat's state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,9 +22,11 @@ pub(super) struct Process {
     pub(super) ready: Option<Instant>,
     /// When it last said that it is alive.
     pub(super) alive: Option<Instant>,
-    /// Whether it is to be replaced.
-    pub(super) expired: bool,
+    /// Whether it is to be replaced, and why.
+    pub(super) expired: Option<Expiry>,
     pub(super) told: Option<Told>,
+    /// Whether it was taken to hang.
+    pub(super) aborted: bool,
     /// Whether it has said itself that it stops.
     pub(super) stopping: bool,
 }
@@ -70,8 +72,9 @@ impl Process {
             started,
             ready: None,
             alive: None,
-            expired: false,
+            expired: None,
             told: None,
+            aborted: false,
             stopping: false,
         }
     }

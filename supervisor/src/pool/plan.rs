@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::jittered;
-use super::{Action, Event, Force, Pool, Process, Seat, Stopping, Told};
+use super::{Action, Event, Expiry, Force, Pool, Process, Seat, Stopping, Told};
 
 /// How long a worker may take to abort before it is killed.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ impl Pool {
         let force = |seat, process: &Process| match seat {
             _ if is_due(self.kill_at(seat, process)) => Some(Force::Kill),
             Seat::Worker(_) if is_due(self.abort_at(process)) => Some(Force::Abort),
-            Seat::Exporter if process.expired && process.told.is_none() => Some(Force::Term),
+            Seat::Exporter if process.expired.is_some() && process.told.is_none() => Some(Force::Term),
             _ => None,
         };
         let kills = self
@@ -113,13 +113,15 @@ impl Pool {
         let expired = |process: &Process| self.expires_at(process).is_some_and(|at| at <= now);
         let workers = self.workers.iter().filter_map(|place| place.process);
         let presumed = workers.clone().filter(ready).map(|process| Event::Presumed(process.pid));
-        presumed.chain(workers.filter(expired).map(|process| Event::Expired(process.pid))).collect()
+        presumed
+            .chain(workers.filter(expired).map(|process| Event::Expired(process.pid, Expiry::Lifetime)))
+            .collect()
     }
 
     /// When a worker has lived long enough.
     fn expires_at(&self, process: &Process) -> Option<Instant> {
         let lifetime = jittered(self.policy.max_lifetime?, process.pid.as_raw().unsigned_abs());
-        (!process.expired && process.told.is_none()).then_some(process.started + lifetime)
+        (process.expired.is_none() && process.told.is_none()).then_some(process.started + lifetime)
     }
 
     /// When there may be something to do even if nothing happens; `None` if never.

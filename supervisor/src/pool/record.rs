@@ -37,9 +37,9 @@ impl Pool {
                     process.alive = Some(now);
                 }
             }
-            Event::Expired(pid) => {
+            Event::Expired(pid, expiry) => {
                 if let Some(process) = self.process(pid) {
-                    process.expired = true;
+                    process.expired.get_or_insert(expiry);
                 }
             }
             Event::Presumed(pid) => self.record_ready(pid, now),
@@ -63,10 +63,8 @@ impl Pool {
             }
             Event::TakeOverFailed => self.upgrade = Some(Upgrade::Refused),
             Event::UpgradeEnded => self.upgrade = None,
-            Event::Scale(more) => {
-                self.target = self.target.saturating_add_signed(more).clamp(1, MAX_WORKERS);
-                self.drop_claims();
-            }
+            Event::Scale(more) => self.scale_to(self.target.saturating_add_signed(more)),
+            Event::ScaleTo(workers) => self.scale_to(workers),
             Event::Stop => self.record_stop(Outcome::Stopped, now),
         }
     }
@@ -74,6 +72,11 @@ impl Pool {
     /// The time after which a silent worker is taken for ready; `None` if it is expected to say so.
     pub(super) fn presumed_after(&self) -> Option<Duration> {
         (!self.says_ready).then_some(self.policy.ready_after)
+    }
+
+    fn scale_to(&mut self, workers: u32) {
+        self.target = workers.clamp(1, MAX_WORKERS);
+        self.drop_claims();
     }
 
     fn place(&mut self, seat: Seat) -> &mut Place {
@@ -111,6 +114,7 @@ impl Pool {
         let place = self.place(seat);
         place.is_wanted &= !retires;
         if let Some(process) = &mut place.process {
+            process.aborted |= force == Force::Abort;
             process.told = Some(match force {
                 Force::Term => Told::Term { hurried, at: now },
                 Force::Abort => Told::Abort { at: now },
@@ -128,8 +132,10 @@ impl Pool {
         let Some(process) = place.process.take() else { return };
         let ready = process.became_ready(presumed_after, now);
         let was_healthy = ready.is_some_and(|at| now.duration_since(at) >= healthy_after);
-        let meant_to =
-            is_stopping || process.expired || !place.is_wanted || (ready.is_some() && exit == Exit::Code(0));
+        let meant_to = is_stopping
+            || process.expired.is_some()
+            || !place.is_wanted
+            || (ready.is_some() && exit == Exit::Code(0));
         if was_healthy || meant_to {
             place.backoff = Backoff::default();
         }

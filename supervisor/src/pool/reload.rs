@@ -137,7 +137,7 @@ impl Pool {
     }
 
     fn is_old(&self, process: &Process) -> bool {
-        process.expired || (self.reload.is_some() && process.generation != self.generation)
+        process.expired.is_some() || (self.reload.is_some() && process.generation != self.generation)
     }
 
     /// Those that are not to be replaced, and are ready.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::place::{Place, Process, Told};
-use super::{Backoff, Pid, Policy, Pool};
+use super::{Backoff, Expiry, Pid, Policy, Pool};
 
 /// A pool, in words that outlive a process.
 #[derive(Debug, Deserialize, Serialize)]
@@ -40,7 +40,8 @@ struct ProcessSnapshot {
     started: Duration,
     ready: Option<Duration>,
     alive: Option<Duration>,
-    expired: bool,
+    expired: Option<Expiry>,
+    aborted: bool,
     told: Option<ToldSnapshot>,
     stopping: bool,
 }
@@ -80,7 +81,7 @@ impl Pool {
             let mut place = place.restore(now);
             place.is_wanted = exporter;
             if let Some(process) = &mut place.process {
-                process.expired = true;
+                process.expired = Some(Expiry::Upgrade);
             }
             pool.exporter = Some(place);
         }
@@ -121,6 +122,7 @@ impl ProcessSnapshot {
             ready: process.ready.map(age),
             alive: process.alive.map(age),
             expired: process.expired,
+            aborted: process.aborted,
             told: process.told.map(|told| match told {
                 Told::Term { at, .. } => ToldSnapshot::Term(age(at)),
                 Told::Abort { at } => ToldSnapshot::Abort(age(at)),
@@ -140,6 +142,7 @@ impl ProcessSnapshot {
             ready: self.ready.map(at),
             alive: self.alive.map(at),
             expired: self.expired,
+            aborted: self.aborted,
             told: self.told.as_ref().map(|told| match told {
                 ToldSnapshot::Term(age) => Told::Term { hurried: false, at: at(*age) },
                 ToldSnapshot::Abort(age) => Told::Abort { at: at(*age) },

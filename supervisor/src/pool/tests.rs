@@ -267,7 +267,7 @@ fn a_worker_is_not_given_up_for_one_that_never_comes_up() {
     world.all_say_ready();
     let [first, ..] = world.workers()[..] else { panic!() };
     let old = world.workers();
-    world.record(Event::Expired(first));
+    world.record(Event::Expired(first, Expiry::Memory));
     for _ in 0..50 {
         for new in world.new_workers(&old) {
             world.crash(new);
@@ -410,6 +410,43 @@ fn workers_are_added_and_taken_away_from_the_top() {
     assert_eq!((world.told.len(), world.pool.target()), (4, 1));
     world.pass(seconds(10.0));
     assert_eq!((world.alive.len(), world.killed.len()), (2, 4));
+}
+
+#[test]
+fn the_number_of_workers_may_be_told_outright() {
+    let mut world = World::new();
+    world.all_say_ready();
+    for (workers, expected) in [(5, 5), (2, 2), (0, 1)] {
+        world.record(Event::ScaleTo(workers));
+        world.all_say_ready();
+        world.pass(seconds(10.0));
+        assert_eq!((world.pool.target(), world.alive.len()), (expected, expected as usize + 1));
+    }
+}
+
+#[test]
+fn why_a_worker_has_ended_is_known_where_its_exit_does_not_tell() {
+    let mut world = World::new();
+    let [first, second, third] = world.workers()[..] else { panic!() };
+    let cause = |world: &World, pid| world.pool.cause_of_end(pid, world.now);
+    assert_eq!(cause(&world, first), Some(Cause::BootFailure));
+    assert_eq!(world.pool.starting_for(first, world.now + seconds(2.0)), Some(seconds(2.0)));
+    world.all_say_ready();
+    assert_eq!((cause(&world, first), world.pool.starting_for(first, world.now)), (None, None));
+    assert!(world.pool.was_to_go_on(first));
+    let force = |world: &mut World, pid, force| world.pool.record(Event::Signalled(pid, force), world.now);
+    force(&mut world, first, Force::Abort);
+    force(&mut world, first, Force::Kill);
+    world.pool.record(Event::Expired(second, Expiry::Memory), world.now);
+    assert_eq!(cause(&world, second), None, "it ends by itself before it is told");
+    for pid in [second, third] {
+        force(&mut world, pid, Force::Term);
+    }
+    let causes = [first, second, third].map(|pid| cause(&world, pid));
+    assert_eq!(causes, [Some(Cause::Hung), Some(Cause::Memory), None]);
+    assert!(!world.pool.was_to_go_on(second));
+    world.pool.record(Event::Stop, world.now);
+    assert_eq!(cause(&world, second), None);
 }
 
 #[test]

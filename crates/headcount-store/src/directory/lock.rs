@@ -13,8 +13,9 @@ use fs2::FileExt;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use super::Directory;
 use super::name::LOCK_NAME;
+use super::{Directory, is_locked};
+use crate::error::FileError;
 
 /// Held as long as this process owns the directory.
 #[derive(Debug)]
@@ -81,6 +82,28 @@ impl Directory {
         file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(failed)?;
         Ok(OwnerLock { file })
     }
+
+    /// The directory's owner, as it told when it [locked](Self::lock) it; `None` if nobody owns it.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file is there and cannot be read.
+    pub fn owner(&self) -> Result<Option<String>, LockError> {
+        let path = || self.path().join(LOCK_NAME);
+        let file = match self.open_file(LOCK_NAME.as_ref()) {
+            Ok(file) => file,
+            Err(FileError::Vanished) => return Ok(None),
+            Err(error) => return Err(LockError::Io { path: path(), source: io::Error::other(error) }),
+        };
+        // With nobody to hold it, the lock is taken for a moment, and let go of with the file.
+        if !is_locked(&file) {
+            return Ok(None);
+        }
+        let mut holder = String::new();
+        let read = file.take(200).read_to_string(&mut holder);
+        read.map_err(|source| LockError::Io { path: path(), source })?;
+        Ok(Some(holder.trim().to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +117,9 @@ mod tests {
         let first = directory.lock("headcount, PID 42").unwrap();
         let refused = directory.lock("headcount, PID 43").unwrap_err();
         assert!(matches!(refused, LockError::Held { holder, .. } if holder == "headcount, PID 42"));
+        assert_eq!(directory.owner().unwrap().as_deref(), Some("headcount, PID 42"));
         drop(first);
+        assert_eq!(directory.owner().unwrap(), None);
         directory.lock("headcount, PID 43").unwrap();
     }
 }

@@ -1,0 +1,38 @@
+//! The flags of the commands that look at a supervisor and tell it something.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::value::duration;
+
+/// Which supervisor.
+#[derive(Args, Debug)]
+pub struct OwnerArg {
+    /// The supervisor's metrics directory [default: that of the only supervisor without --dir]
+    #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Whom to tell something, and how long to wait for what comes of it.
+#[derive(Args, Debug)]
+pub struct TellArgs {
+    /// Which supervisor.
+    #[command(flatten)]
+    pub owner: OwnerArg,
+    /// How long to wait for the outcome
+    #[arg(short, long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// How many workers there are to be.
+#[derive(Args, Debug)]
+pub struct ScaleArgs {
+    /// How many workers there are to be
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub workers: u32,
+    /// Whom to tell.
+    #[command(flatten)]
+    pub tell: TellArgs,
+}
