@@ -9,6 +9,7 @@ use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
 
+use crate::attributes::{Affinity, Attributes};
 use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::pool::Pid;
@@ -23,13 +24,18 @@ pub(crate) struct Children {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) sockets: Vec<Listener>,
     pub(crate) exporter_socket: Option<Listener>,
+    /// What workers are, each but for its processor.
+    pub(crate) attributes: Attributes,
+    pub(crate) affinity: Affinity,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
 
 impl Children {
     pub(crate) fn fork_worker(&self, slot: u32, generation: u64) -> io::Result<Pid> {
-        fork_child(&self.signal_mask, || {
+        let processor = self.affinity.processor(slot);
+        let attributes = Attributes { processor, ..self.attributes.clone() };
+        fork_child(&self.signal_mask, &attributes, || {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
             environment.push(("HEADCOUNT_GENERATION".into(), generation.to_string().into()));
@@ -48,7 +54,9 @@ impl Children {
 
     /// `masters` are descriptors that are the master's alone.
     pub(crate) fn fork_exporter(&self, directory: &Path, masters: &[BorrowedFd<'_>]) -> io::Result<Pid> {
-        fork_child(&self.signal_mask, || {
+        let Attributes { identity, no_new_privs, .. } = self.attributes.clone();
+        let attributes = Attributes { identity, no_new_privs, ..Attributes::default() };
+        fork_child(&self.signal_mask, &attributes, || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
             close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters.iter().copied()));

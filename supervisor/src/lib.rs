@@ -5,26 +5,31 @@
 //!
 //! * [`address`], [`sockets`]: where to listen.
 //! * [`pool`]: what is to be done, decided without doing it.
-//! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
+//! * [`identity`], [`limits`], [`attributes`]: what a child is before it runs anything.
+//! * [`process`], [`notify`], [`runtime_dir`], [`pid_file`]: the system calls under the master.
 //! * [`metrics`]: what the supervisor counts of itself.
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
-//! * `environment`, `children`: what workers find, and how they and the exporter begin.
+//! * [`environment`], `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
 
 pub mod address;
+pub mod attributes;
 mod children;
 pub mod cli;
 pub mod command;
-mod environment;
+pub mod environment;
 pub mod exporter;
+pub mod identity;
+pub mod limits;
 pub mod master;
 mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;
+pub mod pid_file;
 pub mod pool;
 pub mod process;
 pub mod runtime_dir;

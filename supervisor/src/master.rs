@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use headcount::RegisterError;
@@ -19,10 +20,12 @@ use crate::address::{Address, NamedAddress};
 use crate::chain;
 use crate::children::Children;
 use crate::environment::worker_environment;
+use crate::identity::Identity;
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
 use crate::options::RunOptions;
+use crate::pid_file::{PidFile, PidFileError};
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
@@ -50,6 +53,17 @@ pub enum StartError {
     /// The supervisor's own metrics cannot be recorded.
     #[error("cannot record the supervisor's own metrics")]
     Metrics(#[from] RegisterError),
+    /// The PID cannot be written down.
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    /// The user that workers are to be cannot be given the directory.
+    #[error("cannot give the workers' user the directory {}", path.display())]
+    HandOver {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refuses something else.
     #[error("cannot set up {what}")]
     System {
@@ -72,8 +86,9 @@ pub struct Master {
     metrics: SupervisorMetrics,
     service_manager: ServiceManager,
     memory_watch: Option<MemoryWatch>,
+    _pid_file: Option<PidFile>,
     /// Removed last.
-    _runtime_dir: RuntimeDir,
+    runtime_dir: RuntimeDir,
 }
 
 /// What the master reacts to. All other signals keep their meaning.
@@ -106,9 +121,16 @@ impl Master {
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
         let metrics = SupervisorMetrics::create(directory.path())?;
+        if let Some(identity) = &options.attributes.identity {
+            identity.hand_over_socket(notify.path()).map_err(system("the notify socket"))?;
+            hand_over(identity, &directory)?;
+            hand_over(identity, &Directory::open(runtime_dir.path())?)?;
+        }
+        let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let watchdog = options.policy.watchdog;
-        let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
+        let environment =
+            worker_environment(options.environment, directory.path(), notify.path(), &sockets, watchdog);
         for socket in &sockets {
             tracing::info!(name = socket.name, address = %socket.address, "listening");
         }
@@ -124,6 +146,8 @@ impl Master {
                 environment,
                 sockets,
                 exporter_socket,
+                attributes: options.attributes,
+                affinity: options.affinity,
                 signal_mask,
             },
             directory,
@@ -133,7 +157,8 @@ impl Master {
             metrics,
             service_manager: ServiceManager::from_environment(),
             memory_watch: options.max_memory.map(MemoryWatch::new),
-            _runtime_dir: runtime_dir,
+            _pid_file: pid_file,
+            runtime_dir,
         })
     }
 
@@ -222,8 +247,9 @@ impl Master {
         let started = match seat {
             Seat::Worker(slot) => self.children.fork_worker(slot, self.pool.generation()),
             Seat::Exporter => {
-                // The exporter must not keep the directory's lock when the master dies, nor read its signals.
-                let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
+                // The exporter must not keep the directories' locks when the master dies, nor read its signals.
+                let masters =
+                    [self.lock.as_fd(), self.runtime_dir.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
                 self.children.fork_exporter(self.directory.path(), &masters)
             }
         };
@@ -365,6 +391,11 @@ impl Master {
         }
         Ok(())
     }
+}
+
+fn hand_over(identity: &Identity, directory: &Directory) -> Result<(), StartError> {
+    let failed = |source| StartError::HandOver { path: directory.path().to_owned(), source };
+    identity.hand_over(directory).map_err(failed)
 }
 
 fn bind_metrics(address: Address) -> Result<Listener, BindError> {

@@ -1,10 +1,16 @@
 //! What was typed, and what it means: checked, found, bound to nothing yet.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::stat::Mode;
+
 use crate::address::{Address, NamedAddress};
-use crate::cli::{RunArgs, SupervisorArgs};
+use crate::attributes::{Affinity, Attributes};
+use crate::cli::{CpuAffinity, RunArgs, SupervisorArgs, WorkerArgs};
+use crate::environment::Variable;
+use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
 
@@ -28,6 +34,36 @@ pub struct RunOptions {
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
+    /// What workers are, each but for its processor.
+    pub attributes: Attributes,
+    /// On which processor each is.
+    pub affinity: Affinity,
+    /// What they find in their environment beside what the supervisor has and sets.
+    pub environment: Vec<Variable>,
+    /// Where the supervisor's PID is written.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// What was typed cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// The program cannot be run.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// Workers cannot be who they are to be.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// They cannot be where they are to be.
+    #[error("cannot use {} as the workers' folder", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system does not tell which processors there are.
+    #[error("cannot tell which processors may be used")]
+    Processors(#[source] io::Error),
 }
 
 impl RunOptions {
@@ -35,15 +71,16 @@ impl RunOptions {
     ///
     /// # Errors
     ///
-    /// When the program cannot be run.
-    pub fn new(args: RunArgs) -> Result<Self, ProgramError> {
-        let RunArgs { supervisor: SupervisorArgs { pool, listen }, command } = args;
+    /// When the program cannot be run, or not as whom and where it is to.
+    pub fn new(args: RunArgs) -> Result<Self, OptionsError> {
+        let RunArgs { supervisor: SupervisorArgs { pool, listen, worker, pid_file }, command } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
         });
+        let attributes = attributes(&worker)?;
         Ok(Self {
-            program: Program::find(&command)?,
+            program: Program::find(&command, attributes.folder.as_deref().unwrap_or("".as_ref()))?,
             policy: Policy {
                 workers,
                 ready_after: pool.ready_after,
@@ -61,6 +98,32 @@ impl RunOptions {
             metrics: listen.metrics.0,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
+            attributes,
+            affinity: match worker.cpu_affinity {
+                CpuAffinity::None => Affinity::None,
+                CpuAffinity::Slot => Affinity::by_slot().map_err(OptionsError::Processors)?,
+            },
+            environment: worker.env,
+            pid_file,
         })
     }
+}
+
+fn attributes(worker: &WorkerArgs) -> Result<Attributes, OptionsError> {
+    // Links are followed by each worker: a deployment may change them.
+    let find_folder = |path: &PathBuf| match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        Ok(_) => {
+            Err(OptionsError::Folder { path: path.clone(), source: io::ErrorKind::NotADirectory.into() })
+        }
+        Err(source) => Err(OptionsError::Folder { path: path.clone(), source }),
+    };
+    Ok(Attributes {
+        identity: Identity::find(worker.user.as_deref(), worker.group.as_deref())?,
+        limits: worker.rlimit.clone(),
+        umask: worker.umask.map(Mode::from_bits_truncate),
+        folder: worker.chdir.as_ref().map(find_folder).transpose()?,
+        processor: None,
+        no_new_privs: worker.no_new_privs,
+    })
 }

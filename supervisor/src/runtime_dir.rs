@@ -2,6 +2,7 @@
 //! for that. What a supervisor that was killed has left there is removed by the next one.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock};
@@ -15,7 +16,7 @@ const PREFIX: &str = "headcount-";
 pub struct RuntimeDir {
     folder: TempDir,
     /// Tells the next supervisor that this one is alive.
-    _lock: OwnerLock,
+    lock: OwnerLock,
 }
 
 /// There is no place for the supervisor's own files.
@@ -49,13 +50,20 @@ impl RuntimeDir {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base);
         let folder = folder.map_err(|source| RuntimeDirError::Create { base, source })?;
         let lock = Directory::open(folder.path())?.lock(holder)?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder, lock })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+impl AsFd for RuntimeDir {
+    /// What holds the lock.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 }
 
@@ -92,11 +100,11 @@ mod tests {
     fn what_a_killed_supervisor_left_is_removed_by_the_next() {
         let killed = RuntimeDir::create("first").unwrap();
         let path = killed.path().to_owned();
-        let RuntimeDir { folder, _lock } = killed;
+        let RuntimeDir { folder, lock } = killed;
         // Its lock ends with it, its files do not.
         std::fs::write(path.join("left"), "x").unwrap();
         let _ = folder.keep();
-        drop(_lock);
+        drop(lock);
         let living = RuntimeDir::create("second").unwrap();
         assert!(!path.exists());
         let third = RuntimeDir::create("third").unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod directory;
+mod environment;
 mod examples;
 mod exporter;
 mod fork;

@@ -2,6 +2,7 @@
 
 mod run;
 mod value;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
+pub use worker::{CpuAffinity, WorkerArgs};
 
 use crate::address::Address;
 
@@ -25,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Serve the merged metrics of a directory, without workers
     Serve(ServeArgs),
     /// Merge a directory once and print the result

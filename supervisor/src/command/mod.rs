@@ -26,7 +26,7 @@ pub const NEVER_READY: u8 = 3;
 /// When it cannot be done; the error's chain says why.
 pub fn execute(cli: Cli) -> Done {
     match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Serve(args) => serve::serve(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Inspect(args) => inspect::inspect(&args),
