@@ -3,6 +3,7 @@
 //! Three kinds of process: the [`master`] forks and waits, has one thread, and reads nothing that workers
 //! write; the [`exporter`] serves the merged metrics; a worker is any program. Read from left to right:
 //!
+//! * [`sink`], [`log`]: lines that hold nobody up.
 //! * [`address`], [`sockets`]: where to listen.
 //! * [`pool`]: what is to be done, decided without doing it.
 //! * [`identity`], [`limits`], [`attributes`]: what a child is before it runs anything.
@@ -24,6 +25,7 @@ pub mod environment;
 pub mod exporter;
 pub mod identity;
 pub mod limits;
+pub mod log;
 pub mod master;
 mod memory;
 pub mod metrics;
@@ -33,6 +35,7 @@ pub mod pid_file;
 pub mod pool;
 pub mod process;
 pub mod runtime_dir;
+pub mod sink;
 pub mod sockets;
 mod systemd;
 

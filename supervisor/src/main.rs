@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use headcount_supervisor::cli::Cli;
-use headcount_supervisor::{chain, command};
+use headcount_supervisor::{chain, command, log};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    log::begin(cli.log.format, cli.log.level);
     match command::execute(cli) {
         Ok(code) => code,
         Err(error) => {

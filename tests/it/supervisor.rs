@@ -261,7 +261,7 @@ fn the_directory_is_wiped_before_the_first_worker_and_one_of_its_own_is_removed(
     let mut headcount =
         Headcount::start(["run", "--workers", "1", "--metrics", "127.0.0.1:0", "--", WORKER, "stubborn"]);
     headcount.wait_until_ready();
-    let line = headcount.wait_for_line("metrics directory path=");
+    let line = headcount.wait_for_line("metrics directory");
     let own = line.split("path=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert!(Path::new(&own).is_dir());
     headcount.signal(Signal::SIGTERM);

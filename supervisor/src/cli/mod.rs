@@ -1,5 +1,6 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod log;
 mod run;
 mod value;
 mod worker;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use log::LogArgs;
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 pub use worker::{CpuAffinity, WorkerArgs};
@@ -21,6 +23,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How it is logged.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// The subcommands.
