@@ -32,7 +32,13 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    pub(crate) fn fork_worker(&self, slot: u32, generation: u64) -> io::Result<Pid> {
+    /// `outputs` are its standard output and error, unless it has the master's.
+    pub(crate) fn fork_worker(
+        &self,
+        slot: u32,
+        generation: u64,
+        outputs: Option<[BorrowedFd<'_>; 2]>,
+    ) -> io::Result<Pid> {
         let processor = self.affinity.processor(slot);
         let attributes = Attributes { processor, ..self.attributes.clone() };
         fork_child(&self.signal_mask, &attributes, || {
@@ -46,7 +52,7 @@ impl Children {
                 }
             }
             let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
-            let error = self.program.execute(&environment, &sockets);
+            let error = self.program.execute(&environment, outputs, &sockets);
             tracing::error!(program = %self.program.path().display(), error = %chain(&error), "cannot execute");
             CANNOT_EXECUTE
         })
@@ -54,9 +60,7 @@ impl Children {
 
     /// `masters` are descriptors that are the master's alone.
     pub(crate) fn fork_exporter(&self, directory: &Path, masters: &[BorrowedFd<'_>]) -> io::Result<Pid> {
-        let Attributes { identity, no_new_privs, .. } = self.attributes.clone();
-        let attributes = Attributes { identity, no_new_privs, ..Attributes::default() };
-        fork_child(&self.signal_mask, &attributes, || {
+        fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
             close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters.iter().copied()));
@@ -74,5 +78,25 @@ impl Children {
             }
             0
         })
+    }
+    /// A process that goes on as this one, for workers' output: it runs until it is told to end, and no signal
+    /// that it can help tells it. `masters` are descriptors that are the master's alone.
+    pub(crate) fn fork_relay(
+        &self,
+        masters: &[BorrowedFd<'_>],
+        run: impl FnOnce() -> i32,
+    ) -> io::Result<Pid> {
+        fork_child(&SigSet::all(), &self.own_attributes(), || {
+            let _ = nix::sys::prctl::set_name(c"headcount-log");
+            let sockets = self.sockets.iter().chain(&self.exporter_socket).map(AsFd::as_fd);
+            close_in_child(sockets.chain(masters.iter().copied()));
+            run()
+        })
+    }
+
+    /// What processes of our own are: as little as workers, and nothing else that is meant for these.
+    fn own_attributes(&self) -> Attributes {
+        let Attributes { identity, no_new_privs, .. } = self.attributes.clone();
+        Attributes { identity, no_new_privs, ..Attributes::default() }
     }
 }

@@ -12,6 +12,7 @@
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
+//! * [`relay`]: what workers print, on its way out.
 //! * [`environment`], `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
@@ -34,6 +35,7 @@ pub mod options;
 pub mod pid_file;
 pub mod pool;
 pub mod process;
+pub mod relay;
 pub mod runtime_dir;
 pub mod sink;
 pub mod sockets;

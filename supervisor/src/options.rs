@@ -8,11 +8,12 @@ use nix::sys::stat::Mode;
 
 use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
-use crate::cli::{CpuAffinity, RunArgs, SupervisorArgs, WorkerArgs};
+use crate::cli::{CpuAffinity, RunArgs, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
+use crate::relay::Form;
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +41,8 @@ pub struct RunOptions {
     pub affinity: Affinity,
     /// What they find in their environment beside what the supervisor has and sets.
     pub environment: Vec<Variable>,
+    /// How what they print is passed on; `None` if they have the supervisor's own output.
+    pub output: Option<Form>,
     /// Where the supervisor's PID is written.
     pub pid_file: Option<PathBuf>,
 }
@@ -104,6 +107,11 @@ impl RunOptions {
                 CpuAffinity::Slot => Affinity::by_slot().map_err(OptionsError::Processors)?,
             },
             environment: worker.env,
+            output: match worker.worker_output {
+                WorkerOutput::Inherit => None,
+                WorkerOutput::Prefix => Some(Form::Prefix),
+                WorkerOutput::Json => Some(Form::Json),
+            },
             pid_file,
         })
     }

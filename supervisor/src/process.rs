@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -160,9 +160,15 @@ impl Program {
         Ok(Self { path: to_c(path.as_os_str())?, arguments })
     }
 
-    /// Replaces this process by the program, with these variables and with `sockets` as its descriptors
-    /// from 3 on. Returns only if that fails.
-    pub fn execute(&self, environment: &[(OsString, OsString)], sockets: &[BorrowedFd<'_>]) -> io::Error {
+    /// Replaces this process by the program, with these variables, with `outputs` as its standard output and
+    /// error instead of this process's, and with `sockets` as its descriptors from 3 on. Returns only if that
+    /// fails.
+    pub fn execute(
+        &self,
+        environment: &[(OsString, OsString)],
+        outputs: Option<[BorrowedFd<'_>; 2]>,
+        sockets: &[BorrowedFd<'_>],
+    ) -> io::Error {
         let variable = |(name, value): &(OsString, OsString)| {
             let mut variable = name.clone().into_vec();
             variable.push(b'=');
@@ -171,6 +177,9 @@ impl Program {
         };
         let prepare = || -> io::Result<Vec<CString>> {
             listen_to_broken_pipes()?;
+            for (output, place) in outputs.into_iter().flatten().zip(1..) {
+                put_at(output.as_raw_fd(), place)?;
+            }
             pass_descriptors(sockets)?;
             environment
                 .iter()
@@ -255,6 +264,12 @@ pub fn close_in_child<'a>(descriptors: impl IntoIterator<Item = BorrowedFd<'a>>)
         // SAFETY: the child ends by `_exit`, without using or dropping what owned them in the parent.
         unsafe { libc::close(descriptor.as_raw_fd()) };
     }
+}
+
+/// The owner of a descriptor that this process has just received.
+pub(crate) fn own(received: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has made it for whoever received the message, who gives it to nobody else.
+    unsafe { OwnedFd::from_raw_fd(received) }
 }
 
 fn put_at(descriptor: RawFd, place: RawFd) -> io::Result<()> {

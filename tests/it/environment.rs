@@ -221,6 +221,26 @@ fn a_worker_has_no_descriptors_but_those_it_is_meant_to_have() {
 }
 
 #[test]
+fn a_worker_whose_output_is_passed_on_has_two_pipes_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--worker-output", "prefix"];
+    let headcount = Headcount::run(2, directory.path(), &options, &["sleep", "600"]);
+    let workers = headcount.workers();
+    let pipes: Vec<_> = workers
+        .iter()
+        .flat_map(|&pid| {
+            let all = descriptors(pid);
+            assert_eq!(all.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3], "{all:?}");
+            assert!(all[&1].starts_with("pipe:") && all[&2].starts_with("pipe:"));
+            [all[&1].clone(), all[&2].clone()]
+        })
+        .collect();
+    assert_eq!(pipes.iter().collect::<std::collections::HashSet<_>>().len(), 4, "each has its own");
+    let relays = descriptors(headcount.relay());
+    assert!(!relays.values().any(|what| what.ends_with(".lock") || what.contains("signalfd")), "{relays:?}");
+}
+
+#[test]
 fn a_broken_pipe_ends_a_worker_unless_it_says_otherwise_and_never_the_exporter() {
     let directory = tempfile::tempdir().unwrap();
     let headcount = Headcount::run(1, directory.path(), &[], &["sleep", "600"]);

@@ -162,7 +162,7 @@ impl Headcount {
         text::value(&self.scrape(), key)
     }
 
-    /// The PIDs of the living workers: all children but the exporter, which does not exec.
+    /// The PIDs of the living workers: all children but those that do not exec.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
         let own = process::command_line(self.pid());
@@ -176,10 +176,22 @@ impl Headcount {
     /// When there never is one.
     #[must_use]
     pub fn exporter(&self) -> u32 {
-        let own = process::command_line(self.pid());
-        let find =
-            || process::children(self.pid()).into_iter().find(|&pid| process::command_line(pid) == own);
-        wait::until("the exporter runs", find)
+        self.child_called("headcount-exp")
+    }
+
+    /// The PID of the living process that passes on what workers print.
+    ///
+    /// # Panics
+    ///
+    /// When there never is one.
+    #[must_use]
+    pub fn relay(&self) -> u32 {
+        self.child_called("headcount-log")
+    }
+
+    fn child_called(&self, name: &str) -> u32 {
+        let is_called = |pid: &u32| process::name(*pid).as_deref() == Some(name);
+        wait::until(format!("{name} runs"), || process::children(self.pid()).into_iter().find(is_called))
     }
 
     /// Sends a signal to the supervisor.

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 pub use log::LogArgs;
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
-pub use worker::{CpuAffinity, WorkerArgs};
+pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
 

@@ -33,6 +33,9 @@ pub struct WorkerArgs {
     /// On which processors workers run
     #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
     pub cpu_affinity: CpuAffinity,
+    /// What becomes of what workers print
+    #[arg(long, value_name = "HOW", value_enum, default_value = "inherit")]
+    pub worker_output: WorkerOutput,
     /// Neither workers nor what they start can gain privileges, as by setuid programs
     #[arg(long)]
     pub no_new_privs: bool,
@@ -45,4 +48,15 @@ pub enum CpuAffinity {
     None,
     /// Each slot on one of those that the supervisor may use, in turn
     Slot,
+}
+
+/// What becomes of what workers print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WorkerOutput {
+    /// They print to where the supervisor prints to
+    Inherit,
+    /// Each line is passed on with the worker's slot and PID before it
+    Prefix,
+    /// Each line is passed on as a JSON object with the keys ts, slot, pid, stream and line
+    Json,
 }
