@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use headcount::worker::Worker;
 use headcount::{Counter, Family};
-use headcount_supervisor::cli::SupervisorArgs;
+use headcount_supervisor::cli::{LogArgs, SupervisorArgs};
+use headcount_supervisor::log;
 use headcount_supervisor::prefork::Prefork;
 
 /// Loads a table once, and serves it from several processes.
@@ -21,11 +22,13 @@ struct Cli {
     table: usize,
     #[command(flatten)]
     supervisor: SupervisorArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    log::begin(cli.log.format, cli.log.level);
     let prefork = Prefork::new(cli.supervisor)?;
     // Made before the fork, counted in every worker.
     let answers = Counter::family("answers", "Answers by worker slot.", ["slot"])?;

@@ -11,10 +11,11 @@ use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
 
+use crate::attributes::{Affinity, Attributes};
 use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::pool::{Pid, jittered_count};
-use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, set_environment};
+use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
 use crate::sockets::Listener;
 
 /// What workers do.
@@ -35,19 +36,26 @@ pub(crate) struct Children<'a> {
     pub(crate) exporter_socket: Option<Listener>,
     /// How many requests a worker may answer.
     pub(crate) max_requests: Option<u64>,
+    /// What workers are, each but for its processor.
+    pub(crate) attributes: Attributes,
+    pub(crate) affinity: Affinity,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
 
 impl Children<'_> {
-    /// `masters` are descriptors that are the master's alone.
+    /// `outputs` are its standard output and error, unless it has the master's. `masters` are descriptors that
+    /// are the master's alone.
     pub(crate) fn fork_worker(
         &self,
         slot: u32,
         generation: u64,
+        outputs: Option<[BorrowedFd<'_>; 2]>,
         masters: &[BorrowedFd<'_>],
     ) -> io::Result<Pid> {
-        fork_child(&self.signal_mask, || {
+        let processor = self.affinity.processor(slot);
+        let attributes = Attributes { processor, ..self.attributes.clone() };
+        fork_child(&self.signal_mask, &attributes, || {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
             environment.push(("HEADCOUNT_GENERATION".into(), generation.to_string().into()));
@@ -64,11 +72,11 @@ impl Children<'_> {
             match &self.work {
                 Work::Execute(program) => {
                     let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
-                    let error = program.execute(&environment, &sockets);
+                    let error = program.execute(&environment, outputs, &sockets);
                     tracing::error!(program = %program.path().display(), error = %chain(&error), "cannot execute");
                     CANNOT_EXECUTE
                 }
-                Work::Call(call) => match self.become_worker(&environment, masters) {
+                Work::Call(call) => match self.become_worker(&environment, outputs, masters) {
                     Ok(worker) => call(worker),
                     Err(error) => {
                         tracing::error!(error = %chain(&error), "cannot become a worker");
@@ -83,8 +91,10 @@ impl Children<'_> {
     fn become_worker(
         &self,
         environment: &[(OsString, OsString)],
+        outputs: Option<[BorrowedFd<'_>; 2]>,
         masters: &[BorrowedFd<'_>],
     ) -> io::Result<Worker> {
+        redirect_output(outputs)?;
         // The sockets are given to the worker itself. By number they would stand where others stand.
         let passed = environment.iter().filter(|(name, _)| !name.to_string_lossy().starts_with("LISTEN_"));
         set_environment(passed).map_err(io::Error::other)?;
@@ -97,7 +107,7 @@ impl Children<'_> {
 
     /// `masters` are descriptors that are the master's alone.
     pub(crate) fn fork_exporter(&self, directory: &Path, masters: &[BorrowedFd<'_>]) -> io::Result<Pid> {
-        fork_child(&self.signal_mask, || {
+        fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
             close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters.iter().copied()));
@@ -115,6 +125,27 @@ impl Children<'_> {
             }
             0
         })
+    }
+
+    /// A process that goes on as this one, for workers' output: it runs until it is told to end, and no signal
+    /// that it can help tells it. `masters` are descriptors that are the master's alone.
+    pub(crate) fn fork_relay(
+        &self,
+        masters: &[BorrowedFd<'_>],
+        run: impl FnOnce() -> i32,
+    ) -> io::Result<Pid> {
+        fork_child(&SigSet::all(), &self.own_attributes(), || {
+            let _ = nix::sys::prctl::set_name(c"headcount-log");
+            let sockets = self.sockets.iter().chain(&self.exporter_socket).map(AsFd::as_fd);
+            close_in_child(sockets.chain(masters.iter().copied()));
+            run()
+        })
+    }
+
+    /// What processes of our own are: as little as workers, and nothing else that is meant for these.
+    fn own_attributes(&self) -> Attributes {
+        let Attributes { identity, no_new_privs, .. } = self.attributes.clone();
+        Attributes { identity, no_new_privs, ..Attributes::default() }
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::NamedAddress;
 use crate::pool::Snapshot;
 use crate::process::inherit;
+use crate::relay::RelayState;
 
 /// Names the descriptor with the words.
 pub(crate) const VARIABLE: &str = "HEADCOUNT_HANDOVER";
@@ -37,6 +38,8 @@ pub(crate) struct Handover {
     pub(crate) notify: RawFd,
     /// The signals that were blocked when the first supervisor was started, by number.
     pub(crate) signal_mask: Vec<i32>,
+    /// How workers' output is passed on.
+    pub(crate) relay: Option<RelayState>,
     pub(crate) history: History,
 }
 
@@ -134,7 +137,8 @@ impl Handover {
     /// The descriptors that go with it.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let sockets = self.sockets.iter().chain(&self.exporter_socket).map(|socket| socket.descriptor);
-        sockets.chain([self.lock, self.runtime_lock, self.notify])
+        let outputs = self.relay.iter().flat_map(RelayState::descriptors);
+        sockets.chain(outputs).chain([self.lock, self.runtime_lock, self.notify])
     }
 }
 

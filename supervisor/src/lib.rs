@@ -3,38 +3,48 @@
 //! Three kinds of process: the [`master`] forks and waits, has one thread, and reads nothing that workers
 //! write; the [`exporter`] serves the merged metrics; a worker is any program. Read from left to right:
 //!
+//! * [`sink`], [`log`]: lines that hold nobody up.
 //! * [`address`], [`sockets`]: where to listen.
 //! * [`pool`]: what is to be done, decided without doing it.
-//! * [`process`], [`notify`], [`runtime_dir`]: the system calls under the master.
+//! * [`identity`], [`limits`], [`attributes`]: what a child is before it runs anything.
+//! * [`process`], [`notify`], [`runtime_dir`], [`pid_file`]: the system calls under the master.
 //! * `slot_metrics`, [`metrics`]: what the supervisor shows and counts of itself.
 //! * `handover`: what a supervisor leaves to the one that takes its place.
 //! * [`exporter`]: the process that serves `/metrics`.
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
-//! * `environment`, [`children`]: what workers find, and how they and the exporter begin.
+//! * [`relay`]: what workers print, on its way out.
+//! * [`environment`], [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`owner`], [`view`]: a supervisor that runs, as others find and see it.
 //! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 //! * [`prefork`]: the same for an application that is its own supervisor.
 
 pub mod address;
+pub mod attributes;
 pub mod children;
 pub mod cli;
 pub mod command;
 pub mod config;
-mod environment;
+pub mod environment;
 pub mod exporter;
 mod handover;
+pub mod identity;
+pub mod limits;
+pub mod log;
 pub mod master;
 mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;
 pub mod owner;
+pub mod pid_file;
 pub mod pool;
 pub mod prefork;
 pub mod process;
+pub mod relay;
 pub mod runtime_dir;
+pub mod sink;
 mod slot_metrics;
 pub mod sockets;
 mod systemd;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use headcount_supervisor::config::{ConfigError, Source};
-use headcount_supervisor::{chain, command};
+use headcount_supervisor::{chain, command, log};
 
 /// What was typed, or is configured, is wrong.
 const MISTAKE: u8 = 2;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             return ExitCode::from(MISTAKE);
         }
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    log::begin(cli.log.format, cli.log.level);
     match command::execute(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -1,11 +1,20 @@
 //! What was typed, and what it means: checked, found, bound to nothing yet.
 
+use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::stat::Mode;
+
 use crate::address::{Address, NamedAddress};
-use crate::cli::SupervisorArgs;
+use crate::attributes::{Affinity, Attributes};
+use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
+use crate::environment::Variable;
+use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
+use crate::process::{Program, ProgramError};
+use crate::relay::Form;
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,18 +36,50 @@ pub struct RunOptions {
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
+    /// What workers are, each but for its processor.
+    pub attributes: Attributes,
+    /// On which processor each is.
+    pub affinity: Affinity,
+    /// What they find in their environment beside what the supervisor has and sets.
+    pub environment: Vec<Variable>,
+    /// How what they print is passed on; `None` if they have the supervisor's own output.
+    pub output: Option<Form>,
+    /// Where the supervisor's PID is written.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// What was typed cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Workers cannot be who they are to be.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// They cannot be where they are to be.
+    #[error("cannot use {} as the workers' folder", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system does not tell which processors there are.
+    #[error("cannot tell which processors may be used")]
+    Processors(#[source] io::Error),
 }
 
 impl RunOptions {
-    /// What was typed means this.
-    #[must_use]
-    pub fn new(args: SupervisorArgs) -> Self {
-        let SupervisorArgs { pool, listen } = args;
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    ///
+    /// When workers cannot be whom, and where, they are to be.
+    pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
+        let SupervisorArgs { pool, listen, worker, pid_file } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
         });
-        Self {
+        Ok(Self {
             policy: Policy {
                 workers,
                 ready_after: pool.ready_after,
@@ -57,6 +98,48 @@ impl RunOptions {
             metrics: listen.metrics.0,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
-        }
+            attributes: attributes(&worker)?,
+            affinity: match worker.cpu_affinity {
+                CpuAffinity::None => Affinity::None,
+                CpuAffinity::Slot => Affinity::by_slot().map_err(OptionsError::Processors)?,
+            },
+            environment: worker.env,
+            output: match worker.worker_output {
+                WorkerOutput::Inherit => None,
+                WorkerOutput::Prefix => Some(Form::Prefix),
+                WorkerOutput::Json => Some(Form::Json),
+            },
+            pid_file,
+        })
     }
+}
+
+impl RunOptions {
+    /// Finds the program from where workers run.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be executed.
+    pub fn find_program(&self, command: &[OsString]) -> Result<Program, ProgramError> {
+        Program::find(command, self.attributes.folder.as_deref().unwrap_or("".as_ref()))
+    }
+}
+
+fn attributes(worker: &WorkerArgs) -> Result<Attributes, OptionsError> {
+    // Links are followed by each worker: a deployment may change them.
+    let find_folder = |path: &PathBuf| match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        Ok(_) => {
+            Err(OptionsError::Folder { path: path.clone(), source: io::ErrorKind::NotADirectory.into() })
+        }
+        Err(source) => Err(OptionsError::Folder { path: path.clone(), source }),
+    };
+    Ok(Attributes {
+        identity: Identity::find(worker.user.as_deref(), worker.group.as_deref())?,
+        limits: worker.rlimit.clone(),
+        umask: worker.umask.map(Mode::from_bits_truncate),
+        folder: worker.chdir.as_ref().map(find_folder).transpose()?,
+        processor: None,
+        no_new_privs: worker.no_new_privs,
+    })
 }

@@ -60,10 +60,10 @@ impl Prefork {
     ///
     /// # Errors
     ///
-    /// When that cannot be done, or there are threads already; what was done is undone.
+    /// When the arguments make no sense, that cannot be done, or there are threads already; what was done is undone.
     pub fn new(args: SupervisorArgs) -> Result<Self, StartError> {
         check_threads()?;
-        let options = RunOptions::new(args);
+        let options = RunOptions::new(args)?;
         let ground = Ground::lay(&options)?;
         if let Some(ground) = &ground {
             set_environment(&[("PROMETHEUS_MULTIPROC_DIR".into(), ground.directory().path().into())])?;

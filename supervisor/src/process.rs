@@ -15,11 +15,18 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl;
+use nix::sys::resource::setrlimit;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
-use nix::sys::stat::Mode;
-use nix::unistd::{AccessFlags, ForkResult, Pid, access, execve, fork, getpid, getppid, setpgid};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{
+    AccessFlags, ForkResult, Pid, access, chdir, execve, fork, getpid, getppid, setgroups, setpgid,
+    setresgid, setresuid,
+};
 
+use crate::attributes::Attributes;
+use crate::chain;
 use crate::pool::Exit;
 
 /// What a child exits with when its program cannot be executed.
@@ -32,12 +39,13 @@ const FIRST_PASSED: RawFd = 3;
 /// Forks. The child runs `run` and exits with what that returns; it never returns here.
 ///
 /// The child has its own process group, so that a terminal's Ctrl-C reaches the master alone; it gets
-/// `SIGTERM` when the master dies, and has the signal mask `mask`.
+/// `SIGTERM` when the master dies, has the signal mask `mask`, and is what `attributes` say. A child that
+/// cannot become that says why, and exits with [`CANNOT_EXECUTE`].
 ///
 /// # Errors
 ///
 /// When the process has more than one thread, or the system refuses.
-pub fn fork_child(mask: &SigSet, run: impl FnOnce() -> i32) -> io::Result<Pid> {
+pub fn fork_child(mask: &SigSet, attributes: &Attributes, run: impl FnOnce() -> i32) -> io::Result<Pid> {
     check_threads().map_err(io::Error::other)?;
     let parent = getpid();
     // SAFETY: this process has one thread (checked above).
@@ -45,9 +53,12 @@ pub fn fork_child(mask: &SigSet, run: impl FnOnce() -> i32) -> io::Result<Pid> {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             // Nothing may unwind into the parent's code, nor run its destructors.
-            let code = catch_unwind(AssertUnwindSafe(|| match settle(parent, mask) {
+            let code = catch_unwind(AssertUnwindSafe(|| match settle(parent, mask, attributes) {
                 Ok(()) => run(),
-                Err(_) => CANNOT_EXECUTE,
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "cannot begin");
+                    CANNOT_EXECUTE
+                }
             }));
             // What `run` has printed; the parent had nothing left to print.
             let _ = io::Write::flush(&mut io::stdout());
@@ -91,19 +102,54 @@ pub fn set_environment<'a>(
     Ok(())
 }
 
+/// A forked child cannot become what it is to be.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set {what}")]
+struct SettleError {
+    what: &'static str,
+    source: Errno,
+}
+
 /// Makes a forked child a process of its own.
-fn settle(parent: Pid, mask: &SigSet) -> io::Result<()> {
-    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    prctl::set_pdeathsig(Signal::SIGTERM)?;
+fn settle(parent: Pid, mask: &SigSet, attributes: &Attributes) -> Result<(), SettleError> {
+    let failed = |what| move |source| SettleError { what, source };
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed("the process group"))?;
+    adopt(attributes)?;
+    // The system forgets it when the user or the group changes, so this comes after that.
+    let death = failed("the signal for the master's death");
+    prctl::set_pdeathsig(Signal::SIGTERM).map_err(death)?;
     if getppid() != parent {
         // The parent died before it could be asked for.
-        return Err(io::ErrorKind::BrokenPipe.into());
+        return Err(death(Errno::ESRCH));
     }
-    // Rust ignores it at start, and an ignored signal stays ignored over exec.
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of ours.
-    unsafe { sigaction(Signal::SIGPIPE, &default) }?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None).map_err(failed("the signal mask"))
+}
+
+/// Gives this process its attributes: first what only root may do, then the user.
+fn adopt(attributes: &Attributes) -> Result<(), SettleError> {
+    let failed = |what| move |source| SettleError { what, source };
+    for limit in &attributes.limits {
+        setrlimit(limit.resource, limit.soft, limit.hard).map_err(failed("a limit"))?;
+    }
+    if let Some(processor) = attributes.processor {
+        let mut only = CpuSet::new();
+        let set = only.set(processor).and_then(|()| sched_setaffinity(Pid::from_raw(0), &only));
+        set.map_err(failed("the processor"))?;
+    }
+    if let Some(identity) = &attributes.identity {
+        setgroups(&identity.groups).map_err(failed("the groups"))?;
+        setresgid(identity.group, identity.group, identity.group).map_err(failed("the group"))?;
+        setresuid(identity.user, identity.user, identity.user).map_err(failed("the user"))?;
+    }
+    if let Some(folder) = &attributes.folder {
+        chdir(folder).map_err(failed("the folder"))?;
+    }
+    if let Some(mask) = attributes.umask {
+        umask(mask);
+    }
+    if attributes.no_new_privs {
+        prctl::set_no_new_privs().map_err(failed("no_new_privs"))?;
+    }
     Ok(())
 }
 
@@ -134,14 +180,14 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Finds a program, as a shell would.
+    /// Finds a program, as a shell in `folder` would.
     ///
     /// # Errors
     ///
     /// When there is none, or it cannot be executed.
-    pub fn find(command: &[OsString]) -> Result<Self, ProgramError> {
+    pub fn find(command: &[OsString], folder: &Path) -> Result<Self, ProgramError> {
         let name = command.first().ok_or_else(|| ProgramError::NotFound(PathBuf::new()))?;
-        let path = find_in_path(name)?;
+        let path = find_in_path(name, folder)?;
         let to_c = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| ProgramError::ZeroByte);
         let arguments = command.iter().map(|argument| to_c(argument)).collect::<Result<_, _>>()?;
         Ok(Self { path: to_c(path.as_os_str())?, arguments })
@@ -156,13 +202,24 @@ impl Program {
     /// When it is not there any more.
     pub fn own() -> Result<Self, ProgramError> {
         let arguments: Vec<OsString> = std::env::args_os().collect();
-        Self::find(&arguments)
+        Self::find(&arguments, Path::new(""))
     }
 
-    /// Replaces this process by the program, with these variables and with `sockets` as its descriptors
-    /// from 3 on. Returns only if that fails.
-    pub fn execute(&self, environment: &[(OsString, OsString)], sockets: &[BorrowedFd<'_>]) -> io::Error {
-        pass_descriptors(sockets).err().unwrap_or_else(|| self.become_with(environment))
+    /// Replaces this process by the program, with these variables, with `outputs` as its standard output and
+    /// error instead of this process's, and with `sockets` as its descriptors from 3 on. Returns only if that
+    /// fails.
+    pub fn execute(
+        &self,
+        environment: &[(OsString, OsString)],
+        outputs: Option<[BorrowedFd<'_>; 2]>,
+        sockets: &[BorrowedFd<'_>],
+    ) -> io::Error {
+        let prepare = || {
+            listen_to_broken_pipes()?;
+            redirect_output(outputs)?;
+            pass_descriptors(sockets)
+        };
+        prepare().err().unwrap_or_else(|| self.become_with(environment))
     }
 
     fn become_with(&self, environment: &[(OsString, OsString)]) -> io::Error {
@@ -205,26 +262,39 @@ impl Program {
     }
 }
 
-fn find_in_path(name: &OsStr) -> Result<PathBuf, ProgramError> {
-    let path = Path::new(name);
+fn find_in_path(name: &OsStr, folder: &Path) -> Result<PathBuf, ProgramError> {
     if name.as_bytes().contains(&b'/') {
+        let path = folder.join(name);
         if !path.exists() {
-            return Err(ProgramError::NotFound(path.to_owned()));
+            return Err(ProgramError::NotFound(name.into()));
         }
-        return match access(path, AccessFlags::X_OK) {
+        return match access(&path, AccessFlags::X_OK) {
             Ok(()) if path.is_dir() => {
-                let source = io::ErrorKind::IsADirectory.into();
-                Err(ProgramError::NotExecutable { path: path.to_owned(), source })
+                Err(ProgramError::NotExecutable { path, source: io::ErrorKind::IsADirectory.into() })
             }
-            Ok(()) => Ok(path.to_owned()),
-            Err(error) => Err(ProgramError::NotExecutable { path: path.to_owned(), source: error.into() }),
+            Ok(()) => Ok(path),
+            Err(error) => Err(ProgramError::NotExecutable { path, source: error.into() }),
         };
     }
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders)
-        .map(|folder| folder.join(path))
+        .map(|listed| folder.join(listed).join(name))
         .find(|candidate| candidate.is_file() && access(candidate, AccessFlags::X_OK).is_ok());
-    found.ok_or_else(|| ProgramError::NotFound(path.to_owned()))
+    found.ok_or_else(|| ProgramError::NotFound(name.into()))
+}
+
+/// Rust ignores `SIGPIPE` at start, and an ignored signal stays ignored over exec: most programs count on it.
+fn listen_to_broken_pipes() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of ours.
+    unsafe { sigaction(Signal::SIGPIPE, &default) }?;
+    Ok(())
+}
+
+/// Makes these the standard output and error of a forked child; without them it has its parent's.
+pub(crate) fn redirect_output(outputs: Option<[BorrowedFd<'_>; 2]>) -> io::Result<()> {
+    let mut outputs = outputs.into_iter().flatten().zip(1..);
+    outputs.try_for_each(|(output, place)| put_at(output.as_raw_fd(), place))
 }
 
 /// Puts `sockets` at the descriptors from 3 on and lets the program have nothing else but its standard
@@ -278,8 +348,14 @@ pub fn close_in_child<'a>(descriptors: impl IntoIterator<Item = BorrowedFd<'a>>)
     }
 }
 
+/// The owner of a descriptor that this process has just received.
+pub(crate) fn own(received: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has made it for whoever received the message, who gives it to nobody else.
+    unsafe { OwnedFd::from_raw_fd(received) }
+}
+
 fn put_at(descriptor: RawFd, place: RawFd) -> io::Result<()> {
-    // SAFETY: the process is about to execute another program; what had the place is not used again.
+    // SAFETY: a forked child makes itself what it is to be; what had the place is not used again.
     let put = unsafe { libc::dup2(descriptor, place) };
     if put < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -359,9 +435,11 @@ mod tests {
 
     #[test]
     fn a_program_is_found_as_a_shell_would_find_it() {
-        let find = |name: &str| Program::find(&[name.into()]);
+        let from = |folder: &str, name: &str| Program::find(&[name.into()], Path::new(folder));
+        let find = |name: &str| from("", name);
         assert_eq!(find("sh").unwrap().path().file_name().unwrap(), "sh");
         assert!(find("/bin/sh").is_ok());
+        assert_eq!(from("/bin", "./sh").unwrap().path(), Path::new("/bin/./sh"));
         assert!(matches!(find("no-such-program"), Err(ProgramError::NotFound(_))));
         assert!(matches!(find("./no-such-program"), Err(ProgramError::NotFound(_))));
         assert!(matches!(find("/etc/passwd"), Err(ProgramError::NotExecutable { .. })));
@@ -371,7 +449,7 @@ mod tests {
     #[test]
     fn a_process_with_threads_does_not_fork() {
         // A test runs in a thread of its own.
-        let refused = fork_child(&SigSet::empty(), || 0).unwrap_err();
+        let refused = fork_child(&SigSet::empty(), &Attributes::default(), || 0).unwrap_err();
         assert!(refused.to_string().contains("other threads must not fork"), "{refused}");
     }
 }

@@ -60,15 +60,17 @@ impl RuntimeDir {
         Self { path, lock: lock.into() }
     }
 
-    /// The descriptor that keeps it.
-    pub(crate) fn lock(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
-    }
-
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl AsFd for RuntimeDir {
+    /// What holds the lock.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 }
 
@@ -131,7 +133,7 @@ mod tests {
         let killed = RuntimeDir::create("first").unwrap();
         let path = killed.path().to_owned();
         // Its lock ends with it, its files do not.
-        let lock = killed.lock().as_raw_fd();
+        let lock = killed.as_fd().as_raw_fd();
         std::mem::forget(killed);
         std::fs::write(path.join("left"), "x").unwrap();
         drop(crate::process::inherit(lock).unwrap());

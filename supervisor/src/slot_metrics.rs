@@ -96,7 +96,7 @@ mod tests {
     fn a_slot_whose_worker_is_gone_shows_none() {
         let registry = Registry::private().unwrap();
         let mut metrics = SlotMetrics::create(registry).unwrap();
-        let mut pool = Pool::new(RunOptions::new(SupervisorArgs::default()).policy, false);
+        let mut pool = Pool::new(RunOptions::new(SupervisorArgs::default()).unwrap().policy, false);
         let (pid, now) = (Pid::from_raw(42), Instant::now());
         let expect = |lines: &[&str]| {
             let text = registry.render();

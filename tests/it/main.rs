@@ -5,9 +5,11 @@
 
 mod boot;
 mod directory;
+mod environment;
 mod examples;
 mod exporter;
 mod fork;
+mod logs;
 mod namespaces;
 mod operate;
 mod python;

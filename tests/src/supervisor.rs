@@ -1,7 +1,7 @@
 //! A running `headcount`, which is stopped at the end of the test whatever happens.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -48,6 +48,28 @@ impl Headcount {
             lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line))
         });
         Self { child, log }
+    }
+
+    /// Starts a prepared command and hears what it logs until it serves metrics. From then on nobody reads its
+    /// log, unless the test does.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or never serves metrics.
+    #[must_use]
+    pub fn spawn_unheard(mut command: Command) -> (Self, BufReader<PipeReader>) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = command.stderr(writer).spawn().unwrap();
+        // It has the other writing end.
+        drop(command);
+        let (mut reader, mut log) = (BufReader::new(reader), Vec::new());
+        let is_last = |line: &String| line.contains("serving metrics");
+        while !log.last().is_some_and(is_last) {
+            let mut line = String::new();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "it has ended: {log:?}");
+            log.push(line.trim_end().to_owned());
+        }
+        (Self { child, log: Arc::new(Mutex::new(log)) }, reader)
     }
 
     /// Starts `headcount run` on free ports, in `directory`, and waits until all workers are ready.
@@ -129,7 +151,7 @@ impl Headcount {
     /// The address of the first socket of the workers.
     #[must_use]
     pub fn server(&self) -> String {
-        address(&self.wait_for_line("listening name="))
+        address(&self.wait_for_line("listening"))
     }
 
     /// The address at which the metrics are served.
@@ -156,7 +178,7 @@ impl Headcount {
         text::value(&self.scrape(), key)
     }
 
-    /// The PIDs of the living workers: all children but the exporter, which does not exec.
+    /// The PIDs of the living workers: all children but those that do not exec.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
         let own = process::command_line(self.pid());
@@ -169,7 +191,7 @@ impl Headcount {
     pub fn forked_workers(&self) -> Vec<u32> {
         process::children(self.pid())
             .into_iter()
-            .filter(|&pid| process::name(pid) != "headcount-exp")
+            .filter(|&pid| process::name(pid).as_deref() != Some("headcount-exp"))
             .collect()
     }
 
@@ -180,10 +202,22 @@ impl Headcount {
     /// When there never is one.
     #[must_use]
     pub fn exporter(&self) -> u32 {
-        let own = process::command_line(self.pid());
-        let find =
-            || process::children(self.pid()).into_iter().find(|&pid| process::command_line(pid) == own);
-        wait::until("the exporter runs", find)
+        self.child_called("headcount-exp")
+    }
+
+    /// The PID of the living process that passes on what workers print.
+    ///
+    /// # Panics
+    ///
+    /// When there never is one.
+    #[must_use]
+    pub fn relay(&self) -> u32 {
+        self.child_called("headcount-log")
+    }
+
+    fn child_called(&self, name: &str) -> u32 {
+        let is_called = |pid: &u32| process::name(*pid).as_deref() == Some(name);
+        wait::until(format!("{name} runs"), || process::children(self.pid()).into_iter().find(is_called))
     }
 
     /// Sends a signal to the supervisor.
@@ -224,5 +258,7 @@ impl Drop for Headcount {
 }
 
 fn address(line: &str) -> String {
-    line.rsplit_once("address=").unwrap().1.to_owned()
+    // Either as address=… or as "address":"…".
+    let value = line.split_once("address").unwrap().1.trim_start_matches(['"', '=', ':']);
+    value.split([' ', '"']).next().unwrap().to_owned()
 }

@@ -1,16 +1,20 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod log;
 mod operate;
 mod run;
 mod value;
+mod worker;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, TellArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
+pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
 
@@ -21,13 +25,16 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How it is logged.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
-    Run(RunCommand),
+    Run(Box<RunCommand>),
     /// Tell a supervisor to replace its workers by new ones, and wait until they serve
     Reload(TellArgs),
     /// Tell a supervisor how many workers there are to be, and wait until they serve

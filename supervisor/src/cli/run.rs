@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Command, FromArgMatches};
 
 use super::value::{MetricsAddress, duration, size};
+use super::worker::WorkerArgs;
 use crate::address::NamedAddress;
 
 /// How a program is run.
@@ -29,6 +30,12 @@ pub struct SupervisorArgs {
     /// Where they listen, and where their metrics go.
     #[command(flatten)]
     pub listen: ListenArgs,
+    /// What they are.
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    /// Write the supervisor's PID to this file, and remove it at the end
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
 }
 
 impl Default for SupervisorArgs {
@@ -92,14 +99,16 @@ pub struct ListenArgs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::worker::CpuAffinity;
     use super::*;
 
     #[test]
     fn without_a_command_line_there_are_the_documented_defaults() {
-        let SupervisorArgs { pool, listen } = SupervisorArgs::default();
+        let SupervisorArgs { pool, listen, worker, pid_file } = SupervisorArgs::default();
         assert_eq!((pool.workers, pool.surge), (None, 1));
         assert_eq!(pool.graceful_timeout, Duration::from_secs(30));
         assert_eq!(listen.metrics.0.unwrap().to_string(), "127.0.0.1:10042");
-        assert_eq!(listen.dir, None);
+        assert_eq!((listen.dir, pid_file, worker.user), (None, None, None));
+        assert_eq!(worker.cpu_affinity, CpuAffinity::None);
     }
 }

@@ -50,6 +50,12 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "more than there can be".to_owned())
 }
 
+/// A mask of permissions in octal, such as `027`.
+pub(super) fn mask(text: &str) -> Result<u32, String> {
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777 && !text.starts_with('+'));
+    mask.ok_or_else(|| "expected an octal number up to 777, such as 027".to_owned())
+}
+
 const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
@@ -76,6 +82,14 @@ mod tests {
         assert_eq!(size("4096"), Ok(4096));
         for bad in ["", "M", "1.5G", "5T", "-1K", "99999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn masks_are_octal() {
+        assert_eq!(mask("022"), Ok(0o22));
+        assert_eq!(mask("0777"), Ok(0o777));
+        for bad in ["", "1000", "8", "-1", "+1", "rwx"] {
+            assert!(mask(bad).is_err(), "{bad}");
         }
     }
 }

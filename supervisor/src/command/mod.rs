@@ -39,7 +39,7 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
 /// When it cannot be done; the error's chain says why.
 pub fn execute(cli: Cli) -> Done {
     match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Reload(args) => tell::reload(&args),
         Command::Scale(args) => tell::scale(&args),
         Command::Stop(args) => tell::stop(&args),

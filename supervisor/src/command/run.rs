@@ -12,8 +12,8 @@ use crate::options::RunOptions;
 use crate::process::Program;
 
 pub(super) fn run(run: RunCommand) -> Done {
-    let program = Program::find(&run.args.command)?;
-    let options = RunOptions::new(run.args.supervisor);
+    let options = RunOptions::new(run.args.supervisor)?;
+    let program = options.find_program(&run.args.command)?;
     if run.check {
         return check(&options, &program);
     }

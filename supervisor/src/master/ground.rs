@@ -1,6 +1,7 @@
 //! What a master stands on: sockets, a directory and its lock, of its own or left by another supervisor.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headcount::RegisterError;
@@ -13,16 +14,21 @@ use crate::address::{Address, NamedAddress};
 use crate::chain;
 use crate::handover::{Handover, HandoverError, History, take};
 use crate::notify::NotifySocket;
-use crate::options::RunOptions;
+use crate::options::{OptionsError, RunOptions};
 use crate::owner::Owner;
+use crate::pid_file::{PidFile, PidFileError};
 use crate::pool::Snapshot;
 use crate::process::ThreadsError;
+use crate::relay::RelayState;
 use crate::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
 
 /// A supervisor could not be started. Nothing was forked, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// What was asked for cannot be.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// There is no place for its own files.
     #[error(transparent)]
     RuntimeDir(#[from] RuntimeDirError),
@@ -44,6 +50,17 @@ pub enum StartError {
     /// The supervisor's own metrics cannot be recorded.
     #[error("cannot record the supervisor's own metrics")]
     Metrics(#[from] RegisterError),
+    /// The PID cannot be written down.
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    /// The user that workers are to be cannot be given the directory.
+    #[error("cannot give the workers' user the directory {}", path.display())]
+    HandOver {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// This process is more than one thread.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
@@ -83,8 +100,11 @@ pub(crate) struct Ground {
     /// The signals that were blocked before there was a supervisor.
     pub(super) signal_mask: SigSet,
     pub(super) history: History,
+    pub(super) pid_file: Option<PidFile>,
     /// What the supervisor before this one knew of its processes.
     pub(super) left: Option<Snapshot>,
+    /// What it had of their output.
+    pub(super) relay: Option<RelayState>,
 }
 
 impl Ground {
@@ -128,6 +148,8 @@ impl Ground {
         tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
+        give_away(options, &directory, &runtime_dir, &notify)?;
+        let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let history = History { start_time: now.as_secs_f64(), last_reload: 1.0, last_reload_success: 0.0 };
         Ok(Self {
@@ -140,7 +162,9 @@ impl Ground {
             signals,
             signal_mask,
             history,
+            pid_file,
             left: None,
+            relay: None,
         })
     }
 
@@ -151,6 +175,8 @@ impl Ground {
         let runtime_dir = RuntimeDir::take_over(handover.runtime_dir, runtime_lock);
         let notify = take(handover.notify, "the notify socket")?;
         let notify = NotifySocket::take_over(notify, runtime_dir.path().join("notify"));
+        give_away(options, &directory, &runtime_dir, &notify)?;
+        let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let (signals, _) = take_signals().map_err(system("signals"))?;
         let signal_mask = handover.signal_mask.iter().filter_map(|&number| Signal::try_from(number).ok());
         let mut left: Vec<_> = handover.sockets.into_iter().chain(handover.exporter_socket).collect();
@@ -178,7 +204,9 @@ impl Ground {
             signals,
             signal_mask: signal_mask.collect(),
             history: handover.history,
+            pid_file,
             left: Some(handover.pool),
+            relay: handover.relay,
         })
     }
 }
@@ -205,7 +233,24 @@ fn check(options: &RunOptions, handover: &Handover) -> Result<(), StartError> {
     Ok(())
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+/// Makes what workers need that of the user that they are to be.
+fn give_away(
+    options: &RunOptions,
+    directory: &Directory,
+    runtime_dir: &RuntimeDir,
+    notify: &NotifySocket,
+) -> Result<(), StartError> {
+    let Some(identity) = &options.attributes.identity else { return Ok(()) };
+    identity.hand_over_socket(notify.path()).map_err(system("the notify socket"))?;
+    let give = |directory: &Directory| {
+        let failed = |source| StartError::HandOver { path: directory.path().to_owned(), source };
+        identity.hand_over(directory).map_err(failed)
+    };
+    give(directory)?;
+    give(&Directory::open(runtime_dir.path())?)
+}
+
+pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::System { what, source }
 }
 

@@ -14,7 +14,7 @@ pub(crate) use ground::Ground;
 pub use ground::StartError;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use headcount_store::directory::{Directory, OwnerLock};
@@ -29,11 +29,12 @@ use crate::children::Children;
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
 use crate::notify::NotifySocket;
+use crate::pid_file::PidFile;
 use crate::pool::{Action, Event, Exit, Expiry, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{SI_QUEUE, catches, next_dead_child, reap};
+use crate::relay::{Pipes, Relay};
 use crate::runtime_dir::RuntimeDir;
 use crate::systemd::ServiceManager;
-
 /// The running supervisor.
 #[derive(Debug)]
 pub struct Master<'a> {
@@ -46,6 +47,8 @@ pub struct Master<'a> {
     metrics: SupervisorMetrics,
     service_manager: ServiceManager,
     memory_watch: Option<MemoryWatch>,
+    relay: Option<Relay>,
+    _pid_file: Option<PidFile>,
     /// Removed last.
     runtime_dir: RuntimeDir,
 }
@@ -73,13 +76,17 @@ impl Master<'_> {
     ///
     /// When the system refuses what the loop itself needs.
     pub fn run(mut self) -> io::Result<Outcome> {
+        // First of all, so that it listens when workers begin to print.
+        self.attend_relay();
         loop {
             if let Some(outcome) = self.perform() {
                 if outcome == Outcome::NeverReady {
                     self.leave_nothing_behind();
                 }
+                self.end_relay()?;
                 return Ok(outcome);
             }
+            self.attend_relay();
             self.metrics.show(&self.pool, Instant::now());
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
@@ -151,15 +158,8 @@ impl Master<'_> {
 
     fn start_process(&mut self, seat: Seat) {
         let started = match seat {
-            Seat::Worker(slot) => {
-                let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
-                self.children.fork_worker(slot, self.pool.generation(), &masters)
-            }
-            Seat::Exporter => {
-                // The exporter must not keep the directory's lock when the master dies, nor read its signals.
-                let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
-                self.children.fork_exporter(self.directory.path(), &masters)
-            }
+            Seat::Worker(slot) => self.start_worker(slot),
+            Seat::Exporter => self.children.fork_exporter(self.directory.path(), &self.own_descriptors()),
             Seat::Trial => self.fork_trial(),
         };
         match started {
@@ -173,6 +173,43 @@ impl Master<'_> {
                 self.record(Event::StartFailed(seat));
             }
         }
+    }
+
+    fn start_worker(&mut self, slot: u32) -> io::Result<Pid> {
+        let pipes = self.relay.as_ref().map(Relay::pipes).transpose()?;
+        let outputs = pipes.as_ref().map(Pipes::writers);
+        let pid =
+            self.children.fork_worker(slot, self.pool.generation(), outputs, &self.own_descriptors())?;
+        if let (Some(relay), Some(pipes)) = (&mut self.relay, pipes) {
+            relay.listen(slot, pid, pipes);
+        }
+        Ok(pid)
+    }
+
+    /// What children that do not execute anything must let go of: they would keep the directories' locks when
+    /// the master dies, and read its signals.
+    fn own_descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let own = [self.lock.as_fd(), self.runtime_dir.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
+        own.into_iter().chain(self.relay.as_ref().and_then(Relay::descriptor)).collect()
+    }
+
+    fn attend_relay(&mut self) {
+        let Some(mut relay) = self.relay.take() else { return };
+        let own = self.own_descriptors();
+        relay.attend(Instant::now(), |run| self.children.fork_relay(&own, run));
+        self.relay = Some(relay);
+    }
+
+    /// Lets the relay pass on what the last workers have printed.
+    fn end_relay(&mut self) -> io::Result<()> {
+        while let Some(relay) = self.relay.as_mut().filter(|relay| !relay.has_ended()) {
+            relay.end(Instant::now());
+            self.attend_relay();
+            self.wait()?;
+            self.receive_signals()?;
+            self.bury_the_dead()?;
+        }
+        Ok(())
     }
 
     fn end_reload(&mut self, outcome: ReloadOutcome) {
@@ -229,7 +266,8 @@ impl Master<'_> {
     /// Waits until something happens or is due.
     fn wait(&self) -> io::Result<()> {
         let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
-        let next = [self.pool.next_deadline(), self.service_manager.next(), looks];
+        let relays = self.relay.as_ref().and_then(|relay| relay.next(Instant::now()));
+        let next = [self.pool.next_deadline(), self.service_manager.next(), looks, relays];
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.
@@ -313,6 +351,9 @@ impl Master<'_> {
                 tracing::error!(%pid, error = %chain(&error), "cannot bury a dead process's files");
             }
             reap(pid)?;
+            if self.relay.as_mut().is_some_and(|relay| relay.record_exit(pid, exit, Instant::now())) {
+                continue;
+            }
             let Some(seat) = self.pool.seat_of(pid) else {
                 // As process 1 of a container, the master is the parent of whatever lost its own.
                 tracing::debug!(%pid, "reaped an orphan");

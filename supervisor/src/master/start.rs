@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Ground, Master, StartError};
+use super::ground::{Ground, system};
+use super::{Master, StartError};
 use crate::children::{Children, Work};
 use crate::environment::worker_environment;
 use crate::memory::MemoryWatch;
@@ -10,6 +11,7 @@ use crate::metrics::SupervisorMetrics;
 use crate::options::RunOptions;
 use crate::pool::{Event, Pool, ReloadOutcome};
 use crate::process::check_threads;
+use crate::relay::Relay;
 use crate::systemd::ServiceManager;
 
 impl<'a> Master<'a> {
@@ -35,13 +37,18 @@ impl<'a> Master<'a> {
         let Ground { directory, sockets, exporter_socket, notify, left, .. } = ground;
         let metrics = SupervisorMetrics::create(directory.path(), &ground.history)?;
         let watchdog = options.policy.watchdog;
-        let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
+        let environment =
+            worker_environment(options.environment, directory.path(), notify.path(), &sockets, watchdog);
         for socket in &sockets {
             tracing::info!(name = socket.name, address = %socket.address, "listening");
         }
         if let Some(socket) = &exporter_socket {
             tracing::info!(address = %socket.address, "serving metrics");
         }
+        let relay = match ground.relay {
+            None => options.output.map(Relay::new).transpose(),
+            Some(left) => Relay::take_over(left).map(Some),
+        };
         let exports = exporter_socket.is_some();
         let pool = match &left {
             None => Pool::new(options.policy, exports),
@@ -55,6 +62,8 @@ impl<'a> Master<'a> {
                 sockets,
                 exporter_socket,
                 max_requests: options.max_requests,
+                attributes: options.attributes,
+                affinity: options.affinity,
                 signal_mask: ground.signal_mask,
             },
             directory,
@@ -64,6 +73,8 @@ impl<'a> Master<'a> {
             metrics,
             service_manager: ServiceManager::from_environment(),
             memory_watch: options.max_memory.map(MemoryWatch::new),
+            relay: relay.map_err(system("the workers' output"))?,
+            _pid_file: ground.pid_file,
             runtime_dir: ground.runtime_dir,
         };
         if left.is_some() {

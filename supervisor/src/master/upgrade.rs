@@ -12,10 +12,12 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use super::Master;
+use crate::attributes::Attributes;
 use crate::chain;
 use crate::handover::{Handover, VARIABLE, VERSION};
 use crate::pool::{Event, Pid, ReloadOutcome};
 use crate::process::{CANNOT_EXECUTE, Program, fork_child};
+use crate::relay::Relay;
 use crate::sockets::Listener;
 
 /// Variables that are not the new program's: it has what they stand for from this one.
@@ -25,7 +27,7 @@ impl Master<'_> {
     /// Forks a process in which the new program says whether it could take over.
     pub(super) fn fork_trial(&self) -> io::Result<Pid> {
         let (words, kept) = self.write_handover(true)?;
-        fork_child(&self.children.signal_mask, || {
+        fork_child(&self.children.signal_mask, &Attributes::default(), || {
             let error = execute_own(&words, &kept);
             tracing::error!(error, "cannot execute the new program");
             CANNOT_EXECUTE
@@ -60,9 +62,10 @@ impl Master<'_> {
             directory: self.directory.path().to_owned(),
             lock: self.lock.as_fd().as_raw_fd(),
             runtime_dir: self.runtime_dir.path().to_owned(),
-            runtime_lock: self.runtime_dir.lock().as_raw_fd(),
+            runtime_lock: self.runtime_dir.as_fd().as_raw_fd(),
             notify: self.notify.as_fd().as_raw_fd(),
             signal_mask: mask.map(|signal| signal as i32).collect(),
+            relay: self.relay.as_ref().map(Relay::state),
             history: self.metrics.history(),
         };
         let words = handover.write()?;

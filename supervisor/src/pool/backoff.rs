@@ -24,7 +24,7 @@ impl Backoff {
     }
 
     /// Counts a failure. `seed` is what tells this seat from others that fail at the same time.
-    pub(super) fn fail(&mut self, now: Instant, seed: u32) {
+    pub(crate) fn fail(&mut self, now: Instant, seed: u32) {
         self.failures = self.failures.saturating_add(1);
         self.until = Some(now + wait(self.failures, seed));
     }

@@ -17,7 +17,6 @@ use crate::children::Work;
 use crate::cli::{DemoArgs, MetricsAddress, SupervisorArgs};
 use crate::master::Master;
 use crate::options::RunOptions;
-use crate::process::Program;
 
 pub(super) use worker::work;
 
@@ -31,8 +30,9 @@ pub(super) fn demo(args: DemoArgs) -> Done {
     supervisor.pool.graceful_timeout = Duration::from_secs(5);
     supervisor.listen.bind = vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }];
     supervisor.listen.metrics = MetricsAddress(Some(args.metrics));
-    let work = Work::Execute(Program::find(&[own_binary.into(), "demo-worker".into()])?);
-    let Some(mut master) = Master::start(RunOptions::new(supervisor), work)? else {
+    let options = RunOptions::new(supervisor)?;
+    let work = Work::Execute(options.find_program(&[own_binary.into(), "demo-worker".into()])?);
+    let Some(mut master) = Master::start(options, work)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let server = master.addresses().next().map(|(_, address)| address.to_string()).unwrap_or_default();
