@@ -12,7 +12,7 @@
 //! * `systemd`: what the master tells whoever has started it.
 //! * `environment`, `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
-//! * [`owner`], [`view`]: a supervisor that runs, as others find and see it.
+//! * [`owner`], [`view`], [`usage`]: a supervisor that runs, as others find and see it.
 //! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 
 pub mod address;
@@ -34,6 +34,7 @@ pub mod runtime_dir;
 mod slot_metrics;
 pub mod sockets;
 mod systemd;
+pub mod usage;
 pub mod view;
 
 use std::error::Error;

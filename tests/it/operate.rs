@@ -231,3 +231,63 @@ fn a_supervisor_that_knows_of_no_upgrades_is_not_ended_by_one() {
     let (code, said) = tell(&["upgrade"], directory.path());
     assert!(code == Some(1) && said.contains("cannot be upgraded: stop and start it"), "{said}");
 }
+
+/// The rows of workers that `headcount status` prints.
+fn rows(status: &str) -> Vec<Vec<&str>> {
+    let rows = status.lines().skip_while(|line| !line.contains("SLOT")).skip(1);
+    rows.map(|row| row.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn the_status_is_a_supervisor_and_its_workers_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let status = || {
+        let shown = self::headcount(&["status", "--dir", path]);
+        assert_eq!((shown.status.code(), stderr(&shown)), (Some(0), ""));
+        stdout(&shown).to_owned()
+    };
+    let first = status();
+    assert!(first.starts_with(&format!("headcount, PID {}: up ", headcount.pid())), "{first}");
+    assert!(first.contains("generation 0, 2 of 2 workers ready\nlast reload: none\n"), "{first}");
+    let mut workers = headcount.workers();
+    let victim = workers[0];
+    process::signal(victim, Signal::SIGKILL);
+    wait::until_true("another one is ready", || {
+        workers = headcount.workers();
+        let shown = status();
+        let shown = rows(&shown);
+        let pids: Vec<u32> = shown.iter().filter_map(|row| row[1].parse().ok()).collect();
+        !workers.contains(&victim)
+            && shown.len() == 2
+            && shown.iter().all(|row| row[2] == "ready" && row[3] == "0" && row[6].ends_with('M'))
+            && workers.iter().all(|pid| pids.contains(pid))
+    });
+    assert_eq!(rows(&status()).iter().filter(|row| row[7] == "1").count(), 1, "{}", status());
+    assert_eq!(tell(&["reload"], directory.path()).0, Some(0));
+    assert!(status().contains("generation 1, 2 of 2 workers ready"), "{}", status());
+    assert!(status().contains("last reload: succeeded "), "{}", status());
+
+    let json = self::headcount(&["status", "--json", "--dir", path]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["supervisor"]["pid"], headcount.pid());
+    assert_eq!(json["supervisor"]["wanted_workers"], 2);
+    assert_eq!(json["supervisor"]["reloads"]["success"], 1);
+    let serving = json["workers"].as_array().unwrap().iter().filter(|worker| worker["state"] == "ready");
+    for worker in serving {
+        assert!(worker["resident_bytes"].as_u64() > Some(100_000), "{worker}");
+        assert!(headcount.workers().iter().any(|&pid| worker["pid"] == pid), "{worker}");
+    }
+}
+
+#[test]
+fn a_supervisor_without_a_directory_of_the_operators_is_found_by_itself() {
+    let headcount = Headcount::start(["run", "-w", "1", "--metrics", "none", "--", "sleep", "600"]);
+    let line = headcount.wait_for_line("metrics directory path=");
+    let path = line.rsplit_once("path=").unwrap().1.split(' ').next().unwrap();
+    let shown = self::headcount(&["status"]);
+    // Others may run at the same time: then it is one of those to choose from.
+    let is_named = stdout(&shown).contains(&format!("PID {}: up", headcount.pid()));
+    assert!(is_named || stderr(&shown).contains(path), "{}{}", stdout(&shown), stderr(&shown));
+}

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use operate::{OwnerArg, ScaleArgs, TellArgs};
+pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 
@@ -28,6 +28,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
     Run(RunCommand),
+    /// Show a supervisor and its workers
+    Status(StatusArgs),
     /// Tell a supervisor to replace its workers by new ones, and wait until they serve
     Reload(TellArgs),
     /// Tell a supervisor how many workers there are to be, and wait until they serve

@@ -15,6 +15,17 @@ pub struct OwnerArg {
     pub dir: Option<PathBuf>,
 }
 
+/// How a supervisor and its workers stand.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Which supervisor.
+    #[command(flatten)]
+    pub owner: OwnerArg,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Whom to tell something, and how long to wait for what comes of it.
 #[derive(Args, Debug)]
 pub struct TellArgs {

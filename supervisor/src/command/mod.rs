@@ -4,7 +4,9 @@ mod check;
 mod demo;
 mod dump;
 mod inspect;
+mod look;
 mod mark_dead;
+mod print;
 mod run;
 mod serve;
 mod tell;
@@ -28,6 +30,7 @@ pub const NEVER_READY: u8 = 3;
 pub fn execute(cli: Cli) -> Done {
     match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Status(args) => look::status(&args),
         Command::Reload(args) => tell::reload(&args),
         Command::Scale(args) => tell::scale(&args),
         Command::Stop(args) => tell::stop(&args),

@@ -1,8 +1,8 @@
 //! `headcount run`: workers, and one scrape for all of them; or only a look at what that would be.
-#![expect(clippy::print_stdout, reason = "what would be run is the result of a check")]
 
 use std::process::ExitCode;
 
+use super::print::print;
 use super::{Done, NEVER_READY};
 use crate::cli::RunCommand;
 use crate::config::Source;
@@ -20,8 +20,8 @@ pub(super) fn run(run: RunCommand) -> Done {
 
 /// Everything that can be told without binding a socket or starting anything is right.
 fn check(options: &RunOptions) -> Done {
-    println!("# {} workers of {}", options.policy.workers, options.program.path().display());
-    print!("{}", Source::of_process().resolve()?.to_toml());
+    let title = format!("# {} workers of {}\n", options.policy.workers, options.program.path().display());
+    print(title + &Source::of_process().resolve()?.to_toml())?;
     Ok(ExitCode::SUCCESS)
 }
 
