@@ -1,11 +1,15 @@
 //! What an operator has in hand: the configuration, and the commands that look at a supervisor and tell it something.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, process, text, wait};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
+use nix::sys::termios::tcgetattr;
 
 use crate::WORKER;
 use crate::reload::Script;
@@ -150,6 +154,21 @@ fn a_worker_that_hangs_grows_or_never_comes_up_has_a_reason_of_its_own() {
     check(&["--max-memory", "100K"], &[WORKER, "serve"], "memory");
 }
 
+/// Asks a server for something again and again, while `look` looks.
+fn under_load<T>(server: &str, look: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = http::get(server, "/");
+            }
+        });
+        let seen = look();
+        done.store(true, Ordering::Relaxed);
+        seen
+    })
+}
+
 /// Tells the supervisor of a directory something; how that ended, and what was said.
 fn tell(words: &[&str], directory: &Path) -> (Option<i32>, String) {
     let told = headcount(&[words, &["--dir", directory.to_str().unwrap()]].concat());
@@ -290,4 +309,72 @@ fn a_supervisor_without_a_directory_of_the_operators_is_found_by_itself() {
     // Others may run at the same time: then it is one of those to choose from.
     let is_named = stdout(&shown).contains(&format!("PID {}: up", headcount.pid()));
     assert!(is_named || stderr(&shown).contains(path), "{}{}", stdout(&shown), stderr(&shown));
+}
+
+#[test]
+fn the_top_shows_what_workers_and_families_do_a_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let look = |options: &[&str]| {
+        let shown = self::headcount(&[&["top", "--dir", path, "--interval", "1s"], options].concat());
+        assert_eq!((shown.status.code(), stderr(&shown)), (Some(0), ""));
+        stdout(&shown).to_owned()
+    };
+    let shown = under_load(&headcount.server(), || look(&["-n", "2"]));
+    assert_eq!(shown.matches("headcount, PID").count(), 2);
+    let last = &shown[shown.rfind("headcount, PID").unwrap()..];
+    assert!(last.contains("2 of 2 workers ready"), "{last}");
+    let number = |text: &str| text.parse::<f64>().unwrap_or_else(|_| panic!("{text} in {last}"));
+    let line = last.lines().find_map(|line| line.strip_prefix("test_requests_total: ")).unwrap();
+    let all = number(line.strip_suffix(" a second").unwrap());
+    assert!(all > 0.0, "{last}");
+    let (workers, families) = last.split_once("BUSIEST FAMILIES").unwrap();
+    let by_worker: Vec<_> = rows(workers.trim_end()).iter().map(|row| number(row[8])).collect();
+    assert!(by_worker.len() == 2 && by_worker.iter().sum::<f64>() > 0.0, "{last}");
+    assert!(families.lines().nth(1).unwrap().starts_with("test_requests_total "), "{last}");
+    // Nobody asks for anything any more.
+    let idle = look(&[]);
+    assert!(idle.contains("test_requests_total: 0.0 a second\n"), "{idle}");
+    let other = look(&["--requests", "headcount_starts_total"]);
+    assert!(other.contains("headcount_starts_total: 0.0 a second\n"), "{other}");
+}
+
+#[test]
+fn the_top_ends_by_a_key_and_leaves_the_terminal_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
+    for end in ["xq", "\x03"] {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let side = || std::process::Stdio::from(terminal.slave.try_clone().unwrap());
+        let before = tcgetattr(&terminal.slave).unwrap();
+        // A terminal of its own, whose Ctrl-C is for it.
+        let mut top = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .arg(binary::headcount())
+            .args(["top", "--dir", directory.path().to_str().unwrap()])
+            .stdin(side())
+            .stdout(side())
+            .spawn()
+            .unwrap();
+        fcntl(&terminal.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let screen = std::fs::File::from(terminal.master);
+        let mut seen = String::new();
+        let mut wait_for = |part: &str| {
+            wait::until_true(part, || {
+                let mut bytes = [0; 4096];
+                let len = (&screen).read(&mut bytes).unwrap_or(0);
+                seen.push_str(&String::from_utf8_lossy(&bytes[..len]));
+                seen.contains(part)
+            });
+        };
+        wait_for("1 of 1 workers ready");
+        assert_ne!(tcgetattr(&terminal.slave).unwrap(), before);
+        (&screen).write_all(end.as_bytes()).unwrap();
+        // Back from the other screen.
+        wait_for("\x1b[?1049l");
+        assert!(wait::until("it ends", || top.try_wait().unwrap()).success());
+        assert_eq!(tcgetattr(&terminal.slave).unwrap(), before);
+    }
+    assert!(process::is_alive(headcount.pid()));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs};
+pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 
@@ -30,6 +30,8 @@ pub enum Command {
     Run(RunCommand),
     /// Show a supervisor and its workers
     Status(StatusArgs),
+    /// Show a supervisor, its workers and the busiest metrics, live; `q` or Ctrl-C ends it
+    Top(TopArgs),
     /// Tell a supervisor to replace its workers by new ones, and wait until they serve
     Reload(TellArgs),
     /// Tell a supervisor how many workers there are to be, and wait until they serve

@@ -31,6 +31,7 @@ pub fn execute(cli: Cli) -> Done {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Status(args) => look::status(&args),
+        Command::Top(args) => look::top(&args),
         Command::Reload(args) => tell::reload(&args),
         Command::Scale(args) => tell::scale(&args),
         Command::Stop(args) => tell::stop(&args),
