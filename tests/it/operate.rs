@@ -378,3 +378,40 @@ fn the_top_ends_by_a_key_and_leaves_the_terminal_as_it_was() {
     }
     assert!(process::is_alive(headcount.pid()));
 }
+
+#[test]
+fn completions_and_manual_pages_have_every_command() {
+    let help = headcount(&["--help"]);
+    let listed = stdout(&help).lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = listed.map_while(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 10 && commands.contains(&"run"), "{commands:?}");
+    let said = |arguments: &[&str]| {
+        let said = headcount(arguments);
+        assert_eq!((said.status.code(), stderr(&said)), (Some(0), ""), "{arguments:?}");
+        stdout(&said).to_owned()
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = said(&["completions", shell]);
+        for command in &commands {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+        assert!(script.contains("graceful-timeout") && !script.contains("demo-worker"), "{shell}");
+    }
+    let overview = said(&["man"]);
+    for command in &commands {
+        let escaped = command.replace('-', "\\-");
+        assert!(overview.contains(&format!("headcount\\-{escaped}(1)\n")), "{command}: {overview}");
+        assert!(said(&["man", command]).contains(&format!(".TH headcount-{command} 1")), "{command}");
+    }
+    let unknown = headcount(&["man", "rum"]);
+    assert_eq!(stderr(&unknown), "headcount: there is no command `rum`: `headcount --help` lists them\n");
+}
+
+#[test]
+fn bash_completes_what_is_typed() {
+    let script = headcount(&["completions", "bash"]);
+    let typed = "COMP_WORDS=(headcount run --grace); COMP_CWORD=2; _headcount headcount --grace run; echo ${COMPREPLY[@]}";
+    let completed =
+        Command::new("bash").args(["-c", &format!("{}\n{typed}", stdout(&script))]).output().unwrap();
+    assert_eq!(stdout(&completed), "--graceful-timeout\n", "{}", stderr(&completed));
+}

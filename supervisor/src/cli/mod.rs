@@ -52,6 +52,10 @@ pub enum Command {
     MarkDead(MarkDeadArgs),
     /// Run a small HTTP server with four workers and some traffic, to look at
     Demo(DemoArgs),
+    /// Print what a shell needs to complete the command line
+    Completions(CompletionsArgs),
+    /// Print the manual page of Headcount, or of one of its commands
+    Man(ManArgs),
     /// A worker of the demonstration
     #[command(hide = true)]
     DemoWorker,
@@ -142,6 +146,20 @@ pub struct DemoArgs {
     /// Where the merged metrics are served; port 0 is a free one
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub metrics: Address,
+}
+
+/// For which shell.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Which manual page.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The command [default: all of them, in a line each]
+    pub command: Option<String>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod dump;
+mod generate;
 mod inspect;
 mod look;
 mod mark_dead;
@@ -42,6 +43,8 @@ pub fn execute(cli: Cli) -> Done {
         Command::Check(args) => check::check(&args),
         Command::MarkDead(args) => mark_dead::mark_dead(&args),
         Command::Demo(args) => demo::demo(args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::DemoWorker => demo::work(),
     }
 }
