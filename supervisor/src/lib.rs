@@ -16,7 +16,7 @@
 //! * [`relay`]: what workers print, on its way out.
 //! * [`environment`], [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
-//! * [`owner`], [`view`]: a supervisor that runs, as others find and see it.
+//! * [`owner`], [`view`], [`usage`]: a supervisor that runs, as others find and see it.
 //! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 //! * [`prefork`]: the same for an application that is its own supervisor.
 
@@ -48,6 +48,7 @@ pub mod sink;
 mod slot_metrics;
 pub mod sockets;
 mod systemd;
+pub mod usage;
 pub mod view;
 
 use std::error::Error;

@@ -39,7 +39,7 @@ impl MemoryWatch {
 }
 
 /// The resident memory of a process in bytes; `None` if it is gone.
-fn resident(pid: Pid) -> Option<u64> {
+pub(crate) fn resident(pid: Pid) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten()?;

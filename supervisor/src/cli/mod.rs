@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use log::LogArgs;
-pub use operate::{OwnerArg, ScaleArgs, TellArgs};
+pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
@@ -35,6 +35,10 @@ pub struct Cli {
 pub enum Command {
     /// Run a program as several workers, restart them, and serve their merged metrics
     Run(Box<RunCommand>),
+    /// Show a supervisor and its workers
+    Status(StatusArgs),
+    /// Show a supervisor, its workers and the busiest metrics, live; `q` or Ctrl-C ends it
+    Top(TopArgs),
     /// Tell a supervisor to replace its workers by new ones, and wait until they serve
     Reload(TellArgs),
     /// Tell a supervisor how many workers there are to be, and wait until they serve
@@ -55,6 +59,10 @@ pub enum Command {
     MarkDead(MarkDeadArgs),
     /// Run a small HTTP server with four workers and some traffic, to look at
     Demo(DemoArgs),
+    /// Print what a shell needs to complete the command line
+    Completions(CompletionsArgs),
+    /// Print the manual page of Headcount, or of one of its commands
+    Man(ManArgs),
     /// A worker of the demonstration
     #[command(hide = true)]
     DemoWorker,
@@ -145,6 +153,20 @@ pub struct DemoArgs {
     /// Where the merged metrics are served; port 0 is a free one
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub metrics: Address,
+}
+
+/// For which shell.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Which manual page.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The command [default: all of them, in a line each]
+    pub command: Option<String>,
 }
 
 #[cfg(test)]

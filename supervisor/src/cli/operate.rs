@@ -15,6 +15,34 @@ pub struct OwnerArg {
     pub dir: Option<PathBuf>,
 }
 
+/// How a supervisor and its workers stand.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Which supervisor.
+    #[command(flatten)]
+    pub owner: OwnerArg,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to look at, and for how long.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// Which supervisor.
+    #[command(flatten)]
+    pub owner: OwnerArg,
+    /// The counter of requests [default: http_requests_total, or the first …requests_total]
+    #[arg(short, long, value_name = "COUNTER")]
+    pub requests: Option<String>,
+    /// How often to look
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub interval: Duration,
+    /// Look so often and end [default: without end on a terminal, else once]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub iterations: Option<u64>,
+}
+
 /// Whom to tell something, and how long to wait for what comes of it.
 #[derive(Args, Debug)]
 pub struct TellArgs {

@@ -11,6 +11,7 @@ use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 
 use super::Done;
+use super::print::print;
 use crate::cli::DumpArgs;
 
 /// A file could not be written; what was there before is there still.
@@ -34,14 +35,6 @@ pub(super) fn dump(args: &DumpArgs) -> Done {
             .map_err(|source| WriteError { path: path.display().to_string(), source })?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A reader that has seen enough is no failure.
-fn print(text: &[u8]) -> io::Result<()> {
-    match io::stdout().lock().write_all(text) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
 }
 
 /// Whoever reads the file meanwhile finds the old contents or the new, and never a part.

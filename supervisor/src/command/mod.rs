@@ -3,8 +3,11 @@
 mod check;
 mod demo;
 mod dump;
+mod generate;
 mod inspect;
+mod look;
 mod mark_dead;
+mod print;
 mod run;
 mod serve;
 mod tell;
@@ -40,6 +43,8 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
 pub fn execute(cli: Cli) -> Done {
     match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Status(args) => look::status(&args),
+        Command::Top(args) => look::top(&args),
         Command::Reload(args) => tell::reload(&args),
         Command::Scale(args) => tell::scale(&args),
         Command::Stop(args) => tell::stop(&args),
@@ -50,6 +55,8 @@ pub fn execute(cli: Cli) -> Done {
         Command::Check(args) => check::check(&args),
         Command::MarkDead(args) => mark_dead::mark_dead(&args),
         Command::Demo(args) => demo::demo(args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::DemoWorker => demo::work(),
     }
 }

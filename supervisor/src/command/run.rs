@@ -1,8 +1,8 @@
 //! `headcount run`: workers, and one scrape for all of them; or only a look at what that would be.
-#![expect(clippy::print_stdout, reason = "what would be run is the result of a check")]
 
 use std::process::ExitCode;
 
+use super::print::print;
 use super::{Done, exit_code};
 use crate::children::Work;
 use crate::cli::RunCommand;
@@ -25,8 +25,8 @@ pub(super) fn run(run: RunCommand) -> Done {
 
 /// Everything that can be told without binding a socket or starting anything is right.
 fn check(options: &RunOptions, program: &Program) -> Done {
-    println!("# {} workers of {}", options.policy.workers, program.path().display());
-    print!("{}", Source::of_process().resolve()?.to_toml());
+    let title = format!("# {} workers of {}\n", options.policy.workers, program.path().display());
+    print(title + &Source::of_process().resolve()?.to_toml())?;
     Ok(ExitCode::SUCCESS)
 }
 
