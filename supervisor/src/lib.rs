@@ -13,6 +13,7 @@
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
 //! * [`relay`]: what workers print, on its way out.
+//! * [`hooks`]: what others want done when something happens.
 //! * [`environment`], `children`: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`cli`], [`options`], [`command`]: the command line.
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod command;
 pub mod environment;
 pub mod exporter;
+pub mod hooks;
 pub mod identity;
 pub mod limits;
 pub mod log;

@@ -20,6 +20,7 @@ use crate::address::{Address, NamedAddress};
 use crate::chain;
 use crate::children::Children;
 use crate::environment::worker_environment;
+use crate::hooks::{Hooks, Moment, Occasion};
 use crate::identity::Identity;
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, reason};
@@ -27,7 +28,7 @@ use crate::notify::NotifySocket;
 use crate::options::RunOptions;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
-use crate::process::{next_dead_child, reap};
+use crate::process::{ProgramError, next_dead_child, reap};
 use crate::relay::{Pipes, Relay};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The supervisor's own metrics cannot be recorded.
     #[error("cannot record the supervisor's own metrics")]
     Metrics(#[from] RegisterError),
+    /// There is nothing to run hooks.
+    #[error("cannot run hooks")]
+    Hooks(#[from] ProgramError),
     /// The PID cannot be written down.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
@@ -88,6 +92,9 @@ pub struct Master {
     service_manager: ServiceManager,
     memory_watch: Option<MemoryWatch>,
     relay: Option<Relay>,
+    hooks: Hooks,
+    /// Whether all workers have been ready.
+    was_ready: bool,
     _pid_file: Option<PidFile>,
     /// Removed last.
     runtime_dir: RuntimeDir,
@@ -130,6 +137,7 @@ impl Master {
         }
         let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
+        let hooks = Hooks::new(options.hooks, options.hook_timeout, signal_mask)?;
         let watchdog = options.policy.watchdog;
         let environment =
             worker_environment(options.environment, directory.path(), notify.path(), &sockets, watchdog);
@@ -160,6 +168,8 @@ impl Master {
             service_manager: ServiceManager::from_environment(),
             memory_watch: options.max_memory.map(MemoryWatch::new),
             relay: options.output.map(Relay::new).transpose().map_err(system("the workers' output"))?,
+            hooks,
+            was_ready: false,
             _pid_file: pid_file,
             runtime_dir,
         })
@@ -189,12 +199,18 @@ impl Master {
     pub fn run(mut self) -> io::Result<Outcome> {
         // First of all, so that it listens when workers begin to print.
         self.attend_relay();
+        self.call(Moment::OnStarting);
         loop {
-            if let Some(outcome) = self.perform() {
-                self.end_relay()?;
+            // Workers wait for it; whoever has enough of that does not.
+            if (!self.hooks.is_busy(Moment::OnStarting) || self.pool.is_stopping())
+                && let Some(outcome) = self.perform()
+            {
+                self.end(outcome)?;
                 return Ok(outcome);
             }
+            self.notice_readiness();
             self.attend_relay();
+            self.attend_hooks();
             self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
@@ -229,7 +245,12 @@ impl Master {
 
     fn record(&mut self, event: Event) {
         match event {
-            Event::Ready(pid) | Event::Presumed(pid) => self.log_of(pid, "ready"),
+            Event::Ready(pid) | Event::Presumed(pid) => {
+                self.log_of(pid, "ready");
+                if !self.pool.is_ready(pid) {
+                    self.call_of(Moment::WorkerReady, pid, None);
+                }
+            }
             Event::Expired(pid) => self.log_of(pid, "is to be replaced"),
             _ => {}
         }
@@ -269,9 +290,13 @@ impl Master {
     }
 
     fn start_worker(&mut self, slot: u32) -> io::Result<Pid> {
+        let generation = self.pool.generation();
+        let about = Occasion { slot: Some(slot), ..Occasion::of_all(Moment::PreFork, generation) };
+        self.hooks.call(about);
         let pipes = self.relay.as_ref().map(Relay::pipes).transpose()?;
         let outputs = pipes.as_ref().map(Pipes::writers);
-        let pid = self.children.fork_worker(slot, self.pool.generation(), outputs)?;
+        let pid = self.children.fork_worker(slot, generation, outputs)?;
+        self.hooks.call(Occasion { moment: Moment::PostFork, pid: Some(pid), ..about });
         if let (Some(relay), Some(pipes)) = (&mut self.relay, pipes) {
             relay.listen(slot, pid, pipes);
         }
@@ -292,16 +317,55 @@ impl Master {
         self.relay = Some(relay);
     }
 
-    /// Lets the relay pass on what the last workers have printed.
-    fn end_relay(&mut self) -> io::Result<()> {
-        while let Some(relay) = self.relay.as_mut().filter(|relay| !relay.has_ended()) {
-            relay.end(Instant::now());
+    /// Calls the hooks of what happens to all.
+    fn call(&mut self, moment: Moment) {
+        self.hooks.call(Occasion::of_all(moment, self.pool.generation()));
+    }
+
+    /// Calls the hooks of what happens to a worker.
+    fn call_of(&mut self, moment: Moment, pid: Pid, reason: Option<&'static str>) {
+        let Some(Seat::Worker(slot)) = self.pool.seat_of(pid) else { return };
+        let generation = self.pool.generation_of(pid).unwrap_or_default();
+        self.hooks.call(Occasion { moment, slot: Some(slot), pid: Some(pid), generation, reason });
+    }
+
+    fn notice_readiness(&mut self) {
+        if !self.was_ready && !self.pool.is_stopping() && self.pool.census().ready >= self.pool.target() {
+            self.was_ready = true;
+            self.call(Moment::WhenReady);
+        }
+    }
+
+    fn attend_hooks(&mut self) {
+        self.hooks.attend(Instant::now());
+        for (moment, outcome) in self.hooks.take_ended() {
+            self.metrics.hook_ended(moment, outcome);
+        }
+    }
+
+    /// Waits for the last hooks, and lets the relay pass on what the last workers have printed.
+    fn end(&mut self, outcome: Outcome) -> io::Result<()> {
+        let reason = match outcome {
+            Outcome::Stopped => "stopped",
+            Outcome::NeverReady => "never_ready",
+        };
+        let last = Occasion::of_all(Moment::OnExit, self.pool.generation());
+        self.hooks.call(Occasion { reason: Some(reason), ..last });
+        self.hooks.finish(Instant::now());
+        loop {
+            if let Some(relay) = &mut self.relay {
+                relay.end(Instant::now());
+            }
             self.attend_relay();
+            self.attend_hooks();
+            if self.hooks.is_idle() && self.relay.as_ref().is_none_or(Relay::has_ended) {
+                return Ok(());
+            }
+            self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
             self.receive_signals()?;
             self.bury_the_dead()?;
         }
-        Ok(())
     }
 
     fn end_reload(&mut self, outcome: ReloadOutcome) {
@@ -347,7 +411,8 @@ impl Master {
     fn wait(&self) -> io::Result<()> {
         let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
         let relays = self.relay.as_ref().and_then(|relay| relay.next(Instant::now()));
-        let next = [self.pool.next_deadline(), self.service_manager.next(), looks, relays];
+        let hooks = self.hooks.next();
+        let next = [self.pool.next_deadline(), self.service_manager.next(), looks, relays, hooks];
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.
@@ -369,6 +434,9 @@ impl Master {
             match signal {
                 Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
                     tracing::info!(%signal, "stopping");
+                    if self.pool.is_stopping() {
+                        self.hooks.hurry(Instant::now());
+                    }
                     self.record(Event::Stop);
                     // There is no patience in it.
                     if signal == Signal::SIGQUIT {
@@ -377,6 +445,7 @@ impl Master {
                 }
                 Some(Signal::SIGHUP) => {
                     self.record(Event::Reload);
+                    self.call(Moment::Reload);
                     tracing::info!(generation = self.pool.generation(), "reloading");
                 }
                 Some(Signal::SIGTTIN) => self.scale(1),
@@ -422,6 +491,9 @@ impl Master {
             if self.relay.as_mut().is_some_and(|relay| relay.record_exit(pid, exit, Instant::now())) {
                 continue;
             }
+            if self.hooks.record_exit(pid, exit) {
+                continue;
+            }
             let Some(seat) = self.pool.seat_of(pid) else {
                 // As process 1 of a container, the master is the parent of whatever lost its own.
                 tracing::debug!(%pid, "reaped an orphan");
@@ -429,6 +501,7 @@ impl Master {
             };
             log_exit(seat, pid, exit, self.pool.is_stopping());
             self.metrics.exited(seat, exit);
+            self.call_of(Moment::WorkerExit, pid, Some(reason(exit)));
             self.record(Event::Exited(pid, exit));
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::path::Path;
 use headcount::{Counter, Family, Gauge, GaugeMode, RegisterError, Registry};
 use nix::sys::signal::Signal;
 
+use crate::hooks::{self, Moment};
 use crate::pool::{Census, Exit, ReloadOutcome, Seat};
 
 /// The gauge of workers by state, from which the exporter tells whether any is ready.
@@ -18,6 +19,7 @@ pub struct SupervisorMetrics {
     exits: Family<Counter, 2>,
     reloads: Family<Counter, 1>,
     last_reload: Gauge,
+    hooks: Family<Counter, 2>,
 }
 
 impl SupervisorMetrics {
@@ -47,6 +49,11 @@ impl SupervisorMetrics {
                 "headcount_last_reload_success_timestamp_seconds",
                 "When the last reload succeeded, in seconds since 1970; 0 if none has.",
                 GaugeMode::LiveMax,
+            )?,
+            hooks: registry.counter_family(
+                "headcount_hooks",
+                "Hooks that have ended.",
+                ["hook", "outcome"],
             )?,
         };
         // Known from the start, so that the first one is an increase.
@@ -85,6 +92,11 @@ impl SupervisorMetrics {
             }
             ReloadOutcome::Failure => self.reloads.with(["failure"]).inc(),
         }
+    }
+
+    /// Counts a hook.
+    pub fn hook_ended(&self, moment: Moment, outcome: hooks::Outcome) {
+        self.hooks.with([moment.name(), outcome.name()]).inc();
     }
 
     /// Counts an end.

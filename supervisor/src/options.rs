@@ -10,6 +10,7 @@ use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, RunArgs, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
+use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
@@ -43,6 +44,10 @@ pub struct RunOptions {
     pub environment: Vec<Variable>,
     /// How what they print is passed on; `None` if they have the supervisor's own output.
     pub output: Option<Form>,
+    /// What is run when something happens.
+    pub hooks: Vec<Hook>,
+    /// How long a hook may take.
+    pub hook_timeout: Duration,
     /// Where the supervisor's PID is written.
     pub pid_file: Option<PathBuf>,
 }
@@ -76,7 +81,7 @@ impl RunOptions {
     ///
     /// When the program cannot be run, or not as whom and where it is to.
     pub fn new(args: RunArgs) -> Result<Self, OptionsError> {
-        let RunArgs { supervisor: SupervisorArgs { pool, listen, worker, pid_file }, command } = args;
+        let RunArgs { supervisor: SupervisorArgs { pool, listen, worker, hooks, pid_file }, command } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -112,6 +117,8 @@ impl RunOptions {
                 WorkerOutput::Prefix => Some(Form::Prefix),
                 WorkerOutput::Json => Some(Form::Json),
             },
+            hooks: hooks.hook,
+            hook_timeout: hooks.hook_timeout,
             pid_file,
         })
     }

@@ -8,6 +8,7 @@ mod environment;
 mod examples;
 mod exporter;
 mod fork;
+mod hooks;
 mod logs;
 mod namespaces;
 mod python;

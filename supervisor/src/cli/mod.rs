@@ -1,5 +1,6 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod hooks;
 mod log;
 mod run;
 mod value;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use hooks::HookArgs;
 pub use log::LogArgs;
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::MetricsAddress;
