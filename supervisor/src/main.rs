@@ -9,7 +9,7 @@ use headcount_supervisor::{chain, command, log};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::begin(cli.log.format, cli.log.level);
+    log::begin(cli.log.log_format, cli.log.log_level);
     match command::execute(cli) {
         Ok(code) => code,
         Err(error) => {

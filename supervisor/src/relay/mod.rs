@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 
+use crate::metrics::reason;
 use crate::pool::{Backoff, Exit, Pid};
 use crate::sink::Sink;
 use channel::{Channel, Message};
@@ -192,7 +193,7 @@ impl Relay {
         self.forget();
         let Some(ended) = self.process.take_if(|process| process.pid == pid) else { return false };
         if self.deadline.is_none() {
-            tracing::warn!(process = "relay", %pid, ?exit, "exited");
+            tracing::warn!(process = "relay", %pid, reason = reason(exit), "exited");
             if now.duration_since(ended.started) >= HEALTHY_AFTER {
                 self.backoff = Backoff::default();
             }
