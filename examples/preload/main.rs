@@ -28,7 +28,7 @@ struct Cli {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let cli = Cli::parse();
-    log::begin(cli.log.format, cli.log.level);
+    log::begin(cli.log.log_format, cli.log.log_level);
     let prefork = Prefork::new(cli.supervisor)?;
     // Made before the fork, counted in every worker.
     let answers = Counter::family("answers", "Answers by worker slot.", ["slot"])?;

@@ -14,6 +14,7 @@
 //! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
 //! * [`relay`]: what workers print, on its way out.
+//! * [`hooks`]: what others want done when something happens.
 //! * [`environment`], [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`owner`], [`view`], [`usage`]: a supervisor that runs, as others find and see it.
@@ -29,6 +30,7 @@ pub mod config;
 pub mod environment;
 pub mod exporter;
 mod handover;
+pub mod hooks;
 pub mod identity;
 pub mod limits;
 pub mod log;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             return ExitCode::from(MISTAKE);
         }
     };
-    log::begin(cli.log.format, cli.log.level);
+    log::begin(cli.log.log_format, cli.log.log_level);
     match command::execute(cli) {
         Ok(code) => code,
         Err(error) => {

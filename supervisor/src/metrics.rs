@@ -7,6 +7,7 @@ use headcount::{Buckets, Counter, Family, Gauge, GaugeMode, Histogram, RegisterE
 use nix::sys::signal::Signal;
 
 use crate::handover::History;
+use crate::hooks::{self, Moment};
 use crate::pool::{Cause, Census, Exit, Pool, ReloadOutcome, Seat};
 use crate::slot_metrics::SlotMetrics;
 
@@ -46,6 +47,7 @@ pub struct SupervisorMetrics {
     last_reload: Gauge,
     last_success: Gauge,
     upgrades: Family<Counter, 1>,
+    hooks: Family<Counter, 2>,
 }
 
 impl SupervisorMetrics {
@@ -93,6 +95,11 @@ impl SupervisorMetrics {
                 LAST_SUCCESS,
                 "When the last reload succeeded, in seconds since 1970; 0 if none has.",
                 GaugeMode::LiveMax,
+            )?,
+            hooks: registry.counter_family(
+                "headcount_hooks",
+                "Hooks that have ended.",
+                ["hook", "outcome"],
             )?,
         };
         // Known from the start, so that the first one is an increase.
@@ -167,6 +174,11 @@ impl SupervisorMetrics {
         self.upgrades.with([outcome.as_str()]).inc();
     }
 
+    /// Counts a hook.
+    pub fn hook_ended(&self, moment: Moment, outcome: hooks::Outcome) {
+        self.hooks.with([moment.name(), outcome.name()]).inc();
+    }
+
     /// Counts an end.
     pub fn exited(&self, seat: Seat, exit: Exit, cause: Option<Cause>) {
         let reason = cause.map_or_else(|| reason(exit), name);
@@ -190,7 +202,8 @@ fn process(seat: Seat) -> &'static str {
 }
 
 /// What the supervisor knows better than the exit.
-fn name(cause: Cause) -> &'static str {
+/// Why a worker has ended, in one word.
+pub(crate) fn name(cause: Cause) -> &'static str {
     match cause {
         Cause::Hung => "hung",
         Cause::Recycled => "recycled",

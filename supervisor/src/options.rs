@@ -11,6 +11,7 @@ use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
+use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
@@ -44,6 +45,10 @@ pub struct RunOptions {
     pub environment: Vec<Variable>,
     /// How what they print is passed on; `None` if they have the supervisor's own output.
     pub output: Option<Form>,
+    /// What is run when something happens.
+    pub hooks: Vec<Hook>,
+    /// How long a hook may take.
+    pub hook_timeout: Duration,
     /// Where the supervisor's PID is written.
     pub pid_file: Option<PathBuf>,
 }
@@ -74,7 +79,7 @@ impl RunOptions {
     ///
     /// When workers cannot be whom, and where, they are to be.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
-        let SupervisorArgs { pool, listen, worker, pid_file } = args;
+        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -109,6 +114,8 @@ impl RunOptions {
                 WorkerOutput::Prefix => Some(Form::Prefix),
                 WorkerOutput::Json => Some(Form::Json),
             },
+            hooks: hooks.hook,
+            hook_timeout: hooks.hook_timeout,
             pid_file,
         })
     }

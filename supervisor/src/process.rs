@@ -27,6 +27,7 @@ use nix::unistd::{
 
 use crate::attributes::Attributes;
 use crate::chain;
+use crate::log;
 use crate::pool::Exit;
 
 /// What a child exits with when its program cannot be executed.
@@ -52,6 +53,7 @@ pub fn fork_child(mask: &SigSet, attributes: &Attributes, run: impl FnOnce() -> 
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
+            log::begin_in_child();
             // Nothing may unwind into the parent's code, nor run its destructors.
             let code = catch_unwind(AssertUnwindSafe(|| match settle(parent, mask, attributes) {
                 Ok(()) => run(),

@@ -224,7 +224,8 @@ fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
         })
         .collect();
     let directory = tempfile::tempdir().unwrap();
-    let headcount = Headcount::run(1, directory.path(), &[], &[WORKER, "serve"]);
+    let hook = ["--hook", "on_starting=true"];
+    let headcount = Headcount::run(1, directory.path(), &hook, &[WORKER, "serve"]);
     process::signal(headcount.workers()[0], Signal::SIGKILL);
     wait::until_true("an exit is counted", || headcount.scrape().contains("headcount_exits_total{"));
     let scraped = headcount.scrape();

@@ -20,6 +20,9 @@ fn command(directory: &std::path::Path, options: &[&str], program: &[&str]) -> C
     command
 }
 
+/// Workers count as ready only once they say so, however long they print before.
+const PATIENT: [&str; 4] = ["--worker-output", "prefix", "--ready-after", "1h"];
+
 /// A supervisor whose output can be read, and whose log goes the way of its output's second half.
 struct Printing {
     headcount: Headcount,
@@ -193,14 +196,14 @@ fn what_workers_print_comes_as_json_objects() {
 #[test]
 fn workers_that_print_while_nobody_reads_go_on_serving() {
     let directory = tempfile::tempdir().unwrap();
-    let (folder, options) = (tempfile::tempdir().unwrap(), ["--worker-output", "prefix"]);
+    let folder = tempfile::tempdir().unwrap();
     let printed = folder.path().join("printed");
     // Much more than a pipe and the relay hold, before it serves.
     let script = format!(
         "head -c 8000000 /dev/zero | tr '\\0' x | fold -w 999 && echo done >> {} && exec {WORKER} serve",
         printed.display()
     );
-    let mut printing = Printing::start(directory.path(), &options, &script);
+    let mut printing = Printing::start(directory.path(), &PATIENT, &script);
     let headcount = &mut printing.headcount;
     headcount.wait_until_ready();
     assert_eq!(std::fs::read_to_string(&printed).unwrap(), "done\ndone\n");
@@ -221,7 +224,7 @@ fn workers_that_print_while_nobody_reads_go_on_serving() {
 fn once_somebody_reads_again_what_waited_comes_and_the_log_says_how_much_was_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let script = format!("seq 1 200000; echo over; exec {WORKER} serve");
-    let mut printing = Printing::start(directory.path(), &["--worker-output", "prefix"], &script);
+    let mut printing = Printing::start(directory.path(), &PATIENT, &script);
     printing.headcount.wait_until_ready();
     let (mut lines, mut overs) = (0_u64, 0);
     let mut text = String::new();

@@ -9,6 +9,7 @@ mod environment;
 mod examples;
 mod exporter;
 mod fork;
+mod hooks;
 mod logs;
 mod namespaces;
 mod operate;

@@ -9,8 +9,8 @@ use crate::log::{LogFormat, LogLevel};
 pub struct LogArgs {
     /// How log lines are written
     #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value = "logfmt", global = true)]
-    pub format: LogFormat,
+    pub log_format: LogFormat,
     /// From where on events are logged
     #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value = "info", global = true)]
-    pub level: LogLevel,
+    pub log_level: LogLevel,
 }

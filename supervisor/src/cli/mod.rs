@@ -1,5 +1,6 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
+mod hooks;
 mod log;
 mod operate;
 mod run;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use hooks::HookArgs;
 pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 
+use super::hooks::HookArgs;
 use super::value::{MetricsAddress, duration, size};
 use super::worker::WorkerArgs;
 use crate::address::NamedAddress;
@@ -33,6 +34,9 @@ pub struct SupervisorArgs {
     /// What they are.
     #[command(flatten)]
     pub worker: WorkerArgs,
+    /// What is run when something happens.
+    #[command(flatten)]
+    pub hooks: HookArgs,
     /// Write the supervisor's PID to this file, and remove it at the end
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
@@ -104,11 +108,12 @@ mod tests {
 
     #[test]
     fn without_a_command_line_there_are_the_documented_defaults() {
-        let SupervisorArgs { pool, listen, worker, pid_file } = SupervisorArgs::default();
+        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = SupervisorArgs::default();
         assert_eq!((pool.workers, pool.surge), (None, 1));
         assert_eq!(pool.graceful_timeout, Duration::from_secs(30));
         assert_eq!(listen.metrics.0.unwrap().to_string(), "127.0.0.1:10042");
         assert_eq!((listen.dir, pid_file, worker.user), (None, None, None));
         assert_eq!(worker.cpu_affinity, CpuAffinity::None);
+        assert_eq!((hooks.hook, hooks.hook_timeout), (Vec::new(), Duration::from_secs(10)));
     }
 }

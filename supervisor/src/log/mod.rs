@@ -51,10 +51,18 @@ impl LogLevel {
     }
 }
 
+/// Lines of this process that were dropped, and that nobody has been told of.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// A forked child has dropped nothing yet.
+pub(crate) fn begin_in_child() {
+    DROPPED.store(0, Ordering::Relaxed);
+}
+
 /// Makes this process's events lines on standard error. Without standard error there is no log.
 pub fn begin(format: LogFormat, level: LogLevel) {
     if let Ok(sink) = Sink::of(std::io::stderr()) {
-        let log = Log { format, level: level.filter(), sink, dropped: AtomicU64::new(0) };
+        let log = Log { format, level: level.filter(), sink };
         // Somebody else's is as good.
         let _ = tracing::subscriber::set_global_default(log);
     }
@@ -65,8 +73,6 @@ struct Log {
     format: LogFormat,
     level: LevelFilter,
     sink: Sink,
-    /// Lines that nobody has been told of.
-    dropped: AtomicU64,
 }
 
 impl Subscriber for Log {
@@ -85,12 +91,12 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::new(self.format);
         event.record(&mut line);
-        let dropped = self.dropped.load(Ordering::Relaxed);
+        let dropped = DROPPED.load(Ordering::Relaxed);
         let text = line.finish(SystemTime::now(), *event.metadata().level(), dropped);
         if self.sink.write(text.as_bytes()).is_ok() {
-            self.dropped.fetch_sub(dropped, Ordering::Relaxed);
+            DROPPED.fetch_sub(dropped, Ordering::Relaxed);
         } else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 

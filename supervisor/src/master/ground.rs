@@ -18,7 +18,7 @@ use crate::options::{OptionsError, RunOptions};
 use crate::owner::Owner;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::pool::Snapshot;
-use crate::process::ThreadsError;
+use crate::process::{ProgramError, ThreadsError};
 use crate::relay::RelayState;
 use crate::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use crate::sockets::{BindError, Listener};
@@ -50,6 +50,9 @@ pub enum StartError {
     /// The supervisor's own metrics cannot be recorded.
     #[error("cannot record the supervisor's own metrics")]
     Metrics(#[from] RegisterError),
+    /// There is nothing to run hooks.
+    #[error("cannot run hooks")]
+    Hooks(#[from] ProgramError),
     /// The PID cannot be written down.
     #[error(transparent)]
     PidFile(#[from] PidFileError),

@@ -26,8 +26,9 @@ use nix::unistd::getpgid;
 use crate::address::Address;
 use crate::chain;
 use crate::children::Children;
+use crate::hooks::{Hooks, Moment, Occasion};
 use crate::memory::MemoryWatch;
-use crate::metrics::{SupervisorMetrics, reason};
+use crate::metrics::{SupervisorMetrics, name, reason};
 use crate::notify::NotifySocket;
 use crate::pid_file::PidFile;
 use crate::pool::{Action, Event, Exit, Expiry, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
@@ -48,6 +49,9 @@ pub struct Master<'a> {
     service_manager: ServiceManager,
     memory_watch: Option<MemoryWatch>,
     relay: Option<Relay>,
+    hooks: Hooks,
+    /// Whether all workers have been ready.
+    was_ready: bool,
     _pid_file: Option<PidFile>,
     /// Removed last.
     runtime_dir: RuntimeDir,
@@ -78,15 +82,20 @@ impl Master<'_> {
     pub fn run(mut self) -> io::Result<Outcome> {
         // First of all, so that it listens when workers begin to print.
         self.attend_relay();
+        if !self.was_ready {
+            self.call(Moment::OnStarting);
+        }
         loop {
-            if let Some(outcome) = self.perform() {
-                if outcome == Outcome::NeverReady {
-                    self.leave_nothing_behind();
-                }
-                self.end_relay()?;
+            // Workers wait for it; whoever has enough of that does not.
+            if (!self.hooks.is_busy(Moment::OnStarting) || self.pool.is_stopping())
+                && let Some(outcome) = self.perform()
+            {
+                self.end(outcome)?;
                 return Ok(outcome);
             }
+            self.notice_readiness();
             self.attend_relay();
+            self.attend_hooks();
             self.metrics.show(&self.pool, Instant::now());
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
@@ -132,6 +141,9 @@ impl Master<'_> {
         match event {
             Event::Ready(pid) | Event::Presumed(pid) => {
                 self.log_of(pid, "ready");
+                if !self.pool.is_ready(pid) {
+                    self.call_of(Moment::WorkerReady, pid, None);
+                }
                 if let Some(time) = self.pool.starting_for(pid, Instant::now()) {
                     self.metrics.became_ready(time);
                 }
@@ -176,10 +188,13 @@ impl Master<'_> {
     }
 
     fn start_worker(&mut self, slot: u32) -> io::Result<Pid> {
+        let generation = self.pool.generation();
+        let about = Occasion { slot: Some(slot), ..Occasion::of_all(Moment::PreFork, generation) };
+        self.hooks.call(about);
         let pipes = self.relay.as_ref().map(Relay::pipes).transpose()?;
         let outputs = pipes.as_ref().map(Pipes::writers);
-        let pid =
-            self.children.fork_worker(slot, self.pool.generation(), outputs, &self.own_descriptors())?;
+        let pid = self.children.fork_worker(slot, generation, outputs, &self.own_descriptors())?;
+        self.hooks.call(Occasion { moment: Moment::PostFork, pid: Some(pid), ..about });
         if let (Some(relay), Some(pipes)) = (&mut self.relay, pipes) {
             relay.listen(slot, pid, pipes);
         }
@@ -200,16 +215,58 @@ impl Master<'_> {
         self.relay = Some(relay);
     }
 
-    /// Lets the relay pass on what the last workers have printed.
-    fn end_relay(&mut self) -> io::Result<()> {
-        while let Some(relay) = self.relay.as_mut().filter(|relay| !relay.has_ended()) {
-            relay.end(Instant::now());
+    /// Calls the hooks of what happens to all.
+    fn call(&mut self, moment: Moment) {
+        self.hooks.call(Occasion::of_all(moment, self.pool.generation()));
+    }
+
+    /// Calls the hooks of what happens to a worker.
+    fn call_of(&mut self, moment: Moment, pid: Pid, reason: Option<&'static str>) {
+        let Some(Seat::Worker(slot)) = self.pool.seat_of(pid) else { return };
+        let generation = self.pool.generation_of(pid).unwrap_or_default();
+        self.hooks.call(Occasion { moment, slot: Some(slot), pid: Some(pid), generation, reason });
+    }
+
+    fn notice_readiness(&mut self) {
+        if !self.was_ready && !self.pool.is_stopping() && self.pool.census().ready >= self.pool.target() {
+            self.was_ready = true;
+            self.call(Moment::WhenReady);
+        }
+    }
+
+    fn attend_hooks(&mut self) {
+        self.hooks.attend(Instant::now());
+        for (moment, outcome) in self.hooks.take_ended() {
+            self.metrics.hook_ended(moment, outcome);
+        }
+    }
+
+    /// Waits for the last hooks, and lets the relay pass on what the last workers have printed.
+    fn end(&mut self, outcome: Outcome) -> io::Result<()> {
+        if outcome == Outcome::NeverReady {
+            self.leave_nothing_behind();
+        }
+        let reason = match outcome {
+            Outcome::Stopped => "stopped",
+            Outcome::NeverReady => "never_ready",
+        };
+        let last = Occasion::of_all(Moment::OnExit, self.pool.generation());
+        self.hooks.call(Occasion { reason: Some(reason), ..last });
+        self.hooks.finish(Instant::now());
+        loop {
+            if let Some(relay) = &mut self.relay {
+                relay.end(Instant::now());
+            }
             self.attend_relay();
+            self.attend_hooks();
+            if self.hooks.is_idle() && self.relay.as_ref().is_none_or(Relay::has_ended) {
+                return Ok(());
+            }
+            self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
             self.receive_signals()?;
             self.bury_the_dead()?;
         }
-        Ok(())
     }
 
     fn end_reload(&mut self, outcome: ReloadOutcome) {
@@ -267,7 +324,8 @@ impl Master<'_> {
     fn wait(&self) -> io::Result<()> {
         let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
         let relays = self.relay.as_ref().and_then(|relay| relay.next(Instant::now()));
-        let next = [self.pool.next_deadline(), self.service_manager.next(), looks, relays];
+        let hooks = self.hooks.next();
+        let next = [self.pool.next_deadline(), self.service_manager.next(), looks, relays, hooks];
         let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         // Rounded up: to wake up early is to wake up twice.
@@ -289,6 +347,9 @@ impl Master<'_> {
             match signal {
                 Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)) => {
                     tracing::info!(%signal, "stopping");
+                    if self.pool.is_stopping() {
+                        self.hooks.hurry(Instant::now());
+                    }
                     self.record(Event::Stop);
                     // There is no patience in it.
                     if signal == Signal::SIGQUIT {
@@ -297,6 +358,7 @@ impl Master<'_> {
                 }
                 Some(Signal::SIGHUP) => {
                     self.record(Event::Reload);
+                    self.call(Moment::Reload);
                     tracing::info!(generation = self.pool.generation(), "reloading");
                 }
                 Some(Signal::SIGUSR1) => self.reopen_logs(),
@@ -354,16 +416,21 @@ impl Master<'_> {
             if self.relay.as_mut().is_some_and(|relay| relay.record_exit(pid, exit, Instant::now())) {
                 continue;
             }
+            if self.hooks.record_exit(pid, exit) {
+                continue;
+            }
             let Some(seat) = self.pool.seat_of(pid) else {
                 // As process 1 of a container, the master is the parent of whatever lost its own.
                 tracing::debug!(%pid, "reaped an orphan");
                 continue;
             };
             log_exit(seat, pid, exit, self.pool.is_stopping());
-            self.metrics.exited(seat, exit, self.pool.cause_of_end(pid, Instant::now()));
+            let cause = self.pool.cause_of_end(pid, Instant::now());
+            self.metrics.exited(seat, exit, cause);
             if self.pool.was_to_go_on(pid) {
                 self.metrics.lost(seat);
             }
+            self.call_of(Moment::WorkerExit, pid, Some(cause.map_or_else(|| reason(exit), name)));
             self.record(Event::Exited(pid, exit));
         }
         Ok(())

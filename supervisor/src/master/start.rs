@@ -6,6 +6,7 @@ use super::ground::{Ground, system};
 use super::{Master, StartError};
 use crate::children::{Children, Work};
 use crate::environment::worker_environment;
+use crate::hooks::Hooks;
 use crate::memory::MemoryWatch;
 use crate::metrics::SupervisorMetrics;
 use crate::options::RunOptions;
@@ -74,6 +75,8 @@ impl<'a> Master<'a> {
             service_manager: ServiceManager::from_environment(),
             memory_watch: options.max_memory.map(MemoryWatch::new),
             relay: relay.map_err(system("the workers' output"))?,
+            hooks: Hooks::new(options.hooks, options.hook_timeout, ground.signal_mask)?,
+            was_ready: left.is_some(),
             _pid_file: ground.pid_file,
             runtime_dir: ground.runtime_dir,
         };

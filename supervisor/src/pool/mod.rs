@@ -304,6 +304,20 @@ impl Pool {
             .map(|(seat, _)| seat)
     }
 
+    /// The generation of the process that has this PID.
+    #[must_use]
+    pub fn generation_of(&self, pid: Pid) -> Option<u64> {
+        let mut processes = self.places().filter_map(|(_, place)| place.process);
+        processes.find(|process| process.pid == pid).map(|process| process.generation)
+    }
+
+    /// Whether a process has been known to serve.
+    #[must_use]
+    pub fn is_ready(&self, pid: Pid) -> bool {
+        let mut processes = self.places().filter_map(|(_, place)| place.process);
+        processes.any(|process| process.pid == pid && process.ready.is_some())
+    }
+
     /// Whether a process has been told to stop.
     #[must_use]
     pub fn is_told_to_stop(&self, pid: Pid) -> bool {

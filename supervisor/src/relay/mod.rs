@@ -25,6 +25,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::reason;
 use crate::pool::{Backoff, Exit, Pid};
 use crate::process::inherit;
 use crate::sink::Sink;
@@ -239,7 +240,7 @@ impl Relay {
         self.forget();
         let Some(ended) = self.process.take_if(|process| process.pid == pid) else { return false };
         if self.deadline.is_none() {
-            tracing::warn!(process = "relay", %pid, ?exit, "exited");
+            tracing::warn!(process = "relay", %pid, reason = reason(exit), "exited");
             if now.duration_since(ended.started) >= HEALTHY_AFTER {
                 self.backoff = Backoff::default();
             }
