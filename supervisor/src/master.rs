@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{getpgid, getpid};
 
-use crate::address::{Address, NamedAddress};
+use crate::address::Address;
 use crate::chain;
 use crate::children::Children;
 use crate::environment::worker_environment;
@@ -26,7 +26,7 @@ use crate::options::RunOptions;
 use crate::pool::{Action, Event, Exit, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{next_dead_child, reap};
 use crate::runtime_dir::{RuntimeDir, RuntimeDirError};
-use crate::sockets::{BindError, Listener};
+use crate::sockets::{BindError, Sockets, take_passed};
 use crate::systemd::ServiceManager;
 
 /// A supervisor could not be started. Nothing was forked, and nothing is left behind.
@@ -94,13 +94,15 @@ impl Master {
     ///
     /// When any of that fails; what was done is undone.
     pub fn start(options: RunOptions) -> Result<Self, StartError> {
+        // They have their numbers, which nothing else may get.
+        let passed = take_passed()?;
         let holder = format!("headcount, PID {}", getpid());
         let runtime_dir = RuntimeDir::create(&holder)?;
         let own_directory = runtime_dir.path().join("metrics");
         let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
         let lock = directory.lock(&holder)?;
-        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket = options.metrics.map(bind_metrics).transpose()?;
+        let Sockets { workers: sockets, exporter: exporter_socket } =
+            Sockets::open(passed, &options.bind, options.metrics, &options.listen)?;
         let wiped = directory.wipe()?;
         let system = |what| move |error: io::Error| StartError::System { what, source: error };
         let notify =
@@ -365,10 +367,6 @@ impl Master {
         }
         Ok(())
     }
-}
-
-fn bind_metrics(address: Address) -> Result<Listener, BindError> {
-    Listener::bind(&NamedAddress { name: "metrics".to_owned(), address })
 }
 
 fn log_exit(seat: Seat, pid: Pid, exit: Exit, expected: bool) {

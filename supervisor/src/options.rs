@@ -7,6 +7,7 @@ use crate::address::{Address, NamedAddress};
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
+use crate::sockets::{Access, ListenOptions};
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,6 +25,8 @@ pub struct RunOptions {
     pub max_memory: Option<u64>,
     /// Where workers listen.
     pub bind: Vec<NamedAddress>,
+    /// How it is listened there.
+    pub listen: ListenOptions,
     /// Where the merged metrics are served.
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
@@ -57,6 +60,11 @@ impl RunOptions {
                 give_up_after: GIVE_UP_AFTER,
             },
             max_memory: pool.max_memory,
+            listen: ListenOptions {
+                backlog: listen.backlog,
+                timeout: listen.bind_timeout,
+                access: Access { mode: listen.unix_mode, owner: listen.unix_owner },
+            },
             bind: listen.bind,
             metrics: listen.metrics.0,
             // A worker may change its folder.

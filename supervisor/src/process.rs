@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -193,6 +193,13 @@ fn pass_descriptors(sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Takes a descriptor that was passed to this process by its number. Each number may be taken once.
+pub(crate) fn take_descriptor(number: RawFd) -> OwnedFd {
+    // SAFETY: it is open, and nobody else's: whoever has started this process says that it was passed, the
+    // caller has asked whether it is there before anything else was opened, and takes it once.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// Closes descriptors whose owners, in a forked child, are the parent's and will never be dropped.

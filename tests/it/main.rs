@@ -11,6 +11,7 @@ mod namespaces;
 mod python;
 mod reload;
 mod service;
+mod sockets;
 mod supervisor;
 
 /// The worker program of these tests.
