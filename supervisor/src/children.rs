@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use headcount_store::directory::Directory;
@@ -13,7 +13,7 @@ use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::pool::Pid;
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child};
-use crate::sockets::Listener;
+use crate::sockets::{Listener, WorkerSockets};
 
 /// All that children are given.
 #[derive(Debug)]
@@ -21,14 +21,16 @@ pub(crate) struct Children {
     pub(crate) program: Program,
     /// What all workers find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) sockets: Vec<Listener>,
+    pub(crate) sockets: WorkerSockets,
     pub(crate) exporter_socket: Option<Listener>,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
 
 impl Children {
-    pub(crate) fn fork_worker(&self, slot: u32, generation: u64) -> io::Result<Pid> {
+    /// Forks a worker with the sockets of this lane.
+    pub(crate) fn fork_worker(&mut self, slot: u32, lane: u32, generation: u64) -> io::Result<Pid> {
+        self.sockets.open_lane(lane).map_err(io::Error::other)?;
         fork_child(&self.signal_mask, || {
             let mut environment = self.environment.clone();
             environment.push(("HEADCOUNT_SLOT".into(), slot.to_string().into()));
@@ -39,7 +41,7 @@ impl Children {
                     environment.push((whom.into(), getpid().to_string().into()));
                 }
             }
-            let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
+            let sockets: Vec<BorrowedFd<'_>> = self.sockets.of_lane(lane).collect();
             let error = self.program.execute(&environment, &sockets);
             tracing::error!(program = %self.program.path().display(), error = %chain(&error), "cannot execute");
             CANNOT_EXECUTE
@@ -51,7 +53,7 @@ impl Children {
         fork_child(&self.signal_mask, || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
-            close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters.iter().copied()));
+            close_in_child(self.sockets.descriptors().chain(masters.iter().copied()));
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sockets::Listener;
+use crate::sockets::WorkerSockets;
 
 /// This process's variables, and those that tell a worker where it is.
 pub(crate) fn worker_environment(
     directory: &Path,
     notify: &Path,
-    sockets: &[Listener],
+    sockets: &WorkerSockets,
     watchdog: Option<Duration>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
     const OURS: [&str; 10] = [
@@ -25,7 +25,7 @@ pub(crate) fn worker_environment(
         "WATCHDOG_USEC",
         "WATCHDOG_PID",
     ];
-    let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+    let names: Vec<_> = sockets.addresses().map(|(name, _)| name).collect();
     let mut ours: Vec<(&str, OsString)> = vec![
         ("PROMETHEUS_MULTIPROC_DIR", directory.into()),
         // Ruby's client knows this one only.
@@ -35,8 +35,8 @@ pub(crate) fn worker_environment(
     if let Some(time) = watchdog {
         ours.push(("WATCHDOG_USEC", time.as_micros().to_string().into()));
     }
-    if !sockets.is_empty() {
-        ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
+    if !names.is_empty() {
+        ours.push(("LISTEN_FDS", names.len().to_string().into()));
         ours.push(("LISTEN_FDNAMES", names.join(":").into()));
     }
     let inherited = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));

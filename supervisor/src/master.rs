@@ -111,8 +111,8 @@ impl Master {
         let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let watchdog = options.policy.watchdog;
         let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
-        for socket in &sockets {
-            tracing::info!(name = socket.name, address = %socket.address, "listening");
+        for (name, address) in sockets.addresses() {
+            tracing::info!(name, %address, "listening");
         }
         if let Some(socket) = &exporter_socket {
             tracing::info!(address = %socket.address, "serving metrics");
@@ -141,7 +141,7 @@ impl Master {
 
     /// Where the workers' sockets listen.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
-        self.children.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
+        self.children.sockets.addresses()
     }
 
     /// Where the merged metrics are served.
@@ -165,6 +165,7 @@ impl Master {
             if let Some(outcome) = self.perform() {
                 return Ok(outcome);
             }
+            self.steer();
             self.metrics.show(self.pool.census(), self.pool.backing_off(Instant::now()));
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
@@ -222,7 +223,9 @@ impl Master {
 
     fn start_process(&mut self, seat: Seat) {
         let started = match seat {
-            Seat::Worker(slot) => self.children.fork_worker(slot, self.pool.generation()),
+            Seat::Worker(slot) => {
+                self.children.fork_worker(slot, self.pool.next_lane(), self.pool.generation())
+            }
             Seat::Exporter => {
                 // The exporter must not keep the directory's lock when the master dies, nor read its signals.
                 let masters = [self.lock.as_fd(), self.signals.as_fd(), self.notify.as_fd()];
@@ -236,7 +239,7 @@ impl Master {
                 self.record(Event::Started(seat, pid));
             }
             Err(error) => {
-                tracing::error!(process = %seat, error = %chain(&error), "cannot fork");
+                tracing::error!(process = %seat, error = %chain(&error), "cannot start");
                 self.record(Event::StartFailed(seat));
             }
         }
@@ -276,9 +279,19 @@ impl Master {
             }
             Force::Kill => tracing::warn!(%pid, "was not ready in time, killing it"),
         }
+        self.record(Event::Signalled(pid, force));
+        // Before it stops, so that it finds all that came to it.
+        self.steer();
         // It may be dead already; then it is about to be buried.
         let _ = kill(pid, signal);
-        self.record(Event::Signalled(pid, force));
+    }
+
+    /// Where each worker has a queue of its own, lets new connections go to those who serve. A stop takes all of
+    /// them: then everybody keeps what comes.
+    fn steer(&mut self) {
+        if !self.pool.is_stopping() {
+            self.children.sockets.steer(|| self.pool.lanes());
+        }
     }
 
     /// Waits until something happens or is due.

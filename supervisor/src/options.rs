@@ -54,6 +54,7 @@ impl RunOptions {
                 watchdog: pool.watchdog,
                 max_lifetime: pool.max_lifetime,
                 surge: pool.surge,
+                lanes: listen.reuse_port,
                 graceful_timeout: pool.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,
                 healthy_after: HEALTHY_AFTER,
@@ -63,6 +64,7 @@ impl RunOptions {
             listen: ListenOptions {
                 backlog: listen.backlog,
                 timeout: listen.bind_timeout,
+                reuse_port: listen.reuse_port,
                 access: Access { mode: listen.unix_mode, owner: listen.unix_owner },
             },
             bind: listen.bind,

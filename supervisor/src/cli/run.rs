@@ -86,6 +86,9 @@ pub struct ListenArgs {
     /// How long to wait for an address that is taken
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub bind_timeout: Duration,
+    /// Give each worker a queue of its own at each TCP port (SO_REUSEPORT), not one for all
+    #[arg(long)]
+    pub reuse_port: bool,
     /// The permissions of Unix sockets, such as 0660 [default: all that the umask leaves]
     #[arg(long, value_name = "MODE")]
     pub unix_mode: Option<Mode>,

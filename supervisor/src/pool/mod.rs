@@ -1,7 +1,7 @@
 //! The pool: what the master knows, and what it decides.
 //!
-//! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; `reload`, how one
-//! generation follows another; `record`, what is learnt; `plan`, what is to be done.
+//! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; [`Lane`], whose queue is
+//! whose; `reload`, how one generation follows another; `record`, what is learnt; `plan`, what is to be done.
 //!
 //! Everything that happens to the pool is one variant of [`Event`], everything that is to be done one of
 //! [`Action`]. [`Pool::plan`] is a pure function of the state and the time, so that lives of a supervisor
@@ -9,6 +9,7 @@
 //! and reports what came of it.
 
 mod backoff;
+mod lane;
 mod place;
 mod plan;
 mod record;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use backoff::Backoff;
+pub use lane::Lane;
 pub use reload::ReloadOutcome;
 
 use place::{Place, Process, Told};
@@ -73,6 +75,8 @@ pub struct Policy {
     pub max_lifetime: Option<Duration>,
     /// How many workers there may be beside those that are to be, while a reload goes on.
     pub surge: u32,
+    /// Whether each worker has a queue of its own.
+    pub lanes: bool,
     /// How long a process may take to stop before it is killed.
     pub graceful_timeout: Duration,
     /// How long it may take once the operator has grown impatient.
@@ -230,8 +234,7 @@ impl Pool {
     /// The workers that serve and are to go on.
     pub fn serving(&self) -> impl Iterator<Item = Pid> {
         let processes = self.workers.iter().filter_map(|place| place.process);
-        let goes_on = |process: &Process| process.told.is_none() && !process.expired && !process.stopping;
-        processes.filter(goes_on).filter(|process| process.ready.is_some()).map(|process| process.pid)
+        processes.filter(|process| process.serves() && !process.expired).map(|process| process.pid)
     }
 
     /// The generation of workers that are started now.

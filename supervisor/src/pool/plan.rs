@@ -103,7 +103,8 @@ impl Pool {
         let expired = |process: &Process| self.expires_at(process).is_some_and(|at| at <= now);
         let workers = self.workers.iter().filter_map(|place| place.process);
         let presumed = workers.clone().filter(ready).map(|process| Event::Presumed(process.pid));
-        presumed.chain(workers.filter(expired).map(|process| Event::Expired(process.pid))).collect()
+        let expired = workers.filter(expired).map(|process| process.pid).chain(self.misplaced());
+        presumed.chain(expired.map(Event::Expired)).collect()
     }
 
     /// When a worker has lived long enough.

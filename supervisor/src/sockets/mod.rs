@@ -1,12 +1,15 @@
 //! Listening sockets: bound once by the master, and open as long as it lives.
 //!
 //! `tcp` and `unix` bind, `access` says who may connect, `holder` who has an address that is taken,
-//! `activated` takes what the service manager has passed; [`Sockets`] are all of a run.
+//! `activated` takes what the service manager has passed. `lanes` binds a port once for each lane, and `steering`
+//! tells the kernel which of them are served. [`Sockets`] are all of a run.
 
 mod access;
 mod activated;
 mod holder;
+mod lanes;
 mod run;
+mod steering;
 mod tcp;
 mod unix;
 
@@ -20,7 +23,8 @@ use socket2::{SockAddr, Socket};
 pub use access::{Access, AccessError, Mode, Owner};
 pub use activated::take_passed;
 pub use holder::Holder;
-pub use run::Sockets;
+pub use lanes::LaneSockets;
+pub use run::{Sockets, WorkerSocket, WorkerSockets};
 
 use crate::address::{Address, NamedAddress};
 use unix::SocketFile;
@@ -35,13 +39,15 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// How long an address that is taken is waited for.
     pub timeout: Duration,
+    /// Whether a TCP port of the workers is bound once for each lane.
+    pub reuse_port: bool,
     /// Who may connect to Unix sockets.
     pub access: Access,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 2048, timeout: Duration::ZERO, access: Access::default() }
+        Self { backlog: 2048, timeout: Duration::ZERO, reuse_port: false, access: Access::default() }
     }
 }
 
@@ -168,6 +174,10 @@ impl Listener {
         // From here on the file goes with it.
         let name = wanted.name.clone();
         let mut listener = Self { name, address: wanted.address.clone(), socket, file };
+        if options.reuse_port && matches!(wanted.address, Address::Tcp(_)) {
+            // Only now: to bind it was to be sure that nobody else has it.
+            listener.socket.set_reuse_port(true)?;
+        }
         listener.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
         if let Some(bound) = listener.socket.local_addr().ok().and_then(|bound| bound.as_socket()) {
             listener.address = Address::Tcp(bound);

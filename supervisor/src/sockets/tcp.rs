@@ -18,6 +18,14 @@ pub(super) fn bind(address: SocketAddr) -> Result<Socket, Refusal> {
     Ok(bound?)
 }
 
+/// Binds a port once more that was bound here with `SO_REUSEPORT`.
+pub(super) fn join(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
 /// `:PORT`.
 fn is_any_v6(address: SocketAddr) -> bool {
     address.ip().is_unspecified() && address.is_ipv6()
@@ -30,12 +38,17 @@ fn lacks_v6(error: &io::Error) -> bool {
 }
 
 fn bind_exactly(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     // Connections of an earlier run that are still being closed do not matter.
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
     Ok(socket)
 }
