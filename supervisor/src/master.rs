@@ -101,14 +101,15 @@ impl Master {
         let own_directory = runtime_dir.path().join("metrics");
         let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
         let lock = directory.lock(&holder)?;
-        let Sockets { workers: sockets, exporter: exporter_socket } =
-            Sockets::open(passed, &options.bind, options.metrics, &options.listen)?;
-        let wiped = directory.wipe()?;
         let system = |what| move |error: io::Error| StartError::System { what, source: error };
+        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
+        let mut pause = |time| !is_told_to_stop_within(time, &signals);
+        let Sockets { workers: sockets, exporter: exporter_socket } =
+            Sockets::open(passed, &options.bind, options.metrics, &options.listen, &mut pause)?;
+        let wiped = directory.wipe()?;
         let notify =
             NotifySocket::bind(&runtime_dir.path().join("notify")).map_err(system("the notify socket"))?;
         let metrics = SupervisorMetrics::create(directory.path())?;
-        let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let watchdog = options.policy.watchdog;
         let environment = worker_environment(directory.path(), notify.path(), &sockets, watchdog).collect();
         for (name, address) in sockets.addresses() {
@@ -400,4 +401,13 @@ fn take_signals() -> io::Result<(SignalFd, SigSet)> {
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     Ok((signals, original))
+}
+
+/// Waits so long for a signal to stop. There is nothing yet to which the others could apply.
+fn is_told_to_stop_within(time: Duration, signals: &SignalFd) -> bool {
+    let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let _ = poll(&mut descriptors, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
+    let mut received = std::iter::from_fn(|| signals.read_signal().ok().flatten());
+    let stops = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+    received.any(|one| stops.iter().any(|&signal| i32::try_from(one.ssi_signo) == Ok(signal as i32)))
 }

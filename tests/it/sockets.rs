@@ -90,9 +90,14 @@ fn a_restart_right_after_a_kill_waits_until_the_old_workers_are_gone() {
 fn a_start_that_waits_for_its_port_is_ended_by_a_signal() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut headcount = start(&address, &["--bind-timeout", "1h"], &["serve"]);
+    let folder = tempfile::tempdir().unwrap();
+    let other = format!("other={}", unix(folder.path()));
+    let mut headcount = start(&other, &["--bind", &address, "--bind-timeout", "1h"], &["serve"]);
     let _ = headcount.wait_for_line("trying again");
-    headcount.stop();
+    assert!(folder.path().join("socket").exists());
+    assert_eq!(headcount.stop().code(), Some(1));
+    let _ = headcount.wait_for_line("told to stop while waiting");
+    assert!(!folder.path().join("socket").exists(), "it leaves nothing behind");
 }
 
 /// `headcount run` as systemd starts it, with these sockets, at the first connection.

@@ -5,6 +5,7 @@
 //! gets no new connections; what may have come too late for its last worker is closed.
 
 use std::io;
+use std::time::Duration;
 
 use super::{BindError, ListenOptions, Listener, Refusal, steering, tcp};
 use crate::address::{Address, NamedAddress};
@@ -28,8 +29,13 @@ impl LaneSockets {
     /// # Errors
     ///
     /// When the port is taken, or the system refuses.
-    pub fn bind(wanted: &NamedAddress, options: &ListenOptions) -> Result<Self, BindError> {
-        let first = Listener::bind(wanted, &ListenOptions { reuse_port: true, ..*options })?;
+    pub fn bind_in_time(
+        wanted: &NamedAddress,
+        options: &ListenOptions,
+        pause: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Self, BindError> {
+        let options = ListenOptions { reuse_port: true, ..*options };
+        let first = Listener::bind_in_time(wanted, &options, pause)?;
         Ok(Self::inherited(vec![first], options.backlog))
     }
 

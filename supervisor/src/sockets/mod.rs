@@ -81,6 +81,12 @@ pub enum BindError {
         /// Who does, as far as can be seen.
         holder: Holder,
     },
+    /// The wait for it was cut short.
+    #[error("told to stop while waiting for {address}")]
+    Interrupted {
+        /// The address.
+        address: Address,
+    },
     /// The path is a file of another kind.
     #[error("cannot listen on {address}: there is a file of that name which is no socket")]
     NoSocket {
@@ -137,13 +143,24 @@ impl From<io::Error> for Refusal {
 impl Listener {
     /// Binds and listens. The socket does not survive an exec unless it is passed on.
     ///
-    /// An address that is taken is tried again until the time is over: whoever was killed there a moment ago
-    /// may have workers that still finish. This waits, so it is for a process that has no children yet.
+    /// # Errors
+    ///
+    /// When the address is taken, or the system refuses.
+    pub fn bind(wanted: &NamedAddress, options: &ListenOptions) -> Result<Self, BindError> {
+        Self::try_bind(wanted, options).map_err(|refusal| refusal.of(&wanted.address))
+    }
+
+    /// Binds and listens. An address that is taken is tried again until the time is over, or `pause` says that it
+    /// is: whoever was killed there a moment ago may have workers that still finish.
     ///
     /// # Errors
     ///
     /// When the address stays taken, or the system refuses.
-    pub fn bind(wanted: &NamedAddress, options: &ListenOptions) -> Result<Self, BindError> {
+    pub fn bind_in_time(
+        wanted: &NamedAddress,
+        options: &ListenOptions,
+        pause: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Self, BindError> {
         let deadline = Instant::now() + options.timeout;
         let mut is_told = false;
         loop {
@@ -152,16 +169,17 @@ impl Listener {
                 Err(Refusal::InUse(holder)) => holder,
                 Err(refusal) => return Err(refusal.of(&wanted.address)),
             };
-            let is_over = Instant::now() >= deadline;
-            if is_over || !is_told {
-                let taken = Refusal::InUse(holder).of(&wanted.address);
-                if is_over {
-                    return Err(taken);
-                }
-                tracing::warn!("{taken}; trying again for {:?}", options.timeout);
+            let taken = || Refusal::InUse(holder).of(&wanted.address);
+            if Instant::now() >= deadline {
+                return Err(taken());
+            }
+            if !is_told {
+                tracing::warn!("{}; trying again for {:?}", taken(), options.timeout);
                 is_told = true;
             }
-            std::thread::sleep(PAUSE);
+            if !pause(PAUSE) {
+                return Err(BindError::Interrupted { address: wanted.address.clone() });
+            }
         }
     }
 

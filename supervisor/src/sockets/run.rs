@@ -1,6 +1,7 @@
 //! All sockets of a run: what the service manager has passed comes first, the rest is bound.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use super::{BindError, LaneSockets, ListenOptions, Listener};
 use crate::address::{Address, NamedAddress};
@@ -35,7 +36,7 @@ impl Sockets {
     /// Keeps what was [passed](super::take_passed), and binds what is left to be bound.
     ///
     /// A name that was passed is not bound again, so that one command line serves with and without a socket
-    /// unit. A passed socket `metrics` is the exporter's.
+    /// unit. A passed socket `metrics` is the exporter's. While an address is waited for, `pause` is called.
     ///
     /// # Errors
     ///
@@ -45,6 +46,7 @@ impl Sockets {
         bind: &[NamedAddress],
         metrics: Option<Address>,
         options: &ListenOptions,
+        pause: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Self, BindError> {
         let (mut exporters, passed): (Vec<_>, Vec<_>) =
             passed.into_iter().partition(|listener| listener.name == METRICS);
@@ -56,16 +58,17 @@ impl Sockets {
                 let NamedAddress { name, address } = wanted;
                 tracing::info!(name, %address, "is not bound: a socket of this name was passed");
             } else if options.reuse_port && matches!(wanted.address, Address::Tcp(_)) {
-                workers.push(WorkerSocket::Lanes(LaneSockets::bind(wanted, options)?));
+                workers.push(WorkerSocket::Lanes(LaneSockets::bind_in_time(wanted, options, pause)?));
             } else {
-                workers.push(WorkerSocket::Shared(Listener::bind(wanted, &shared)?));
+                workers.push(WorkerSocket::Shared(Listener::bind_in_time(wanted, &shared, pause)?));
             }
         }
         let exporter = match (exporters.pop(), metrics) {
             (Some(_), _) if !exporters.is_empty() => return Err(BindError::Metrics),
             (Some(passed), _) => Some(passed),
             (None, Some(address)) => {
-                Some(Listener::bind(&NamedAddress { name: METRICS.to_owned(), address }, &shared)?)
+                let wanted = NamedAddress { name: METRICS.to_owned(), address };
+                Some(Listener::bind_in_time(&wanted, &shared, pause)?)
             }
             (None, None) => None,
         };

@@ -26,13 +26,15 @@ fn a_port_that_becomes_free_is_waited_for() {
     let first = bind("127.0.0.1:0").unwrap();
     let taken = first.address.to_string();
     let options = ListenOptions { timeout: Duration::from_secs(30), ..ListenOptions::default() };
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| bind_with(&taken, &options));
-        std::thread::sleep(PAUSE * 2);
-        assert!(!second.is_finished());
-        drop(first);
-        assert_eq!(second.join().unwrap().unwrap().address.to_string(), taken);
-    });
+    let wanted = taken.parse().unwrap();
+    let refused = Listener::bind_in_time(&wanted, &options, &mut |_| false);
+    assert!(matches!(refused, Err(BindError::Interrupted { .. })));
+    let mut first = Some(first);
+    let second = Listener::bind_in_time(&wanted, &options, &mut |_| first.take().is_some()).unwrap();
+    assert_eq!(second.address.to_string(), taken);
+    let options = ListenOptions { timeout: Duration::ZERO, ..options };
+    let refused = Listener::bind_in_time(&wanted, &options, &mut |_| panic!("it is not waited for"));
+    assert!(matches!(refused, Err(BindError::Taken { .. })));
 }
 
 #[test]
