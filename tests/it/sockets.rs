@@ -24,7 +24,7 @@ fn unix(folder: &Path) -> String {
 }
 
 /// A port that is free at the moment.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

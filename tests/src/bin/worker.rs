@@ -25,6 +25,7 @@ fn main() {
         "hold" => hold(arguments[2].parse().unwrap()),
         "add" => add(arguments[2].parse().unwrap()),
         "stubborn" => stubborn(),
+        "orphans" => orphans(arguments[2].parse().unwrap()),
         "exit" => exit(arguments[2].parse().unwrap()),
         "fill" => fill(),
         "fork" => fork_and_count(),
@@ -200,6 +201,22 @@ fn stubborn() {
     loop {
         std::thread::park();
     }
+}
+
+/// Leaves so many processes behind, which end with code 3 when their parent is gone, and then serves.
+fn orphans(count: u32) {
+    for _ in 0..count {
+        wait_for_child(fork(|| {
+            let parent = nix::unistd::getpid();
+            fork(|| {
+                while nix::unistd::getppid() == parent {
+                    std::thread::yield_now();
+                }
+                exit(3);
+            });
+        }));
+    }
+    serve(false);
 }
 
 fn exit(code: u8) {
