@@ -9,6 +9,7 @@ mod directory;
 mod examples;
 mod exporter;
 mod fork;
+mod lanes;
 mod namespaces;
 mod python;
 mod reload;
