@@ -74,11 +74,10 @@ fn remove_stale(base: &Path) {
     for entry in entries.flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let lock = entry.path().join(headcount_store::directory::LOCK_NAME);
-        // A directory that is just being created has no lock file yet.
-        if is_ours
-            && lock.is_file()
-            && Directory::open(&entry.path()).is_ok_and(|stale| stale.lock("").is_ok())
-        {
+        // A directory that is just being created has no lock file yet, or one that is not locked yet: whoever has
+        // locked it writes into it.
+        let was_locked = lock.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+        if is_ours && was_locked && Directory::open(&entry.path()).is_ok_and(|stale| stale.lock("").is_ok()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
@@ -87,6 +86,20 @@ fn remove_stale(base: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_just_being_created_is_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let lock_of = |name: &str, content: &str| {
+            let folder = base.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join(headcount_store::directory::LOCK_NAME), content).unwrap();
+            folder
+        };
+        let (young, stale) = (lock_of("headcount-young", ""), lock_of("headcount-stale", "headcount, PID 1"));
+        remove_stale(base.path());
+        assert!(young.exists() && !stale.exists());
+    }
 
     #[test]
     fn what_a_killed_supervisor_left_is_removed_by_the_next() {

@@ -48,7 +48,7 @@ fn process_one_that_is_told_to_stop_lets_requests_finish_and_exits_with_zero() {
     let (mut container, master) = as_process_one("serve");
     let server = container.server();
     std::thread::scope(|scope| {
-        let request = scope.spawn(|| http::get(&server, "/sleep/500").unwrap().status);
+        let request = scope.spawn(|| http::get(&server, "/sleep/3000").unwrap().status);
         wait::until_true("the request is being answered", || connections(&server) >= 2);
         process::signal(master, Signal::SIGTERM);
         assert_eq!(request.join().unwrap(), 200);
@@ -65,7 +65,7 @@ fn ctrl_c_in_a_terminal_lets_requests_finish() {
     headcount.wait_until_ready();
     let server = headcount.server();
     std::thread::scope(|scope| {
-        let request = scope.spawn(|| http::get(&server, "/sleep/500").unwrap().status);
+        let request = scope.spawn(|| http::get(&server, "/sleep/3000").unwrap().status);
         wait::until_true("the request is being answered", || connections(&server) >= 2);
         killpg(Pid::from_raw(headcount.pid().try_into().unwrap()), Signal::SIGINT).unwrap();
         assert_eq!(request.join().unwrap(), 200);
