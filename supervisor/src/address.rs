@@ -1,4 +1,5 @@
-//! Addresses to listen on: `HOST:PORT`, `:PORT` for every interface, or `unix:PATH`.
+//! Addresses to listen on: `HOST:PORT`, `:PORT` for every interface, `unix:PATH`, or `unix:@NAME` for a name
+//! without a file.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -10,8 +11,10 @@ use std::str::FromStr;
 pub enum Address {
     /// A TCP port.
     Tcp(SocketAddr),
-    /// A Unix socket.
+    /// A Unix socket with a file.
     Unix(PathBuf),
+    /// A Unix socket with a name in the abstract namespace: it has no file, and anybody may connect.
+    Abstract(String),
 }
 
 /// An address, and the name under which workers find its socket.
@@ -30,7 +33,7 @@ pub const DEFAULT_NAME: &str = "http";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Neither of the forms.
-    #[error("expected HOST:PORT, :PORT or unix:PATH")]
+    #[error("expected HOST:PORT, :PORT, unix:PATH or unix:@NAME")]
     Form,
     /// A host that has no address.
     #[error("`{0}` has no address")]
@@ -45,7 +48,12 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() { Err(AddressError::Form) } else { Ok(Self::Unix(path.into())) };
+            return match path.strip_prefix('@') {
+                Some("") => Err(AddressError::Form),
+                Some(name) => Ok(Self::Abstract(name.to_owned())),
+                None if path.is_empty() => Err(AddressError::Form),
+                None => Ok(Self::Unix(path.into())),
+            };
         }
         let (host, port) = text.rsplit_once(':').ok_or(AddressError::Form)?;
         let port: u16 = port.parse().map_err(|_| AddressError::Form)?;
@@ -85,6 +93,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
         }
     }
 }
@@ -102,7 +111,8 @@ mod tests {
         check("[::1]:80", "[::1]:80");
         check(":80", "[::]:80");
         check("unix:/run/x.sock", "unix:/run/x.sock");
-        for bad in ["", "80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "unix:"] {
+        check("unix:@x", "unix:@x");
+        for bad in ["", "80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "unix:", "unix:@"] {
             assert_eq!(bad.parse::<Address>(), Err(AddressError::Form), "{bad}");
         }
     }

@@ -16,7 +16,7 @@ use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
-use crate::sockets::Listener;
+use crate::sockets::{Listener, WorkerSockets};
 
 /// What workers do.
 pub enum Work<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct Children<'a> {
     pub(crate) work: Work<'a>,
     /// What all workers find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) sockets: Vec<Listener>,
+    pub(crate) sockets: WorkerSockets,
     pub(crate) exporter_socket: Option<Listener>,
     /// How many requests a worker may answer.
     pub(crate) max_requests: Option<u64>,
@@ -43,16 +43,21 @@ pub(crate) struct Children<'a> {
     pub(crate) signal_mask: SigSet,
 }
 
+/// A worker that is to be forked.
+#[derive(Debug)]
+pub(crate) struct WorkerPlace<'a> {
+    pub(crate) slot: u32,
+    /// Whose sockets it gets.
+    pub(crate) lane: u32,
+    pub(crate) generation: u64,
+    /// Its standard output and error, unless it has the master's.
+    pub(crate) outputs: Option<[BorrowedFd<'a>; 2]>,
+}
+
 impl Children<'_> {
-    /// `outputs` are its standard output and error, unless it has the master's. `masters` are descriptors that
-    /// are the master's alone.
-    pub(crate) fn fork_worker(
-        &self,
-        slot: u32,
-        generation: u64,
-        outputs: Option<[BorrowedFd<'_>; 2]>,
-        masters: &[BorrowedFd<'_>],
-    ) -> io::Result<Pid> {
+    /// `masters` are descriptors that are the master's alone. The lane must have been opened.
+    pub(crate) fn fork_worker(&self, place: &WorkerPlace<'_>, masters: &[BorrowedFd<'_>]) -> io::Result<Pid> {
+        let &WorkerPlace { slot, generation, .. } = place;
         let processor = self.affinity.processor(slot);
         let attributes = Attributes { processor, ..self.attributes.clone() };
         fork_child(&self.signal_mask, &attributes, || {
@@ -71,12 +76,12 @@ impl Children<'_> {
             }
             match &self.work {
                 Work::Execute(program) => {
-                    let sockets: Vec<BorrowedFd<'_>> = self.sockets.iter().map(AsFd::as_fd).collect();
-                    let error = program.execute(&environment, outputs, &sockets);
+                    let sockets: Vec<_> = self.sockets.of_lane(place.lane).map(AsFd::as_fd).collect();
+                    let error = program.execute(&environment, place.outputs, &sockets);
                     tracing::error!(program = %program.path().display(), error = %chain(&error), "cannot execute");
                     CANNOT_EXECUTE
                 }
-                Work::Call(call) => match self.become_worker(&environment, outputs, masters) {
+                Work::Call(call) => match self.become_worker(&environment, place, masters) {
                     Ok(worker) => call(worker),
                     Err(error) => {
                         tracing::error!(error = %chain(&error), "cannot become a worker");
@@ -91,17 +96,16 @@ impl Children<'_> {
     fn become_worker(
         &self,
         environment: &[(OsString, OsString)],
-        outputs: Option<[BorrowedFd<'_>; 2]>,
+        place: &WorkerPlace<'_>,
         masters: &[BorrowedFd<'_>],
     ) -> io::Result<Worker> {
-        redirect_output(outputs)?;
+        redirect_output(place.outputs)?;
         // The sockets are given to the worker itself. By number they would stand where others stand.
         let passed = environment.iter().filter(|(name, _)| !name.to_string_lossy().starts_with("LISTEN_"));
         set_environment(passed).map_err(io::Error::other)?;
         let copy = |socket: &Listener| Ok((socket.name.clone(), socket.duplicate()?));
-        let sockets = self.sockets.iter().map(copy).collect::<io::Result<Vec<_>>>()?;
-        let others = self.sockets.iter().chain(&self.exporter_socket).map(AsFd::as_fd);
-        close_in_child(others.chain(masters.iter().copied()));
+        let sockets = self.sockets.of_lane(place.lane).map(copy).collect::<io::Result<Vec<_>>>()?;
+        self.let_go(self.exporter_socket.as_ref(), masters);
         Worker::forked(sockets)
     }
 
@@ -110,7 +114,7 @@ impl Children<'_> {
         fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
-            close_in_child(self.sockets.iter().map(AsFd::as_fd).chain(masters.iter().copied()));
+            self.let_go(None, masters);
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
@@ -136,10 +140,15 @@ impl Children<'_> {
     ) -> io::Result<Pid> {
         fork_child(&SigSet::all(), &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-log");
-            let sockets = self.sockets.iter().chain(&self.exporter_socket).map(AsFd::as_fd);
-            close_in_child(sockets.chain(masters.iter().copied()));
+            self.let_go(self.exporter_socket.as_ref(), masters);
             run()
         })
+    }
+
+    /// For a child that executes nothing: closes the workers' sockets, another one, and what is the master's.
+    fn let_go(&self, other: Option<&Listener>, masters: &[BorrowedFd<'_>]) {
+        let other = other.map(AsFd::as_fd);
+        close_in_child(self.sockets.descriptors().chain(other).chain(masters.iter().copied()));
     }
 
     /// What processes of our own are: as little as workers, and nothing else that is meant for these.

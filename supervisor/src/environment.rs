@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::sockets::Listener;
+use crate::sockets::WorkerSockets;
 
 /// The variables that the supervisor sets, each for its own children: none is passed on from its own.
 const OURS: [&str; 12] = [
@@ -60,10 +60,10 @@ pub(crate) fn worker_environment(
     more: Vec<Variable>,
     directory: &Path,
     notify: &Path,
-    sockets: &[Listener],
+    sockets: &WorkerSockets,
     watchdog: Option<Duration>,
 ) -> Vec<(OsString, OsString)> {
-    let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+    let names: Vec<_> = sockets.addresses().map(|(name, _)| name).collect();
     let mut ours: Vec<(&str, OsString)> = vec![
         ("PROMETHEUS_MULTIPROC_DIR", directory.into()),
         // Ruby's client knows this one only.
@@ -73,8 +73,8 @@ pub(crate) fn worker_environment(
     if let Some(time) = watchdog {
         ours.push(("WATCHDOG_USEC", time.as_micros().to_string().into()));
     }
-    if !sockets.is_empty() {
-        ours.push(("LISTEN_FDS", sockets.len().to_string().into()));
+    if !names.is_empty() {
+        ours.push(("LISTEN_FDS", names.len().to_string().into()));
         ours.push(("LISTEN_FDNAMES", names.join(":").into()));
     }
     let mut variables: Vec<(OsString, OsString)> = inherited().collect();
@@ -99,7 +99,13 @@ mod tests {
     fn variables_win_over_inherited_ones_and_the_last_over_those_before() {
         assert!(std::env::var_os("PATH").is_some());
         let more = ["PATH=/first", "EMPTY=", "PATH=/a=b"].map(|text| text.parse().unwrap());
-        let all = worker_environment(more.into(), Path::new("/d"), Path::new("/n"), &[], None);
+        let all = worker_environment(
+            more.into(),
+            Path::new("/d"),
+            Path::new("/n"),
+            &WorkerSockets::default(),
+            None,
+        );
         let values = |name: &str| {
             all.iter().filter(|(known, _)| known == name).map(|(_, value)| value.to_str()).collect::<Vec<_>>()
         };

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::address::NamedAddress;
 use crate::pool::Snapshot;
 use crate::process::inherit;
 use crate::relay::RelayState;
+use crate::sockets::SocketsState;
 
 /// Names the descriptor with the words.
 pub(crate) const VARIABLE: &str = "HEADCOUNT_HANDOVER";
@@ -29,8 +29,7 @@ pub(crate) struct Handover {
     /// Whether this is only a question: could you take over?
     pub(crate) is_trial: bool,
     pub(crate) pool: Snapshot,
-    pub(crate) sockets: Vec<SocketState>,
-    pub(crate) exporter_socket: Option<SocketState>,
+    pub(crate) sockets: SocketsState,
     pub(crate) directory: PathBuf,
     pub(crate) lock: RawFd,
     pub(crate) runtime_dir: PathBuf,
@@ -41,18 +40,6 @@ pub(crate) struct Handover {
     /// How workers' output is passed on.
     pub(crate) relay: Option<RelayState>,
     pub(crate) history: History,
-}
-
-/// A listening socket.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct SocketState {
-    /// What was asked for, such as port 0.
-    pub(crate) wanted: String,
-    /// Where it listens.
-    pub(crate) bound: String,
-    pub(crate) descriptor: RawFd,
-    /// The file that is to be removed with it.
-    pub(crate) unlink: Option<PathBuf>,
 }
 
 /// What the supervisor's own metrics cannot know from their new file.
@@ -136,16 +123,8 @@ impl Handover {
 
     /// The descriptors that go with it.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        let sockets = self.sockets.iter().chain(&self.exporter_socket).map(|socket| socket.descriptor);
         let outputs = self.relay.iter().flat_map(RelayState::descriptors);
-        sockets.chain(outputs).chain([self.lock, self.runtime_lock, self.notify])
-    }
-}
-
-impl SocketState {
-    /// Whether it is what is wanted now.
-    pub(crate) fn serves(&self, wanted: &NamedAddress) -> bool {
-        self.wanted == wanted.to_string()
+        self.sockets.descriptors().chain(outputs).chain([self.lock, self.runtime_lock, self.notify])
     }
 }
 

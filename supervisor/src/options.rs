@@ -16,6 +16,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
 use crate::relay::Form;
+use crate::sockets::{Access, ListenOptions};
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ pub struct RunOptions {
     pub max_memory: Option<u64>,
     /// Where workers listen.
     pub bind: Vec<NamedAddress>,
+    /// How it is listened there.
+    pub listen: ListenOptions,
     /// Where the merged metrics are served.
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
@@ -92,6 +95,7 @@ impl RunOptions {
                 watchdog: pool.watchdog,
                 max_lifetime: pool.max_lifetime,
                 surge: pool.surge,
+                lanes: listen.reuse_port,
                 graceful_timeout: pool.graceful_timeout,
                 hurry_timeout: HURRY_TIMEOUT,
                 healthy_after: HEALTHY_AFTER,
@@ -99,6 +103,12 @@ impl RunOptions {
             },
             max_requests: pool.max_requests,
             max_memory: pool.max_memory,
+            listen: ListenOptions {
+                backlog: listen.backlog,
+                timeout: listen.bind_timeout,
+                reuse_port: listen.reuse_port,
+                access: Access { mode: listen.unix_mode, owner: listen.unix_owner },
+            },
             bind: listen.bind,
             metrics: listen.metrics.0,
             // A worker may change its folder.

@@ -113,9 +113,11 @@ fn remove_stale(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let lock = entry.path().join(headcount_store::directory::LOCK_NAME);
-        // A directory that is just being created has no lock file yet.
+        // A directory that is just being created has no lock file yet, or one that is not locked yet: whoever has
+        // locked it writes into it.
+        let was_locked = lock.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
         if is_ours(&entry.file_name())
-            && lock.is_file()
+            && was_locked
             && Directory::open(&entry.path()).is_ok_and(|stale| stale.lock("").is_ok())
         {
             let _ = std::fs::remove_dir_all(entry.path());
@@ -127,6 +129,20 @@ fn remove_stale(base: &Path) {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_directory_that_is_just_being_created_is_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let lock_of = |name: &str, content: &str| {
+            let folder = base.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join(headcount_store::directory::LOCK_NAME), content).unwrap();
+            folder
+        };
+        let (young, stale) = (lock_of("headcount-young", ""), lock_of("headcount-stale", "headcount, PID 1"));
+        remove_stale(base.path());
+        assert!(young.exists() && !stale.exists());
+    }
 
     #[test]
     fn what_a_killed_supervisor_left_is_removed_by_the_next() {

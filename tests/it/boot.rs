@@ -34,9 +34,9 @@ fn a_start_that_cannot_succeed_says_why_and_forks_nothing() {
     };
     check(&["--", "./no-such-program"], fresh.path(), "cannot find the program `./no-such-program`");
     check(
-        &["--bind", &taken, "--", WORKER],
+        &["--bind", &taken, "--bind-timeout", "0s", "--", WORKER],
         fresh.path(),
-        &format!("cannot listen on {taken}: Address already in use"),
+        &format!("cannot listen on {taken}: it is taken by PID {} (", std::process::id()),
     );
     check(&["--", WORKER], stranger.path(), "it holds files that are no metrics: letter.txt");
     check(&["--", WORKER], owned.path(), &holder);

@@ -4,18 +4,22 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod boot;
+mod container;
+mod deploy;
 mod directory;
 mod environment;
 mod examples;
 mod exporter;
 mod fork;
 mod hooks;
+mod lanes;
 mod logs;
 mod namespaces;
 mod operate;
 mod python;
 mod reload;
 mod service;
+mod sockets;
 mod stop;
 mod supervisor;
 mod upgrade;

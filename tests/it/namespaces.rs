@@ -11,7 +11,7 @@ use crate::WORKER;
 use crate::supervisor::truth_of_all;
 
 /// A command in a PID namespace of its own, as its process 1.
-fn in_namespace(script: &str) -> Command {
+pub(crate) fn in_namespace(script: &str) -> Command {
     let mut command = Command::new("unshare");
     if !nix::unistd::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);

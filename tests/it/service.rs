@@ -1,6 +1,7 @@
 //! `headcount run` as a service: what it tells systemd, and what workers tell it.
 
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,17 +12,22 @@ use nix::sys::signal::Signal;
 use crate::WORKER;
 
 /// The end of the protocol that is systemd's.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
     folder: tempfile::TempDir,
 }
 
 impl Manager {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self { socket, folder }
+    }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("notify")
     }
 
     fn run(&self, directory: &std::path::Path, options: &[&str], worker: &str) -> Headcount {
@@ -31,7 +37,7 @@ impl Manager {
             .arg(directory)
             .args(options)
             .args(["--", WORKER, worker])
-            .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
+            .env("NOTIFY_SOCKET", self.path())
             .env("WATCHDOG_USEC", "200000");
         Headcount::spawn(command)
     }
@@ -44,7 +50,7 @@ impl Manager {
     }
 
     /// What comes next that is neither a status nor a sign of life.
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         loop {
             let mut lines = self.lines();
             lines.retain(|line| !line.starts_with("STATUS=") && line != "WATCHDOG=1");
@@ -54,7 +60,7 @@ impl Manager {
         }
     }
 
-    fn waits_for(&self, wanted: &str) {
+    pub(crate) fn waits_for(&self, wanted: &str) {
         wait::until_true(wanted, || self.lines().iter().any(|line| line == wanted));
     }
 }
@@ -104,7 +110,7 @@ fn a_service_manager_that_does_not_listen_holds_nobody_up() {
     // Its queue is full when there is room for no more, not even for this test's own message.
     let full = UnixDatagram::unbound().unwrap();
     full.set_nonblocking(true).unwrap();
-    while full.send_to(b"full", manager.folder.path().join("notify")).is_ok() {}
+    while full.send_to(b"full", manager.path()).is_ok() {}
     for _ in 0..2 {
         headcount.signal(Signal::SIGHUP);
     }
@@ -128,7 +134,7 @@ fn a_worker_that_hangs_is_aborted_or_killed_and_replaced_and_others_are_left_alo
     assert!(headcount.workers().contains(&lively));
     let hung = headcount.value("headcount_exits_total{process=\"worker\",reason=\"hung\"}");
     assert_eq!(hung, Some(1.0));
-    let _ = headcount.wait_for_line("signal=\"SIGKILL\"");
+    let _ = headcount.wait_for_line("signal=SIGKILL");
 }
 
 #[test]
@@ -139,5 +145,5 @@ fn a_worker_that_never_says_that_it_is_alive_is_aborted() {
     wait::until_true("it is aborted", || {
         headcount.value("headcount_exits_total{process=\"worker\",reason=\"hung\"}") >= Some(1.0)
     });
-    let _ = headcount.wait_for_line("signal=\"SIGABRT\"");
+    let _ = headcount.wait_for_line("signal=SIGABRT");
 }

@@ -33,7 +33,7 @@ fn a_term_signal_lets_every_accepted_request_end() {
 }
 
 /// Established connections of a server, both ends counted.
-fn connections(address: &str) -> usize {
+pub(crate) fn connections(address: &str) -> usize {
     let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
     let port = format!(":{port:04X} ");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -1,6 +1,6 @@
 //! `headcount run`: another supervisor takes this one's place.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -125,6 +125,32 @@ fn an_upgrade_to_a_program_that_cannot_go_on_changes_nothing() {
     installed.install();
     assert_eq!(told(), (Some(0), String::new()));
     assert_eq!(upgrades(&headcount, "success"), Some(1.0));
+}
+
+#[test]
+fn an_upgrade_takes_over_sockets_of_every_kind() {
+    let (installed, directory) = (Installed::new(), tempfile::tempdir().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    let bind = format!("local=unix:{}", path.display());
+    let mut headcount = installed.run(directory.path(), &["--reuse-port", "--bind", &bind]);
+    let (server, before) = (headcount.server(), std::fs::metadata(&path).unwrap());
+    for _ in 0..20 {
+        assert_eq!(http::get(&server, "/").unwrap().status, 200);
+    }
+    headcount.signal(Signal::SIGUSR2);
+    wait::until_true("upgrade and reload have ended", || {
+        assert_eq!(http::get(&server, "/").unwrap().status, 200);
+        headcount.value("headcount_reloads_total{outcome=\"success\"}") == Some(1.0)
+    });
+    assert_eq!(upgrades(&headcount, "success"), Some(1.0));
+    // Each of the new workers has a queue, and none of the old ones is left with requests in it.
+    for _ in 0..50 {
+        assert_eq!(http::get(&server, "/").unwrap().status, 200);
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().ino(), before.ino(), "the same file");
+    assert!(headcount.stop().success());
+    assert!(!path.exists());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::Duration;
 
 /// An answer.
@@ -33,16 +35,36 @@ impl Answer {
     }
 }
 
-/// Sends a request with these further header lines, and reads the answer.
+/// Sends a request with these further header lines to `HOST:PORT`, `unix:PATH` or `unix:@NAME`, and reads the
+/// answer.
 ///
 /// # Errors
 ///
 /// When the connection is refused, cut, or silent for half a minute.
 pub fn request(address: &str, method: &str, path: &str, headers: &[&str]) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let timeout = Some(Duration::from_secs(30));
+    let Some(unix) = address.strip_prefix("unix:") else {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(timeout)?;
+        return exchange(stream, address, method, path, headers);
+    };
+    let stream = match unix.strip_prefix('@') {
+        Some(name) => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        None => UnixStream::connect(unix)?,
+    };
+    stream.set_read_timeout(timeout)?;
+    exchange(stream, "localhost", method, path, headers)
+}
+
+fn exchange(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+) -> io::Result<Answer> {
     let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{more}\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no whole answer"))

@@ -10,6 +10,7 @@ use super::hooks::HookArgs;
 use super::value::{MetricsAddress, duration, size};
 use super::worker::WorkerArgs;
 use crate::address::NamedAddress;
+use crate::sockets::{Mode, Owner};
 
 /// How a program is run.
 #[derive(Args, Clone, Debug)]
@@ -89,10 +90,26 @@ pub struct PoolArgs {
 /// Where workers listen, and where their metrics go.
 #[derive(Args, Clone, Debug)]
 pub struct ListenArgs {
-    /// Listen here and pass the socket to every worker (LISTEN_FDS); repeatable. HOST:PORT or unix:PATH,
-    /// with NAME= before it for a name other than http
+    /// Listen here and pass the socket to every worker (LISTEN_FDS); repeatable. HOST:PORT, unix:PATH or
+    /// unix:@NAME, with NAME= before it for a name other than http. Not bound if systemd has passed a socket
+    /// of that name
     #[arg(short, long, value_name = "[NAME=]ADDR")]
     pub bind: Vec<NamedAddress>,
+    /// How many connections may wait to be accepted, if the system allows as many
+    #[arg(long, value_name = "N", default_value = "2048", value_parser = clap::value_parser!(u32).range(1..=65535))]
+    pub backlog: u32,
+    /// How long to wait for an address that is taken
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub bind_timeout: Duration,
+    /// Give each worker a queue of its own at each TCP port (SO_REUSEPORT), not one for all
+    #[arg(long)]
+    pub reuse_port: bool,
+    /// The permissions of Unix sockets, such as 0660 [default: all that the umask leaves]
+    #[arg(long, value_name = "MODE")]
+    pub unix_mode: Option<Mode>,
+    /// Whose the Unix sockets are: USER, USER:GROUP or :GROUP [default: this process's]
+    #[arg(long, value_name = "OWNER")]
+    pub unix_owner: Option<Owner>,
     /// Serve the merged metrics here; `none` to serve none
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:10042")]
     pub metrics: MetricsAddress,

@@ -8,13 +8,13 @@ use super::Done;
 use crate::address::NamedAddress;
 use crate::cli::ServeArgs;
 use crate::exporter::{Scraper, serve_until_told};
-use crate::sockets::Listener;
+use crate::sockets::{ListenOptions, Listener};
 
 pub(super) fn serve(args: &ServeArgs) -> Done {
     let directory = Directory::open(&args.dir)?;
     let named = |address: &_| NamedAddress { name: "metrics".to_owned(), address: Clone::clone(address) };
-    let listeners =
-        args.listen.iter().map(|address| Listener::bind(&named(address))).collect::<Result<Vec<_>, _>>()?;
+    let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
+    let listeners = args.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }

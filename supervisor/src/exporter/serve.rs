@@ -83,7 +83,7 @@ impl Socket {
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener).map(Self::Tcp)
             }
-            Address::Unix(_) => {
+            Address::Unix(_) | Address::Abstract(_) => {
                 let listener = std::os::unix::net::UnixListener::from(socket);
                 listener.set_nonblocking(true)?;
                 UnixListener::from_std(listener).map(Self::Unix)

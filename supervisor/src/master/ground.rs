@@ -1,16 +1,17 @@
 //! What a master stands on: sockets, a directory and its lock, of its own or left by another supervisor.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headcount::RegisterError;
 use headcount_store::directory::{Directory, LockError, OpenError, OwnerLock, WipeError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::getpid;
 
-use crate::address::{Address, NamedAddress};
 use crate::chain;
 use crate::handover::{Handover, HandoverError, History, take};
 use crate::notify::NotifySocket;
@@ -21,7 +22,7 @@ use crate::pool::Snapshot;
 use crate::process::{ProgramError, ThreadsError};
 use crate::relay::RelayState;
 use crate::runtime_dir::{self, RuntimeDir, RuntimeDirError};
-use crate::sockets::{BindError, Listener};
+use crate::sockets::{BindError, Sockets, take_passed};
 
 /// A supervisor could not be started. Nothing was forked, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +97,7 @@ pub(crate) struct Ground {
     pub(super) runtime_dir: RuntimeDir,
     pub(super) directory: Directory,
     pub(super) lock: OwnerLock,
-    pub(super) sockets: Vec<Listener>,
-    pub(super) exporter_socket: Option<Listener>,
+    pub(super) sockets: Sockets,
     pub(super) notify: NotifySocket,
     pub(super) signals: SignalFd,
     /// The signals that were blocked before there was a supervisor.
@@ -137,16 +137,18 @@ impl Ground {
     }
 
     fn lay_anew(options: &RunOptions) -> Result<Self, StartError> {
+        // They have their numbers, which nothing else may get.
+        let passed = take_passed()?;
         let holder = Owner::name(getpid());
         let runtime_dir = RuntimeDir::create(&holder)?;
         let own_directory = runtime_dir.path().join(runtime_dir::METRICS);
         let directory = Directory::open_or_create(options.directory.as_deref().unwrap_or(&own_directory))?;
         let lock = directory.lock(&holder)?;
-        let sockets = options.bind.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket =
-            options.metrics.clone().map(metrics).as_ref().map(Listener::bind).transpose()?;
-        // What is wiped and forked from here on is undone in order, whatever comes.
+        // What is bound, wiped and forked from here on is undone in order, whatever comes.
         let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
+        let mut pause = |time| !is_told_to_stop_within(time, &signals);
+        let metrics = options.metrics.clone();
+        let sockets = Sockets::open(passed, &options.bind, metrics, &options.listen, &mut pause)?;
         let wiped = directory.wipe()?;
         tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
         let notify =
@@ -160,7 +162,6 @@ impl Ground {
             directory,
             lock,
             sockets,
-            exporter_socket,
             notify,
             signals,
             signal_mask,
@@ -182,17 +183,7 @@ impl Ground {
         let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let (signals, _) = take_signals().map_err(system("signals"))?;
         let signal_mask = handover.signal_mask.iter().filter_map(|&number| Signal::try_from(number).ok());
-        let mut left: Vec<_> = handover.sockets.into_iter().chain(handover.exporter_socket).collect();
-        let mut bind = |wanted: &NamedAddress| match left.iter().position(|state| state.serves(wanted)) {
-            Some(at) => Ok(Listener::take_over(&left.swap_remove(at))?),
-            None => Listener::bind(wanted).map_err(StartError::from),
-        };
-        let sockets = options.bind.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
-        let exporter_socket = options.metrics.clone().map(metrics).as_ref().map(bind).transpose()?;
-        // Those that nobody wants any more are closed.
-        for state in left {
-            drop(Listener::take_over(&state)?);
-        }
+        let sockets = handover.sockets.take_over(&options.bind, options.metrics.as_ref(), &options.listen)?;
         // What the program before this one counted in this same process stays; its gauges are ours now.
         if let Err(error) = directory.bury(getpid().as_raw().unsigned_abs()) {
             tracing::error!(error = %chain(&error), "cannot bury the metrics of the supervisor before this one");
@@ -202,7 +193,6 @@ impl Ground {
             directory,
             lock,
             sockets,
-            exporter_socket,
             notify,
             signals,
             signal_mask: signal_mask.collect(),
@@ -225,14 +215,8 @@ fn check(options: &RunOptions, handover: &Handover) -> Result<(), StartError> {
     for descriptor in handover.descriptors() {
         take(descriptor, "a descriptor")?;
     }
-    let known = handover.sockets.iter().chain(&handover.exporter_socket);
-    let metrics = options.metrics.clone().map(metrics);
-    for wanted in options.bind.iter().chain(&metrics) {
-        if !known.clone().any(|state| state.serves(wanted)) {
-            // It is closed again, and bound for good by the one that takes over.
-            Listener::bind(wanted)?;
-        }
-    }
+    // What is bound for this is closed again, and bound for good by the one that takes over.
+    handover.sockets.check(&options.bind, options.metrics.as_ref(), &options.listen)?;
     Ok(())
 }
 
@@ -257,10 +241,6 @@ pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::System { what, source }
 }
 
-fn metrics(address: Address) -> NamedAddress {
-    NamedAddress { name: "metrics".to_owned(), address }
-}
-
 /// Blocks the master's signals, to be read from a descriptor. Returns what was blocked before.
 fn take_signals() -> io::Result<(SignalFd, SigSet)> {
     let mask: SigSet = SIGNALS.into_iter().collect();
@@ -268,4 +248,13 @@ fn take_signals() -> io::Result<(SignalFd, SigSet)> {
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut original))?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     Ok((signals, original))
+}
+
+/// Waits so long for a signal to stop. There is nothing yet to which the others could apply.
+fn is_told_to_stop_within(time: Duration, signals: &SignalFd) -> bool {
+    let mut descriptors = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let _ = poll(&mut descriptors, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
+    let mut received = std::iter::from_fn(|| signals.read_signal().ok().flatten());
+    let stops = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+    received.any(|one| stops.iter().any(|&signal| i32::try_from(one.ssi_signo) == Ok(signal as i32)))
 }

@@ -25,7 +25,7 @@ use nix::unistd::getpgid;
 
 use crate::address::Address;
 use crate::chain;
-use crate::children::Children;
+use crate::children::{Children, WorkerPlace};
 use crate::hooks::{Hooks, Moment, Occasion};
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, name, reason};
@@ -60,7 +60,7 @@ pub struct Master<'a> {
 impl Master<'_> {
     /// Where the workers' sockets listen.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
-        self.children.sockets.iter().map(|socket| (socket.name.as_str(), &socket.address))
+        self.children.sockets.addresses()
     }
 
     /// Where the merged metrics are served.
@@ -96,6 +96,7 @@ impl Master<'_> {
             self.notice_readiness();
             self.attend_relay();
             self.attend_hooks();
+            self.steer();
             self.metrics.show(&self.pool, Instant::now());
             self.service_manager.tell(&self.pool, Instant::now());
             self.wait()?;
@@ -181,7 +182,7 @@ impl Master<'_> {
                 self.record(Event::Started(seat, pid));
             }
             Err(error) => {
-                tracing::error!(process = %seat, error = %chain(&error), "cannot fork");
+                tracing::error!(process = %seat, error = %chain(&error), "cannot start");
                 self.record(Event::StartFailed(seat));
             }
         }
@@ -193,7 +194,10 @@ impl Master<'_> {
         self.hooks.call(about);
         let pipes = self.relay.as_ref().map(Relay::pipes).transpose()?;
         let outputs = pipes.as_ref().map(Pipes::writers);
-        let pid = self.children.fork_worker(slot, generation, outputs, &self.own_descriptors())?;
+        let lane = self.pool.next_lane();
+        self.children.sockets.open_lane(lane).map_err(io::Error::other)?;
+        let place = WorkerPlace { slot, lane, generation, outputs };
+        let pid = self.children.fork_worker(&place, &self.own_descriptors())?;
         self.hooks.call(Occasion { moment: Moment::PostFork, pid: Some(pid), ..about });
         if let (Some(relay), Some(pipes)) = (&mut self.relay, pipes) {
             relay.listen(slot, pid, pipes);
@@ -311,13 +315,23 @@ impl Master<'_> {
             }
             Force::Kill => tracing::warn!(%pid, "was not ready in time, killing it"),
         }
+        self.record(Event::Signalled(pid, force));
+        // Before it stops, so that it finds all that came to it.
+        self.steer();
         // It may be dead already; then it is about to be buried.
         let _ = kill(pid, signal);
         if force == Force::Kill {
             // A shell's children are of its group, and have not heard that it is over.
             let _ = kill(Pid::from_raw(-pid.as_raw()), signal);
         }
-        self.record(Event::Signalled(pid, force));
+    }
+
+    /// Where each worker has a queue of its own, lets new connections go to those who serve. A stop takes all of
+    /// them: then everybody keeps what comes.
+    fn steer(&mut self) {
+        if !self.pool.is_stopping() {
+            self.children.sockets.steer(|| self.pool.lanes());
+        }
     }
 
     /// Waits until something happens or is due.

@@ -13,6 +13,7 @@ use crate::options::RunOptions;
 use crate::pool::{Event, Pool, ReloadOutcome};
 use crate::process::check_threads;
 use crate::relay::Relay;
+use crate::sockets::Sockets;
 use crate::systemd::ServiceManager;
 
 impl<'a> Master<'a> {
@@ -35,13 +36,14 @@ impl<'a> Master<'a> {
     /// When its own metrics cannot be recorded, or this process has other threads.
     pub(crate) fn stand_on(ground: Ground, options: RunOptions, work: Work<'a>) -> Result<Self, StartError> {
         check_threads()?;
-        let Ground { directory, sockets, exporter_socket, notify, left, .. } = ground;
+        let Ground { directory, sockets, notify, left, .. } = ground;
+        let Sockets { workers: sockets, exporter: exporter_socket } = sockets;
         let metrics = SupervisorMetrics::create(directory.path(), &ground.history)?;
         let watchdog = options.policy.watchdog;
         let environment =
             worker_environment(options.environment, directory.path(), notify.path(), &sockets, watchdog);
-        for socket in &sockets {
-            tracing::info!(name = socket.name, address = %socket.address, "listening");
+        for (name, address) in sockets.addresses() {
+            tracing::info!(name, %address, "listening");
         }
         if let Some(socket) = &exporter_socket {
             tracing::info!(address = %socket.address, "serving metrics");

@@ -18,7 +18,7 @@ use crate::handover::{Handover, VARIABLE, VERSION};
 use crate::pool::{Event, Pid, ReloadOutcome};
 use crate::process::{CANNOT_EXECUTE, Program, fork_child};
 use crate::relay::Relay;
-use crate::sockets::Listener;
+use crate::sockets::SocketsState;
 
 /// Variables that are not the new program's: it has what they stand for from this one.
 const NOT_PASSED: [&str; 4] = [VARIABLE, "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
@@ -57,8 +57,7 @@ impl Master<'_> {
             version: VERSION,
             is_trial,
             pool: self.pool.snapshot(Instant::now()),
-            sockets: children.sockets.iter().map(Listener::state).collect(),
-            exporter_socket: children.exporter_socket.as_ref().map(Listener::state),
+            sockets: SocketsState::of(&children.sockets, children.exporter_socket.as_ref()),
             directory: self.directory.path().to_owned(),
             lock: self.lock.as_fd().as_raw_fd(),
             runtime_dir: self.runtime_dir.path().to_owned(),

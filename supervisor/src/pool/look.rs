@@ -78,7 +78,9 @@ impl Pool {
             return (!was_ready).then_some(Cause::BootFailure);
         }
         match process.expired.filter(|_| !self.is_stopping())? {
-            Expiry::Lifetime | Expiry::Requests | Expiry::Upgrade => Some(Cause::Recycled),
+            Expiry::Lifetime | Expiry::Requests | Expiry::Misplaced | Expiry::Upgrade => {
+                Some(Cause::Recycled)
+            }
             Expiry::Memory => Some(Cause::Memory),
         }
     }

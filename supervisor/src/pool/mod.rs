@@ -1,8 +1,9 @@
 //! The pool: what the master knows, and what it decides.
 //!
-//! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; `reload`, how one
-//! generation follows another; `upgrade`, how the supervisor itself is followed by another; `snapshot`, what it
-//! tells that one; `record`, what is learnt; `plan`, what is to be done; `look`, what is to be seen.
+//! Read in this order: [`Backoff`], when a seat may be taken again; `place`, who has it; [`Lane`], whose queue is
+//! whose; `reload`, how one generation follows another; `upgrade`, how the supervisor itself is followed by
+//! another; `snapshot`, what it tells that one; `record`, what is learnt; `plan`, what is to be done; `look`, what
+//! is to be seen.
 //!
 //! Everything that happens to the pool is one variant of [`Event`], everything that is to be done one of
 //! [`Action`]. [`Pool::plan`] is a pure function of the state and the time, so that lives of a supervisor
@@ -10,6 +11,7 @@
 //! and reports what came of it.
 
 mod backoff;
+mod lane;
 mod look;
 mod place;
 mod plan;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use backoff::Backoff;
 pub(crate) use backoff::jittered_count;
+pub use lane::Lane;
 pub use look::{Cause, SlotView, WorkerState};
 pub use reload::ReloadOutcome;
 pub(crate) use snapshot::Snapshot;
@@ -87,6 +90,8 @@ pub struct Policy {
     pub max_lifetime: Option<Duration>,
     /// How many workers there may be beside those that are to be, while a reload goes on.
     pub surge: u32,
+    /// Whether each worker has a queue of its own.
+    pub lanes: bool,
     /// How long a process may take to stop before it is killed.
     pub graceful_timeout: Duration,
     /// How long it may take once the operator has grown impatient.
@@ -145,6 +150,8 @@ pub enum Expiry {
     Requests,
     /// It has more memory than it may have.
     Memory,
+    /// Its queue needs it no more, and another has nobody.
+    Misplaced,
     /// It is of the program before this one.
     Upgrade,
 }
@@ -274,9 +281,8 @@ impl Pool {
     /// The workers that serve and are to go on.
     pub fn serving(&self) -> impl Iterator<Item = Pid> {
         let processes = self.workers.iter().filter_map(|place| place.process);
-        let goes_on =
-            |process: &Process| process.told.is_none() && process.expired.is_none() && !process.stopping;
-        processes.filter(goes_on).filter(|process| process.ready.is_some()).map(|process| process.pid)
+        let goes_on = |process: &Process| process.serves() && process.expired.is_none();
+        processes.filter(goes_on).map(|process| process.pid)
     }
 
     /// All workers that are alive.

@@ -18,6 +18,7 @@ pub(super) struct Place {
 pub(super) struct Process {
     pub(super) pid: Pid,
     pub(super) generation: u64,
+    pub(super) lane: u32,
     pub(super) started: Instant,
     pub(super) ready: Option<Instant>,
     /// When it last said that it is alive.
@@ -65,10 +66,11 @@ impl Place {
 }
 
 impl Process {
-    pub(super) fn new(pid: Pid, generation: u64, started: Instant) -> Self {
+    pub(super) fn new(pid: Pid, generation: u64, lane: u32, started: Instant) -> Self {
         Self {
             pid,
             generation,
+            lane,
             started,
             ready: None,
             alive: None,
@@ -77,6 +79,11 @@ impl Process {
             aborted: false,
             stopping: false,
         }
+    }
+
+    /// Whether it takes what is new.
+    pub(super) fn serves(&self) -> bool {
+        self.ready.is_some() && self.told.is_none() && !self.stopping
     }
 
     /// Since when it serves: since it said so, or since it has lived long enough where that counts.

@@ -113,9 +113,9 @@ impl Pool {
         let expired = |process: &Process| self.expires_at(process).is_some_and(|at| at <= now);
         let workers = self.workers.iter().filter_map(|place| place.process);
         let presumed = workers.clone().filter(ready).map(|process| Event::Presumed(process.pid));
-        presumed
-            .chain(workers.filter(expired).map(|process| Event::Expired(process.pid, Expiry::Lifetime)))
-            .collect()
+        let lived = workers.filter(expired).map(|process| Event::Expired(process.pid, Expiry::Lifetime));
+        let misplaced = self.misplaced().map(|pid| Event::Expired(pid, Expiry::Misplaced));
+        presumed.chain(lived).chain(misplaced).collect()
     }
 
     /// When a worker has lived long enough.

@@ -14,7 +14,7 @@ impl Pool {
     pub fn record(&mut self, event: Event, now: Instant) {
         match event {
             Event::Started(seat, pid) => {
-                let process = Process::new(pid, self.generation, now);
+                let process = Process::new(pid, self.generation, self.next_lane(), now);
                 let place = self.place(seat);
                 place.process = Some(process);
                 place.is_wanted = seat != Seat::Trial;

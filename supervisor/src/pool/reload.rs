@@ -87,10 +87,10 @@ impl Pool {
         // When there are to be fewer all of a sudden, those go that do not serve yet.
         let beyond = wanted.saturating_sub(surplus_old + target + self.surge());
         let surplus_new = beyond.max(self.new_ones().count().saturating_sub(target));
-        let retired = in_order_of_use(self.old()).take(surplus_old);
-        let retired = retired.chain(in_order_of_use(self.new_ones()).take(surplus_new));
+        let mut retired = self.first_to_go(surplus_old, self.old());
+        retired.extend(self.first_to_go(surplus_new, self.new_ones()));
         let tell = |process: Process| Action::Signal(process.pid, Force::Term);
-        starts.map(|slot| Action::Start(Seat::Worker(slot))).chain(retired.map(tell)).collect()
+        starts.map(|slot| Action::Start(Seat::Worker(slot))).chain(retired.into_iter().map(tell)).collect()
     }
 
     /// Gives up seats to which somebody was to come, if there are enough without.
@@ -107,7 +107,7 @@ impl Pool {
     }
 
     /// How many workers there are, or are to come.
-    fn wanted(&self) -> usize {
+    pub(super) fn wanted(&self) -> usize {
         self.workers.iter().filter(|place| place.is_wanted).count()
     }
 
@@ -122,7 +122,7 @@ impl Pool {
     }
 
     /// The workers that are to stay, by their slots.
-    fn kept(&self) -> impl Iterator<Item = (u32, Process)> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = (u32, Process)> {
         (0..).zip(&self.workers).filter_map(|(slot, place)| Some((slot, place.kept()?)))
     }
 
@@ -136,19 +136,26 @@ impl Pool {
         self.kept().filter(|(_, process)| !self.is_old(process))
     }
 
-    fn is_old(&self, process: &Process) -> bool {
+    pub(super) fn is_old(&self, process: &Process) -> bool {
         process.expired.is_some() || (self.reload.is_some() && process.generation != self.generation)
     }
 
     /// Those that are not to be replaced, and are ready.
-    fn ready_new(&self) -> impl Iterator<Item = (u32, Process)> {
+    pub(super) fn ready_new(&self) -> impl Iterator<Item = (u32, Process)> {
         self.new_ones().filter(|(_, process)| process.ready.is_some())
     }
-}
 
-/// Those first that do not serve yet, and then those in the highest slots: slots are to stay low.
-fn in_order_of_use(workers: impl Iterator<Item = (u32, Process)>) -> impl Iterator<Item = Process> {
-    let mut workers: Vec<_> = workers.collect();
-    workers.sort_by_key(|(slot, process)| (process.ready.is_some(), Reverse(*slot)));
-    workers.into_iter().map(|(_, process)| process)
+    /// So many of them: those first that do not serve yet, then those whose lane needs them no more, and then those
+    /// in the highest slots, for slots are to stay low.
+    fn first_to_go(&self, count: usize, workers: impl Iterator<Item = (u32, Process)>) -> Vec<Process> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let rank = |(slot, process): (u32, Process)| {
+            ((process.ready.is_some(), !self.is_relieved(&process), Reverse(slot)), process)
+        };
+        let mut ranked: Vec<_> = workers.map(rank).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().take(count).map(|(_, process)| process).collect()
+    }
 }

@@ -37,6 +37,7 @@ struct PlaceSnapshot {
 struct ProcessSnapshot {
     pid: i32,
     generation: u64,
+    lane: u32,
     started: Duration,
     ready: Option<Duration>,
     alive: Option<Duration>,
@@ -118,6 +119,7 @@ impl ProcessSnapshot {
         Self {
             pid: process.pid.as_raw(),
             generation: process.generation,
+            lane: process.lane,
             started: age(process.started),
             ready: process.ready.map(age),
             alive: process.alive.map(age),
@@ -138,6 +140,7 @@ impl ProcessSnapshot {
         Process {
             pid: Pid::from_raw(self.pid),
             generation: self.generation,
+            lane: self.lane,
             started: at(self.started),
             ready: self.ready.map(at),
             alive: self.alive.map(at),

@@ -13,6 +13,7 @@ const POLICY: Policy = Policy {
     watchdog: Some(Duration::from_secs(300)),
     max_lifetime: Some(Duration::from_secs(1000)),
     surge: 1,
+    lanes: true,
     graceful_timeout: Duration::from_secs(10),
     hurry_timeout: Duration::from_secs(2),
     healthy_after: Duration::from_secs(60),
@@ -36,8 +37,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(POLICY)
+    }
+
+    fn with(policy: Policy) -> Self {
         let mut world = Self {
-            pool: Pool::new(POLICY, true),
+            pool: Pool::new(policy, true),
             now: Instant::now(),
             next_pid: 100,
             alive: HashMap::new(),
@@ -373,6 +378,35 @@ fn a_reload_whose_first_worker_fails_changes_nothing() {
 }
 
 #[test]
+fn in_a_reload_no_lane_is_left_whoever_is_ready_first() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut world = World::with(Policy { surge: 3, ..POLICY });
+        world.all_say_ready();
+        let old = world.workers();
+        world.record(Event::Reload);
+        let mut new = world.new_workers(&old);
+        new.sort();
+        for (done, next) in order.into_iter().enumerate() {
+            world.record(Event::Ready(new[next]));
+            assert_eq!((world.told.len(), world.pool.lanes()), (done + 1, vec![Lane::Served; 3]));
+        }
+    }
+}
+
+#[test]
+fn lanes_that_are_to_be_no_more_are_left_when_their_workers_are_gone() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Scale(-1));
+    assert_eq!(world.pool.lanes(), [Lane::Served, Lane::Served, Lane::Held]);
+    world.pass(seconds(10.0));
+    assert_eq!(world.pool.lanes(), [Lane::Served, Lane::Served]);
+    let crashed = world.pid(Seat::Worker(0));
+    world.crash(crashed);
+    assert_eq!(world.pool.lanes(), [Lane::Held, Lane::Served]);
+}
+
+#[test]
 fn reloads_that_are_asked_for_while_one_goes_on_become_one() {
     let mut world = World::new();
     world.all_say_ready();
@@ -647,6 +681,7 @@ proptest! {
                 let slots = world.alive.values().filter(|seat| matches!(seat, Seat::Worker(_)));
                 let top = slots.max().copied();
                 prop_assert!(top <= Some(Seat::Worker(30)), "{top:?}: slots stay low");
+                prop_assert_eq!(world.pool.lanes(), vec![Lane::Served; world.pool.target() as usize]);
             }
         }
     }

@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "these workers fork only where they say so")]
 #![expect(clippy::print_stdout, reason = "what was done is told to the test")]
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments[1].as_str() {
-        "serve" => serve(),
+        "serve" => serve(arguments.get(2).is_some_and(|kind| kind == "unix")),
         "count" => count(Path::new(&arguments[2])),
         "once" => once(Path::new(&arguments[2])),
         "hold" => hold(arguments[2].parse().unwrap()),
         "add" => add(arguments[2].parse().unwrap()),
         "stubborn" => stubborn(),
         "boot" => boot(arguments[2].parse().unwrap()),
+        "orphans" => orphans(arguments[2].parse().unwrap()),
         "exit" => exit(arguments[2].parse().unwrap()),
         "fill" => fill(),
         "fork" => fork_and_count(),
@@ -43,17 +45,51 @@ fn ready(worker: &Worker) -> Drain {
     drain
 }
 
+/// A listening socket of either kind.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn take(worker: &mut Worker, is_unix: bool) -> Self {
+        if is_unix {
+            let listener = worker.take_unix_listener("http").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            return Self::Unix(listener);
+        }
+        let listener = worker.take_tcp_listener("http").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self::Tcp(listener)
+    }
+
+    fn accept(&self) -> std::io::Result<File> {
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| OwnedFd::from(stream).into()),
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| OwnedFd::from(stream).into()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// Answers requests with its PID: at once, or for `/sleep/MS` after so many milliseconds.
-fn serve() {
+fn serve(is_unix: bool) {
     let mut worker = Worker::from_environment().unwrap();
-    let listener = worker.take_tcp_listener("http").unwrap();
+    let listener = Listener::take(&mut worker, is_unix);
     let requests = Counter::new("test_requests", "Requests answered.").unwrap();
-    listener.set_nonblocking(true).unwrap();
     let drain = ready(&worker);
     let mut answering = Vec::new();
     loop {
         match listener.accept() {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 worker.count_requests(1).unwrap();
                 answering.push(std::thread::spawn(move || answer(stream, requests)));
             }
@@ -73,14 +109,14 @@ fn serve() {
 }
 
 /// Waits for a connection, for the end, or until it is time to say something.
-fn wait_for(listener: &TcpListener, drain: &Drain, watchdog: Option<Duration>) {
+fn wait_for(listener: &Listener, drain: &Drain, watchdog: Option<Duration>) {
     let mut descriptors =
         [listener.as_fd(), drain.as_fd()].map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
     let timeout = watchdog.map_or(PollTimeout::NONE, |time| PollTimeout::try_from(time / 3).unwrap());
     let _ = poll(&mut descriptors, timeout);
 }
 
-fn answer(mut stream: TcpStream, requests: Counter) {
+fn answer(mut stream: File, requests: Counter) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let Some(Ok(request)) = lines.next() else { return };
     let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
@@ -176,6 +212,22 @@ fn boot(milliseconds: u64) {
     let worker = Worker::from_environment().unwrap();
     std::thread::sleep(Duration::from_millis(milliseconds));
     ready(&worker).wait();
+}
+
+/// Leaves so many processes behind, which end with code 3 when their parent is gone, and then serves.
+fn orphans(count: u32) {
+    for _ in 0..count {
+        wait_for_child(fork(|| {
+            let parent = nix::unistd::getpid();
+            fork(|| {
+                while nix::unistd::getppid() == parent {
+                    std::thread::yield_now();
+                }
+                exit(3);
+            });
+        }));
+    }
+    serve(false);
 }
 
 fn exit(code: u8) {
