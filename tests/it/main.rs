@@ -7,6 +7,7 @@ mod directory;
 mod examples;
 mod exporter;
 mod fork;
+mod look;
 mod namespaces;
 mod operate;
 mod python;
