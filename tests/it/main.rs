@@ -14,6 +14,7 @@ mod fork;
 mod hooks;
 mod lanes;
 mod logs;
+mod look;
 mod namespaces;
 mod operate;
 mod python;

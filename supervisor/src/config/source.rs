@@ -29,8 +29,8 @@ pub struct Resolved {
 }
 
 /// A command line that was completed, and what it was completed by.
-struct Completed {
-    words: Vec<OsString>,
+pub(super) struct Completed {
+    pub(super) words: Vec<OsString>,
     flags: Flags,
     settings: Vec<Setting>,
     file: Option<PathBuf>,
@@ -84,7 +84,7 @@ impl Source {
     }
 
     /// Completes the command line; `None` if it is not that of `run`, or asks for help.
-    fn complete(&self, command: &Command) -> Result<Option<Completed>, ConfigError> {
+    pub(super) fn complete(&self, command: &Command) -> Result<Option<Completed>, ConfigError> {
         let Ok(matches) = lenient(command).try_get_matches_from(&self.words) else { return Ok(None) };
         let Some((RUN, typed)) = matches.subcommand() else { return Ok(None) };
         let flags = Flags::of(command);

@@ -214,3 +214,21 @@ fn flags_that_take_pairs_nothing_or_a_choice_are_keys_too() {
     );
     assert!(refused("[log]\nfromat = 'json'").starts_with("FILE, line 2: there is no setting `log.fromat`"));
 }
+
+#[test]
+fn a_flag_of_all_commands_is_a_key_too_and_counts_wherever_it_is_typed() {
+    let command = || {
+        let mut imagined = imagined();
+        imagined = imagined.arg(clap::Arg::new("log_level").long("log.level").global(true));
+        imagined.mut_subcommand(RUN, |run| run.arg(clap::Arg::new(CONFIG).long(CONFIG)))
+    };
+    let check = |words: &str, expected: usize| {
+        let given = given(words, &[], "log.level = 'debug'");
+        let completed = given.source.complete(&command()).unwrap().unwrap();
+        let added = completed.words.iter().filter(|word| *word == "--log.level=debug").count();
+        assert_eq!(added, expected, "{words}");
+    };
+    check("headcount run --config FILE -- x", 1);
+    check("headcount --log.level info run --config FILE -- x", 0);
+    check("headcount run --config FILE --log.level info -- x", 0);
+}

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fs2::FileExt;
 use nix::fcntl::{OFlag, openat};
@@ -68,9 +69,9 @@ impl Directory {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let opened = openat(self, LOCK_NAME, flags, Mode::from_bits_truncate(0o644));
         let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
-        match FileExt::try_lock_exclusive(&file) {
+        match try_lock(&file) {
             Ok(()) => {}
-            Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+            Err(error) if is_contended(&error) => {
                 let mut holder = String::new();
                 let named =
                     (&file).take(200).read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
@@ -106,6 +107,29 @@ impl Directory {
     }
 }
 
+/// How often a lock is tried that somebody only looks at, and how long to wait in between.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Locks a file. Whoever [asks](Directory::owner) whether it is locked holds it for a moment, which is waited for.
+fn try_lock(file: &File) -> io::Result<()> {
+    for _ in 1..TRIES {
+        match FileExt::try_lock_exclusive(file) {
+            Err(error) if is_contended(&error) && !is_locked(file) => {
+                // To ask was to take it as well.
+                FileExt::unlock(file)?;
+                std::thread::sleep(PAUSE);
+            }
+            tried => return tried,
+        }
+    }
+    FileExt::try_lock_exclusive(file)
+}
+
+fn is_contended(error: &io::Error) -> bool {
+    error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +145,24 @@ mod tests {
         drop(first);
         assert_eq!(directory.owner().unwrap(), None);
         directory.lock("headcount, PID 43").unwrap();
+    }
+    #[test]
+    fn an_owner_is_not_kept_out_by_those_who_ask_for_one() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        drop(directory.lock("first").unwrap());
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        directory.owner().unwrap();
+                    }
+                });
+            }
+            let locked = (0..100).all(|_| directory.lock("again").is_ok());
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(locked);
+        });
     }
 }
