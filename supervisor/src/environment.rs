@@ -1,6 +1,7 @@
 //! What a worker finds in its environment.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -88,7 +89,10 @@ pub(crate) fn worker_environment(
 
 /// This process's variables, as far as they are meant for its children, too.
 pub(crate) fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours))
+    // What configures this supervisor is not to configure one that a worker starts.
+    let is_own =
+        |name: &OsString| OURS.iter().any(|ours| name == ours) || name.as_bytes().starts_with(b"HEADCOUNT_");
+    std::env::vars_os().filter(move |(name, _)| !is_own(name))
 }
 
 #[cfg(test)]

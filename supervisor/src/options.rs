@@ -56,6 +56,35 @@ pub struct RunOptions {
     pub pid_file: Option<PathBuf>,
 }
 
+/// What a supervisor cannot change while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fixed {
+    bind: Vec<NamedAddress>,
+    listen: ListenOptions,
+    metrics: Option<Address>,
+    directory: Option<PathBuf>,
+    identity: Option<Identity>,
+    output: Option<Form>,
+    pid_file: Option<PathBuf>,
+}
+
+impl Fixed {
+    /// What has changed that cannot, by the names of its flags.
+    pub(crate) fn differences(&self, now: &RunOptions) -> Vec<&'static str> {
+        let now = now.fixed();
+        let differs = [
+            ("bind", self.bind != now.bind),
+            ("backlog, unix-mode, unix-owner, reuse-port", self.listen != now.listen),
+            ("metrics", self.metrics != now.metrics),
+            ("dir", self.directory != now.directory),
+            ("user, group", self.identity != now.identity),
+            ("worker-output", self.output != now.output),
+            ("pid-file", self.pid_file != now.pid_file),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
+    }
+}
+
 /// What was typed cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
@@ -132,6 +161,19 @@ impl RunOptions {
 }
 
 impl RunOptions {
+    /// What no reload changes.
+    pub(crate) fn fixed(&self) -> Fixed {
+        Fixed {
+            bind: self.bind.clone(),
+            listen: self.listen,
+            metrics: self.metrics.clone(),
+            directory: self.directory.clone(),
+            identity: self.attributes.identity.clone(),
+            output: self.output,
+            pid_file: self.pid_file.clone(),
+        }
+    }
+
     /// Finds the program from where workers run.
     ///
     /// # Errors

@@ -132,6 +132,46 @@ fn a_reload_with_a_broken_program_leaves_the_old_workers_alone() {
 }
 
 #[test]
+fn a_reload_reads_the_configuration_anew_and_one_that_is_wrong_changes_nothing() {
+    let (directory, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("headcount.toml");
+    let configure = |text: &str| std::fs::write(&path, text).unwrap();
+    let good = |workers: u32, mood: &str| {
+        format!("workers = {workers}\nenv = {{ MOOD = \"{mood}\" }}\ncommand = [\"{WORKER}\", \"serve\"]\n")
+    };
+    configure(&good(2, "calm"));
+    let arguments = ["run", "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--dir"];
+    let config = ["--config", path.to_str().unwrap()];
+    let headcount =
+        Headcount::start(arguments.iter().chain(&[directory.path().to_str().unwrap()]).chain(&config));
+    headcount.wait_until_ready();
+    let moods = || -> Vec<String> {
+        let mood = |pid: &u32| {
+            let environment = String::from_utf8(std::fs::read(format!("/proc/{pid}/environ")).ok()?).ok()?;
+            environment.split('\0').find_map(|line| line.strip_prefix("MOOD=")).map(str::to_owned)
+        };
+        headcount.workers().iter().filter_map(mood).collect()
+    };
+    assert_eq!(moods(), ["calm", "calm"]);
+    let old = headcount.workers();
+    let wrong = ["workers = 2 2", "wrokers = 2", "workers = \"many\"", "command = [\"./no-such-program\"]"];
+    for wrong in wrong {
+        configure(wrong);
+        reload(&headcount, "failure");
+        assert_eq!((headcount.workers(), moods()), (old.clone(), vec!["calm".to_owned(); 2]));
+    }
+    let log = headcount.log();
+    for named in [path.to_str().unwrap(), "wrokers", "./no-such-program"] {
+        assert!(log.contains(named), "{named}");
+    }
+    configure(&("pid-file = \"/nowhere/pid\"\n".to_owned() + &good(3, "bright")));
+    reload(&headcount, "success");
+    wait::until_true("all are as they are to be", || moods() == ["bright", "bright", "bright"]);
+    let _ = headcount.wait_for_line("has changed, which takes effect at the next start");
+    assert_eq!(headcount.value("headcount_workers_wanted"), Some(3.0));
+}
+
+#[test]
 fn reloads_that_come_fast_become_two_and_workers_know_their_generation() {
     let directory = tempfile::tempdir().unwrap();
     let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);

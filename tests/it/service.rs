@@ -85,6 +85,20 @@ fn a_service_manager_is_told_the_truth() {
 }
 
 #[test]
+fn a_service_manager_that_waits_for_a_reload_hears_of_one_that_cannot_be() {
+    let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
+    let config = manager.folder.path().join("headcount.toml");
+    std::fs::write(&config, "surge = 1\n").unwrap();
+    let headcount = manager.run(directory.path(), &["--config", config.to_str().unwrap()], "serve");
+    assert_eq!(manager.next(), "READY=1");
+    std::fs::write(&config, "surge = 0\n").unwrap();
+    headcount.signal(Signal::SIGHUP);
+    assert!(manager.next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(manager.next(), "READY=1");
+    let _ = headcount.wait_for_line("the configuration is not used");
+}
+
+#[test]
 fn a_master_that_is_stuck_does_not_say_that_it_is_alive() {
     let (manager, directory) = (Manager::new(), tempfile::tempdir().unwrap());
     let headcount = manager.run(directory.path(), &[], "serve");

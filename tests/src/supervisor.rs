@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::{binary, http, process, text, wait};
 
@@ -244,9 +245,13 @@ impl Headcount {
 impl Drop for Headcount {
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            // Workers go with their master.
+            let children = process::children(self.pid());
             let _ = self.child.kill();
             let _ = self.child.wait();
+            // Workers go with their master, but for those that do not listen.
+            for pid in children.into_iter().filter(|&pid| process::is_alive(pid)) {
+                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+            }
         }
         if std::thread::panicking() {
             #[expect(clippy::print_stderr, reason = "a test that fails shows what the supervisor said")]

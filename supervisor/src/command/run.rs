@@ -7,7 +7,7 @@ use super::{Done, exit_code};
 use crate::children::Work;
 use crate::cli::RunCommand;
 use crate::config::Source;
-use crate::master::Master;
+use crate::master::{Configuration, Master};
 use crate::options::RunOptions;
 use crate::process::Program;
 
@@ -17,10 +17,17 @@ pub(super) fn run(run: RunCommand) -> Done {
     if run.check {
         return check(&options, &program);
     }
-    match Master::start(options, Work::Execute(program))? {
-        Some(master) => supervise(master),
-        None => Ok(ExitCode::SUCCESS),
-    }
+    let Some(mut master) = Master::start(options, Work::Execute(program))? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let source = Source::of_process();
+    master.read_configuration_by(move || {
+        let args = source.read()?;
+        let options = RunOptions::new(args.supervisor)?;
+        let program = options.find_program(&args.command)?;
+        Ok(Configuration { options, program })
+    });
+    supervise(master)
 }
 
 /// Everything that can be told without binding a socket or starting anything is right.

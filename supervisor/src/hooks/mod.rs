@@ -57,6 +57,7 @@ impl Outcome {
 /// All hooks, and what becomes of them.
 #[derive(Debug)]
 pub(crate) struct Hooks {
+    given: Vec<Hook>,
     hooks: Vec<(Moment, Program)>,
     queue: Queue,
     /// The signals that were blocked when the master was started.
@@ -75,12 +76,23 @@ impl Hooks {
         timeout: Duration,
         signal_mask: SigSet,
     ) -> Result<Self, ProgramError> {
-        let program = |hook: Hook| {
-            let command = ["/bin/sh".into(), "-c".into(), hook.command.into()];
-            Ok((hook.moment, Program::find(&command, Path::new(""))?))
-        };
-        let hooks = hooks.into_iter().map(program).collect::<Result<_, _>>()?;
-        Ok(Self { hooks, queue: Queue::new(timeout), signal_mask, ended: Vec::new() })
+        let programs = programs(&hooks)?;
+        Ok(Self { given: hooks, hooks: programs, queue: Queue::new(timeout), signal_mask, ended: Vec::new() })
+    }
+
+    /// From here on there are other hooks, if they are others. Of the old ones those that wait do not begin.
+    ///
+    /// # Errors
+    ///
+    /// When there is no shell to run them.
+    pub(crate) fn replace(&mut self, hooks: Vec<Hook>, timeout: Duration) -> Result<(), ProgramError> {
+        if self.given != hooks {
+            self.hooks = programs(&hooks)?;
+            self.given = hooks;
+            self.ended.extend(self.queue.clear().map(|occasion| (occasion.moment, Outcome::Skipped)));
+        }
+        self.queue.set_timeout(timeout);
+        Ok(())
     }
 
     /// Something has happened: its hooks are to run.
@@ -192,4 +204,13 @@ impl Hooks {
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.queue.hurry(now);
     }
+}
+
+/// What runs them.
+fn programs(hooks: &[Hook]) -> Result<Vec<(Moment, Program)>, ProgramError> {
+    let program = |hook: &Hook| {
+        let command = ["/bin/sh".into(), "-c".into(), hook.command.clone().into()];
+        Ok((hook.moment, Program::find(&command, Path::new(""))?))
+    };
+    hooks.iter().map(program).collect()
 }

@@ -61,6 +61,16 @@ impl Queue {
         has_room
     }
 
+    /// From now on a hook that begins may take so long.
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Lets those that wait go.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Occasion> {
+        std::mem::take(&mut self.waiting).into_iter().map(|(_, occasion)| occasion)
+    }
+
     /// What is to be done now. To be asked again until there is nothing.
     pub(super) fn step(&mut self, now: Instant) -> Step {
         if let Some(running) = &mut self.running {

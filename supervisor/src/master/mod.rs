@@ -6,10 +6,13 @@
 //!
 //! `ground` is what it stands on, `start` brings it to life, `upgrade` hands it on.
 
+mod configure;
 mod ground;
 mod start;
 mod upgrade;
 
+pub use configure::Configuration;
+use configure::Reader;
 pub(crate) use ground::Ground;
 pub use ground::StartError;
 
@@ -30,6 +33,7 @@ use crate::hooks::{Hooks, Moment, Occasion};
 use crate::memory::MemoryWatch;
 use crate::metrics::{SupervisorMetrics, name, reason};
 use crate::notify::NotifySocket;
+use crate::options::Fixed;
 use crate::pid_file::PidFile;
 use crate::pool::{Action, Event, Exit, Expiry, Force, Outcome, Pid, Pool, ReloadOutcome, Seat};
 use crate::process::{SI_QUEUE, catches, next_dead_child, reap};
@@ -53,6 +57,9 @@ pub struct Master<'a> {
     /// Whether all workers have been ready.
     was_ready: bool,
     _pid_file: Option<PidFile>,
+    configuration: Option<Reader>,
+    /// What no reload changes.
+    fixed: Fixed,
     /// Removed last.
     runtime_dir: RuntimeDir,
 }
@@ -278,10 +285,7 @@ impl Master<'_> {
         match outcome {
             ReloadOutcome::Success => tracing::info!(generation, "reloaded"),
             ReloadOutcome::Failure => {
-                tracing::error!(
-                    generation,
-                    "the reload has failed: a new worker was never ready, the old ones go on"
-                );
+                tracing::error!(generation, "the reload has failed, the old workers go on");
             }
         }
         self.metrics.reloaded(outcome);
@@ -371,9 +375,7 @@ impl Master<'_> {
                     }
                 }
                 Some(Signal::SIGHUP) => {
-                    self.record(Event::Reload);
-                    self.call(Moment::Reload);
-                    tracing::info!(generation = self.pool.generation(), "reloading");
+                    self.reload();
                 }
                 Some(Signal::SIGUSR1) => self.reopen_logs(),
                 Some(Signal::SIGUSR2) => {

@@ -36,6 +36,7 @@ impl<'a> Master<'a> {
     /// When its own metrics cannot be recorded, or this process has other threads.
     pub(crate) fn stand_on(ground: Ground, options: RunOptions, work: Work<'a>) -> Result<Self, StartError> {
         check_threads()?;
+        let fixed = options.fixed();
         let Ground { directory, sockets, notify, left, .. } = ground;
         let Sockets { workers: sockets, exporter: exporter_socket } = sockets;
         let metrics = SupervisorMetrics::create(directory.path(), &ground.history)?;
@@ -80,6 +81,8 @@ impl<'a> Master<'a> {
             hooks: Hooks::new(options.hooks, options.hook_timeout, ground.signal_mask)?,
             was_ready: left.is_some(),
             _pid_file: ground.pid_file,
+            configuration: None,
+            fixed,
             runtime_dir: ground.runtime_dir,
         };
         if left.is_some() {

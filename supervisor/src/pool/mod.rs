@@ -75,7 +75,7 @@ impl fmt::Display for Seat {
 }
 
 /// How the pool is to be kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How many workers there are to be.
     pub workers: u32,
@@ -125,6 +125,10 @@ pub enum Event {
     Signalled(Pid, Force),
     /// A new generation is to take the place of this one.
     Reload,
+    /// A new generation was to take the place of this one, but cannot.
+    ReloadRefused,
+    /// The pool is to be kept in another way from here on.
+    Configured(Policy),
     /// A reload has ended, and that was made known.
     ReloadEnded(ReloadOutcome),
     /// The supervisor's own program is to be replaced.

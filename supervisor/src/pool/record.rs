@@ -56,6 +56,12 @@ impl Pool {
                 Some(reload) => reload.again = true,
                 None => self.begin_reload(),
             },
+            Event::ReloadRefused if self.is_stopping() || self.is_reloading() => {}
+            Event::ReloadRefused => {
+                self.begin_reload();
+                self.fail_reload();
+            }
+            Event::Configured(policy) => self.record_policy(policy),
             Event::ReloadEnded(_) => self.end_reload(),
             Event::Upgrade if self.stopping.is_some() => {}
             Event::Upgrade => {
@@ -66,6 +72,16 @@ impl Pool {
             Event::Scale(more) => self.scale_to(self.target.saturating_add_signed(more)),
             Event::ScaleTo(workers) => self.scale_to(workers),
             Event::Stop => self.record_stop(Outcome::Stopped, now),
+        }
+    }
+
+    /// How many there are to be changes only if that was changed: what was scaled since stays.
+    fn record_policy(&mut self, policy: Policy) {
+        let is_new = policy.workers != self.policy.workers;
+        // Queues are bound at the start.
+        self.policy = Policy { lanes: self.policy.lanes, ..policy };
+        if is_new {
+            self.scale_to(policy.workers);
         }
     }
 

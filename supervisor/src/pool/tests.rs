@@ -447,6 +447,19 @@ fn workers_are_added_and_taken_away_from_the_top() {
 }
 
 #[test]
+fn another_configuration_changes_the_number_of_workers_only_if_it_has_another() {
+    let mut world = World::new();
+    world.all_say_ready();
+    world.record(Event::Scale(2));
+    world.record(Event::Configured(Policy { graceful_timeout: seconds(1.0), ..POLICY }));
+    assert_eq!(world.pool.target(), 5);
+    world.record(Event::Configured(Policy { workers: 2, ..POLICY }));
+    assert_eq!(world.pool.target(), 2);
+    world.record(Event::ReloadRefused);
+    assert_eq!((world.reloads.as_slice(), world.pool.generation()), ([ReloadOutcome::Failure].as_slice(), 0));
+}
+
+#[test]
 fn the_number_of_workers_may_be_told_outright() {
     let mut world = World::new();
     world.all_say_ready();

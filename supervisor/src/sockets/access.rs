@@ -10,7 +10,7 @@ use std::str::FromStr;
 use nix::unistd::{Group, User};
 
 /// The mode and the owner of a socket's file; what is not given is as for any new file.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// The permissions.
     pub mode: Option<Mode>,

@@ -35,7 +35,7 @@ use unix::SocketFile;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How sockets are bound.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// How many connections may wait to be accepted; the system has a limit of its own (`somaxconn`).
     pub backlog: u32,
