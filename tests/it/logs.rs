@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{binary, process, wait};
+use headcount_tests::{binary, process, text, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
@@ -65,6 +65,15 @@ fn fill(pid: u32, number: u32) {
     assert_eq!(refusal.kind(), ErrorKind::WouldBlock);
 }
 
+/// Waits until so many workers serve, and no others are there.
+fn wait_for_workers(headcount: &Headcount, count: f64) {
+    wait::until_true(format!("{count} workers serve"), || {
+        let scraped = headcount.scrape();
+        let workers = |state: &str| text::value(&scraped, &format!("headcount_workers{{state=\"{state}\"}}"));
+        (workers("ready"), workers("stopping")) == (Some(count), Some(0.0))
+    });
+}
+
 #[test]
 fn a_log_that_nobody_reads_holds_nothing_up_and_says_afterwards_how_much_is_missing() {
     let directory = tempfile::tempdir().unwrap();
@@ -77,7 +86,7 @@ fn a_log_that_nobody_reads_holds_nothing_up_and_says_afterwards_how_much_is_miss
         headcount.value("headcount_reloads_total{outcome=\"success\"}") == Some(1.0)
     });
     headcount.signal(Signal::SIGTTIN);
-    wait::until_true("there are three workers", || headcount.workers().len() == 3);
+    wait_for_workers(&headcount, 3.0);
     process::signal(headcount.workers()[0], Signal::SIGKILL);
     wait::until_true("one is replaced", || {
         headcount.value("headcount_starts_total{process=\"worker\"}") == Some(6.0)
@@ -147,8 +156,7 @@ fn what_workers_print_comes_with_slot_and_pid_to_the_end() {
     let headcount = &mut printing.headcount;
     headcount.wait_until_ready();
     headcount.signal(Signal::SIGTTIN);
-    wait::until_true("there are three workers", || headcount.workers().len() == 3);
-    headcount.wait_until_ready();
+    wait_for_workers(headcount, 3.0);
     let workers = headcount.workers();
     assert!(headcount.stop().success());
     let (output, log) = printing.rest();
