@@ -124,6 +124,7 @@ impl Master {
                 environment,
                 sockets,
                 exporter_socket,
+                foreign: options.foreign,
                 signal_mask,
             },
             directory,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headcount_merge::Foreign;
+
 use crate::address::{Address, NamedAddress};
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::pool::Policy;
@@ -28,6 +30,8 @@ pub struct RunOptions {
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
+    /// What becomes of Python's and Ruby's files when their processes are dead.
+    pub foreign: Foreign,
 }
 
 impl RunOptions {
@@ -61,6 +65,7 @@ impl RunOptions {
             metrics: listen.metrics.0,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
+            foreign: if listen.no_fold_foreign { Foreign::Leave } else { Foreign::Fold },
         })
     }
 }

@@ -6,6 +6,7 @@
 mod directory;
 mod examples;
 mod exporter;
+mod fold;
 mod fork;
 mod namespaces;
 mod python;

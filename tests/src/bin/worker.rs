@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use headcount::worker::{Drain, Worker};
 use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram};
+use headcount_merge::{Folder, Foreign};
+use headcount_store::directory::Directory;
 use memmap2::MmapRaw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -26,6 +28,7 @@ fn main() {
         "stubborn" => stubborn(),
         "exit" => exit(arguments[2].parse().unwrap()),
         "fill" => fill(),
+        "fold" => fold(Path::new(&arguments[2])),
         "fork" => fork_and_count(),
         "fork-amid-threads" => fork_amid_threads(),
         "fork-and-exec" => fork_and_exec(),
@@ -190,6 +193,13 @@ fn fill() {
     std::thread::spawn(move || (0..10).for_each(|_| first.inc())).join().unwrap();
     first.inc();
     println!("{created} {refusal}");
+}
+
+/// Folds what is in a directory, as its owner would.
+fn fold(directory: &Path) {
+    let directory = Directory::open(directory).unwrap();
+    let mut folder = Folder::new(Foreign::Fold);
+    while folder.step(&directory, 1).unwrap().is_more {}
 }
 
 /// What every process of a family of forks counts, with threads that come and go.
