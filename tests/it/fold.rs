@@ -114,7 +114,7 @@ fn a_fold_that_is_killed_at_any_system_call_loses_nothing_and_counts_nothing_twi
 }
 
 /// Scrapes until there is an answer: an exporter that was killed answers no more, and its successor does.
-fn scrape(headcount: &Headcount) -> String {
+pub(crate) fn scrape(headcount: &Headcount) -> String {
     let metrics = headcount.metrics();
     wait::until("an answer", || {
         let answer = http::get(&metrics, "/metrics").ok().filter(|answer| answer.status == 200)?;

@@ -13,6 +13,7 @@ mod python;
 mod reload;
 mod service;
 mod supervisor;
+mod week;
 
 /// The worker program of these tests.
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::time::{Duration, Instant};
 
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, FoldError, FoldRight, is_locked};
@@ -69,64 +70,78 @@ impl Folder {
         Self { foreign, has_begun: false, files: MAX_FILES, set_aside: HashSet::new() }
     }
 
-    /// Folds the oldest files of dead processes, if there are at least so many: some dozens at a time.
+    /// Folds the oldest files of dead processes, if there are at least so many: some dozens, and then more until
+    /// the time is over.
     ///
     /// # Errors
     ///
     /// When the directory cannot be listed or written to.
-    pub fn step(&mut self, directory: &Directory, at_least: usize) -> Result<Folded, FolderError> {
+    pub fn step(
+        &mut self,
+        directory: &Directory,
+        at_least: usize,
+        time: Duration,
+    ) -> Result<Folded, FolderError> {
+        let start = Instant::now();
         let at_least = at_least.max(1);
-        if self.has_begun && self.candidates(directory)?.len() < at_least {
-            return Ok(Folded::default());
+        // To look is cheaper than to begin.
+        if self.has_begun {
+            let listed = directory.list().map_err(FolderError::List)?;
+            let burials = listed.iter().filter_map(|name| FileName::parse(name.to_str()?).ok().flatten());
+            if burials.filter(|name| self.is_candidate(name)).count() < at_least {
+                return Ok(Folded::default());
+            }
         }
-        let Some(right) = directory.begin_fold()? else { return Ok(Folded::default()) };
+        let Some(mut right) = directory.begin_fold()? else { return Ok(Folded::default()) };
         self.has_begun = true;
-        // What an earlier fold left behind is gone now.
-        let candidates = self.candidates(directory)?;
-        if candidates.len() < at_least {
-            return Ok(Folded::default());
+        let mut candidates: Vec<FileName> =
+            right.names().iter().filter(|name| self.is_candidate(name)).cloned().collect();
+        candidates.sort_by_key(FileName::burial);
+        let names: HashSet<String> = right.names().iter().map(FileName::to_string).collect();
+        self.set_aside.retain(|name| names.contains(name));
+        let mut folded = Folded::default();
+        while candidates.len() >= at_least {
+            let files = self.fold(directory, &mut right, &mut candidates)?;
+            folded.files += files;
+            if files == 0 || start.elapsed() >= time {
+                folded.is_more = files > 0 && candidates.len() >= at_least;
+                break;
+            }
         }
-        let files = self.fold(directory, &right, &candidates)?;
-        Ok(Folded { files, is_more: files > 0 && candidates.len() - files >= at_least })
+        Ok(folded)
     }
 
-    /// The files that could be folded, the oldest first.
-    fn candidates(&mut self, directory: &Directory) -> Result<Vec<FileName>, FolderError> {
-        let listed = directory.list().map_err(FolderError::List)?;
-        let listed: Vec<&str> = listed.iter().filter_map(|name| name.to_str()).collect();
-        self.set_aside.retain(|name| listed.contains(&name.as_str()));
-        let is_candidate = |name: &FileName| match name {
+    /// Whether a file is a dead process's, and to be folded.
+    fn is_candidate(&self, name: &FileName) -> bool {
+        let is_foldable = match name {
             FileName::Dead { .. } => true,
             FileName::Peer(peer) => peer.buried.is_some() && self.foreign == Foreign::Fold,
             _ => false,
         };
-        let names = listed.iter().filter(|&&name| !self.set_aside.contains(name));
-        let names = names.filter_map(|name| FileName::parse(name).ok().flatten());
-        let mut candidates: Vec<_> = names.filter(is_candidate).collect();
-        candidates.sort_by_key(FileName::burial);
-        Ok(candidates)
+        is_foldable && !self.set_aside.contains(&name.to_string())
     }
 
+    /// Folds some files, beginning with the first, and takes those away that were looked at.
     fn fold(
         &mut self,
         directory: &Directory,
-        right: &FoldRight<'_>,
-        candidates: &[FileName],
+        right: &mut FoldRight<'_>,
+        candidates: &mut Vec<FileName>,
     ) -> Result<usize, FolderError> {
         let mut step = Step::default();
         step.known.begin();
-        let listed = directory.list().map_err(FolderError::List)?;
-        let parsed = listed.iter().filter_map(|name| FileName::parse(name.to_str()?).ok().flatten());
-        for archive in parsed.filter(|name| matches!(name, FileName::Archive { .. })) {
+        for archive in right.names().iter().filter(|name| matches!(name, FileName::Archive { .. })) {
             // One that cannot be read is reported by every scrape, and stands for nothing.
-            let _ = step.add(directory, &archive);
+            let _ = step.add(directory, archive);
         }
         let archives = step.sources.len();
-        for name in candidates {
+        let mut looked_at = 0;
+        for name in &*candidates {
             let files = step.sources.len() - archives;
             if files >= self.files || (files > 0 && step.bytes >= MAX_BYTES) {
                 break;
             }
+            looked_at += 1;
             if let Err(error) = step.add(directory, name)
                 && !matches!(error, FileError::Vanished | FileError::Unreadable(_))
             {
@@ -146,6 +161,7 @@ impl Folder {
             return Ok(0);
         };
         right.publish(&archive, &step.sources)?;
+        candidates.drain(..looked_at);
         self.files = MAX_FILES.min(self.files * 2);
         Ok(files)
     }

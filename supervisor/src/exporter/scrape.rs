@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use headcount_merge::{Buckets, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{Buckets, Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
@@ -65,18 +65,14 @@ impl Scraper {
         matches!(self.rights, Rights::Owner(_))
     }
 
-    /// Buries and folds what dead processes have left, if those are at least so many files; a bounded part
-    /// of them. Tells whether there is more to do.
-    pub fn tidy(&mut self, at_least: usize) -> bool {
+    /// Buries and folds what dead processes have left, if those are at least so many files, for about so long.
+    pub fn tidy(&mut self, at_least: usize, time: Duration) -> Folded {
         self.sweep();
-        let Rights::Owner(folder) = &mut self.rights else { return false };
-        match folder.step(&self.directory, at_least) {
-            Ok(folded) => folded.is_more,
-            Err(error) => {
-                tracing::warn!(error = %crate::chain(&error), "cannot fold dead processes' files");
-                false
-            }
-        }
+        let Rights::Owner(folder) = &mut self.rights else { return Folded::default() };
+        folder.step(&self.directory, at_least, time).unwrap_or_else(|error| {
+            tracing::warn!(error = %crate::chain(&error), "cannot fold dead processes' files");
+            Folded::default()
+        })
     }
 
     fn sweep(&self) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
 use headcount_merge::{Buckets, Folded, Folder, Foreign, Merger};
@@ -67,7 +68,7 @@ impl Graves {
     }
 
     fn fold_with(&self, folder: &mut Folder) {
-        while folder.step(&self.directory(), 1).unwrap().is_more {}
+        while folder.step(&self.directory(), 1, Duration::ZERO).unwrap().is_more {}
     }
 
     fn fold(&self) {
@@ -255,7 +256,7 @@ fn nothing_is_done_before_there_is_enough_to_do() {
     for n in 0..3 {
         graves.bury_peer(&format!("counter_{n}"), &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
         let expected = Folded { files: if n == 2 { 3 } else { 0 }, is_more: false };
-        assert_eq!(folder.step(&graves.directory(), 3).unwrap(), expected);
+        assert_eq!(folder.step(&graves.directory(), 3, Duration::ZERO).unwrap(), expected);
     }
 }
 
@@ -297,7 +298,7 @@ fn a_reader_never_sees_a_sum_fall_or_run_ahead_while_files_are_folded() {
             fs::rename(&hidden, graves.path().join(format!("counter_{n}.dead-{number}.db"))).unwrap();
             graves.buried += 1;
             buried.fetch_add(1, Ordering::SeqCst);
-            folder.step(&directory, 5).unwrap();
+            folder.step(&directory, 5, Duration::ZERO).unwrap();
         }
         done.store(true, Ordering::SeqCst);
     });

@@ -5,7 +5,7 @@
 //! longer count, the rest does. Python's and Ruby's `live` gauges, which are files of their own, are
 //! removed instead, as Python's `mark_process_dead` does.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
@@ -81,7 +81,8 @@ impl Directory {
     fn dispose(&self, fate: impl Fn(&FileName) -> Fate) -> Result<Buried, BuryError> {
         let failed = |path: PathBuf, source| BuryError { path, source };
         let listed = self.list().map_err(|error| failed(self.path().to_owned(), error))?;
-        let names = known(&listed);
+        let names: Vec<_> =
+            listed.iter().filter_map(|name| FileName::parse(name.to_str()?).ok().flatten()).collect();
         let mut next = next_burial(&names);
         let mut buried = Buried::default();
         let mut first_failure = None;
@@ -139,11 +140,6 @@ impl Directory {
         let image = Image::read(&file);
         image.is_ok_and(|image| image.header().process.pid_namespace == own_namespace)
     }
-}
-
-/// The names that mean something.
-pub(super) fn known(listed: &[OsString]) -> Vec<FileName> {
-    listed.iter().filter_map(|name| FileName::parse(name.to_str()?).ok().flatten()).collect()
 }
 
 /// The number for the next burial or archive.

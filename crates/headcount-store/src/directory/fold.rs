@@ -9,6 +9,7 @@
 //! Nothing is synchronised to a disk. It is processes whose death nothing may be lost by; a machine's
 //! takes the processes' own files, too.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::bury::{known, next_burial};
+use super::bury::next_burial;
 use super::name::{ARCHIVE, UNFINISHED};
 use super::{Directory, FileName};
 use crate::error::FileError;
@@ -46,6 +47,8 @@ impl FoldError {
 #[derive(Debug)]
 pub struct FoldRight<'a> {
     directory: &'a Directory,
+    /// The archives and the buried files.
+    names: Vec<FileName>,
     _lock: File,
 }
 
@@ -67,31 +70,44 @@ impl Directory {
             }
             locked => locked.map_err(FoldError::new("begin to fold"))?,
         }
-        let right = FoldRight { directory: self, _lock: lock };
-        right.end_earlier()?;
+        let mut right = FoldRight { directory: self, names: Vec::new(), _lock: lock };
+        if right.end_earlier()? {
+            // What it has removed is not to be found any more.
+            right.end_earlier()?;
+        }
         Ok(Some(right))
     }
 }
 
 impl FoldRight<'_> {
-    /// Removes what an earlier fold has left behind, if it was killed.
-    fn end_earlier(&self) -> Result<(), FoldError> {
+    /// Takes note of what there is, and removes what an earlier fold has left behind, if it was killed. Tells
+    /// whether there was any.
+    fn end_earlier(&mut self) -> Result<bool, FoldError> {
         let listed = self.directory.list().map_err(FoldError::new("list files"))?;
-        for name in &listed {
-            let Some(name) = name.to_str() else { continue };
-            match FileName::parse(name) {
-                Ok(Some(FileName::Unfinished)) if name[1..].starts_with(ARCHIVE) => {
+        let mut removed = false;
+        self.names.clear();
+        for name in listed.iter().filter_map(|name| name.to_str()) {
+            let Ok(Some(parsed)) = FileName::parse(name) else { continue };
+            match parsed {
+                FileName::Unfinished if name[1..].starts_with(ARCHIVE) => {
                     self.unlink(name).map_err(FoldError::new("remove an unfinished archive"))?;
                 }
-                Ok(Some(FileName::Archive { .. })) => {
+                FileName::Archive { .. } => {
                     // One that cannot be read stands for nothing.
                     let sources = self.open(name).and_then(|file| Reader::open(&file)?.read_sources());
-                    self.remove(&sources.unwrap_or_default())?;
+                    removed |= self.remove(&sources.unwrap_or_default())?;
                 }
                 _ => {}
             }
+            self.names.extend(Some(parsed).filter(|name| name.burial().is_some()));
         }
-        Ok(())
+        Ok(removed)
+    }
+
+    /// The archives and the buried files, which could be folded.
+    #[must_use]
+    pub fn names(&self) -> &[FileName] {
+        &self.names
     }
 
     /// Puts an archive into the directory, in the place of its sources, which are removed.
@@ -100,7 +116,7 @@ impl FoldRight<'_> {
     ///
     /// When there is no space for it, or a source cannot be removed: then it is passed over by readers, and
     /// the next fold tries again.
-    pub fn publish(&self, archive: &[u8], sources: &[Source]) -> Result<(), FoldError> {
+    pub fn publish(&mut self, archive: &[u8], sources: &[Source]) -> Result<(), FoldError> {
         let failed = "write an archive";
         // Through the descriptor: the path may lead elsewhere by now.
         let place = format!("/proc/self/fd/{}", std::os::fd::AsFd::as_fd(self.directory).as_raw_fd());
@@ -114,28 +130,34 @@ impl FoldRight<'_> {
         file.write_all(archive).map_err(FoldError::new(failed))?;
         let temporary = file.into_temp_path();
         let from = temporary.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let listed = self.directory.list().map_err(FoldError::new("list files"))?;
-        let mut number = next_burial(&known(&listed));
+        let mut number = next_burial(&self.names);
         loop {
-            let name = FileName::Archive { number }.to_string();
-            match self.directory.rename_to_free(from, &name) {
+            let name = FileName::Archive { number };
+            match self.directory.rename_to_free(from, &name.to_string()) {
                 Err(Errno::EEXIST) => number += 1,
                 renamed => break renamed.map_err(io::Error::from).map_err(FoldError::new(failed))?,
             }
         }
         // There is nothing of that name any more.
         let _ = temporary.keep();
-        self.remove(sources)
+        self.remove(sources)?;
+        let folded: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        self.names.retain(|name| !folded.contains(name.to_string().as_str()));
+        self.names.push(FileName::Archive { number });
+        Ok(())
     }
 
-    fn remove(&self, sources: &[Source]) -> Result<(), FoldError> {
+    /// Tells whether any of them was there.
+    fn remove(&self, sources: &[Source]) -> Result<bool, FoldError> {
+        let mut removed = false;
         for source in sources {
             // Nobody takes a name away from a file that has it: what was looked at is what is removed.
             if self.is_there(source) {
                 self.unlink(&source.name).map_err(FoldError::new("remove a file that was folded"))?;
+                removed = true;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
     fn is_there(&self, source: &Source) -> bool {
@@ -194,7 +216,7 @@ mod tests {
             std::fs::write(temporary.path().join(name), "").unwrap();
         }
         let sources = [source(&directory, "counter_1.dead-4.db")];
-        let right = directory.begin_fold().unwrap().unwrap();
+        let mut right = directory.begin_fold().unwrap().unwrap();
         assert!(directory.begin_fold().unwrap().is_none(), "one at a time");
         right.publish(&archive(1, &sources), &sources).unwrap();
         assert_eq!(names(&directory), ["archive-8.hc", "counter_1.dead-7.db", "counter_2.db"]);
