@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use headcount::worker::Worker;
+use headcount_merge::Foreign;
 use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
@@ -39,6 +40,8 @@ pub(crate) struct Children<'a> {
     /// What workers are, each but for its processor.
     pub(crate) attributes: Attributes,
     pub(crate) affinity: Affinity,
+    /// What the exporter does with Python's and Ruby's files when their processes are dead.
+    pub(crate) foreign: Foreign,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
@@ -118,8 +121,8 @@ impl Children<'_> {
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
-                    serve_until_told(self.exporter_socket.as_slice(), Scraper::for_owner(directory))
-                        .map_err(|error| chain(&error))
+                    let scraper = Scraper::for_owner(directory, self.foreign);
+                    serve_until_told(self.exporter_socket.as_slice(), scraper).map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),
             };

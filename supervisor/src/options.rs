@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headcount_merge::Foreign;
 use nix::sys::stat::Mode;
 
 use crate::address::{Address, NamedAddress};
@@ -40,6 +41,8 @@ pub struct RunOptions {
     pub metrics: Option<Address>,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
+    /// What becomes of Python's and Ruby's files when their processes are dead.
+    pub foreign: Foreign,
     /// What workers are, each but for its processor.
     pub attributes: Attributes,
     /// On which processor each is.
@@ -156,6 +159,7 @@ impl RunOptions {
             hooks: hooks.hook,
             hook_timeout: hooks.hook_timeout,
             pid_file,
+            foreign: if listen.no_fold_foreign { Foreign::Leave } else { Foreign::Fold },
         })
     }
 }

@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use crate::WORKER;
 
 /// Lets a worker of its own count in `directory`, and end.
-fn add(directory: &Path, n: u32) {
+pub(crate) fn add(directory: &Path, n: u32) {
     let mut command = Command::new(WORKER);
     command.args(["add", &n.to_string()]).env("PROMETHEUS_MULTIPROC_DIR", directory);
     assert!(command.output().unwrap().status.success());
@@ -26,7 +26,7 @@ fn own_files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// An entry of Python's client since 0.18, header included.
-fn python_file(keys: &[&str]) -> Vec<u8> {
+pub(crate) fn python_file(keys: &[&str]) -> Vec<u8> {
     let mut bytes = vec![0; 8];
     for key in keys {
         bytes.extend(u32::try_from(key.len()).unwrap().to_le_bytes());
@@ -41,7 +41,7 @@ fn python_file(keys: &[&str]) -> Vec<u8> {
     bytes
 }
 
-const KEY: &str = r#"["python", "python_total", {}, "help"]"#;
+pub(crate) const KEY: &str = r#"["python", "python_total", {}, "help"]"#;
 
 /// Puts one file of each kind of fault into `directory`; returns the reasons that are to be counted.
 fn spoil(directory: &Path) -> Vec<&'static str> {

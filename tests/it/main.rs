@@ -10,6 +10,7 @@ mod directory;
 mod environment;
 mod examples;
 mod exporter;
+mod fold;
 mod fork;
 mod hooks;
 mod lanes;
@@ -24,6 +25,7 @@ mod sockets;
 mod stop;
 mod supervisor;
 mod upgrade;
+mod week;
 
 /// The worker program of these tests.
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");

@@ -27,9 +27,7 @@ impl Installed {
     }
 
     fn install(&self) {
-        self.replace(|new| {
-            std::fs::copy(binary::headcount(), new).unwrap();
-        });
+        self.replace(|new| std::os::unix::fs::symlink(binary::headcount(), new).unwrap());
     }
 
     fn install_script(&self, text: &str) {

@@ -3,12 +3,20 @@
 //! A process that is buried during the gather has its files renamed under the reader. So the directory
 //! is listed again until it shows nothing new, and a file is known by its inode, whatever its name has
 //! become: none is missed and none counts twice.
+//!
+//! Dead processes' files may be folded at the same time: an archive appears, and then the files that it
+//! stands for go. Archives are read first, and what they stand for is passed over. One that appears later,
+//! or a dead process's file that goes, says that what was read belongs to two states of the directory:
+//! then the gather begins again.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 
-use headcount_store::directory::{Directory, is_locked};
+use headcount_store::FileError;
+use headcount_store::directory::{Directory, FileName, is_locked};
+use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
 use crate::gauge::{BySeries, Reading};
@@ -22,6 +30,8 @@ use crate::totals::Totals;
 
 /// Listings after which a gather ends, even if each has shown something new.
 const LISTINGS: usize = 16;
+/// Beginnings after which a gather fails: there is a pause between any two folds.
+const ATTEMPTS: usize = 64;
 
 /// Merges directories, over and over: the first merge learns what the files describe, every later one
 /// reads little but values.
@@ -42,6 +52,8 @@ pub(crate) struct Tally {
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
     pub(crate) alive: Vec<Living>,
+    /// The files that the archives stand for: their names, and what else they are known by.
+    pub(crate) covered: HashMap<String, u64>,
     by_series: BySeries,
     skipped: Vec<Skipped>,
 }
@@ -69,7 +81,7 @@ impl Merger {
     ///
     /// # Errors
     ///
-    /// When the directory itself cannot be listed.
+    /// When the directory itself cannot be listed, or is never left in peace.
     pub fn merge(&mut self, directory: &Directory) -> io::Result<Merged<'_>> {
         Ok(self.gather(directory)?.finish())
     }
@@ -78,8 +90,9 @@ impl Merger {
     ///
     /// # Errors
     ///
-    /// When the directory itself cannot be listed.
+    /// When the directory itself cannot be listed, or is never left in peace.
     pub fn gather(&mut self, directory: &Directory) -> io::Result<Gather<'_>> {
+        self.liveness.begin();
         self.read(directory)?;
         if self.known.forget_vanished() {
             self.known = Known::default();
@@ -89,26 +102,55 @@ impl Merger {
     }
 
     fn read(&mut self, directory: &Directory) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            if self.read_undisturbed(directory)? {
+                self.tally.part_with_the_dead(directory);
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("files are folded faster than they can be read"))
+    }
+
+    /// Reads all files; tells whether none of them was folded meanwhile.
+    fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<bool> {
         let Self { known, liveness, tally, scratch } = self;
         tally.clear();
         known.begin();
-        liveness.begin();
         let mut seen: HashSet<OsString> = HashSet::new();
-        for _ in 0..LISTINGS {
-            let new: Vec<_> = directory.list()?.into_iter().filter(|name| !seen.contains(name)).collect();
+        for listing in 0..LISTINGS {
+            let mut new: Vec<_> = directory.list()?.into_iter().filter(|name| !seen.contains(name)).collect();
             if new.is_empty() {
                 break;
             }
+            // An archive that was folded itself has a smaller number than the one that stands for it.
+            new.sort_by_key(|name| std::cmp::Reverse(archive_number(name)));
+            if listing > 0 && archive_number(&new[0]).is_some() {
+                return Ok(false);
+            }
             for name in &new {
-                if let Err(error) = known.read_file(directory, name, liveness, tally, scratch) {
-                    tally.skipped.push(Skipped { name: name.clone(), error });
+                match known.read_file(directory, name, liveness, tally, scratch) {
+                    Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
+                    Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
+                    Ok(()) => {}
                 }
             }
             seen.extend(new);
         }
-        tally.part_with_the_dead(directory);
-        Ok(())
+        Ok(true)
     }
+}
+
+fn parse(name: &OsStr) -> Option<FileName> {
+    FileName::parse(name.to_str()?).ok().flatten()
+}
+
+fn archive_number(name: &OsStr) -> Option<u64> {
+    parse(name).filter(|name| matches!(name, FileName::Archive { .. })).and_then(|name| name.burial())
+}
+
+/// The number of a file that goes away only by being folded.
+fn burial(name: &OsStr) -> Option<u64> {
+    parse(name).and_then(|name| name.burial())
 }
 
 impl Tally {
@@ -124,12 +166,25 @@ impl Tally {
         }
     }
 
+    /// Whether an archive that was read stands for a file.
+    pub(crate) fn is_covered(&self, name: &FileName, file: &File) -> Result<bool, FileError> {
+        if self.covered.is_empty() || name.burial().is_none() {
+            return Ok(false);
+        }
+        // Only between the archive's appearance and the file's end is there anything to compare.
+        match self.covered.get(&name.to_string()) {
+            Some(&identity) => Ok(Source::of(name, file)?.identity == identity),
+            None => Ok(false),
+        }
+    }
+
     /// Begins again, in the same space.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.totals.clear();
         self.readings.clear();
         self.skipped.clear();
         self.alive.clear();
+        self.covered.clear();
         self.processes = Processes::default();
         self.files = FileCounts::default();
         self.lost = Lost::default();
@@ -142,9 +197,9 @@ impl<'a> Gather<'a> {
         let series = self.intern(name, help, Kind::Gauge, labels);
         let family = self.known.index.series(series).family;
         self.known.index.add_mode(family, GaugeMode::Sum);
-        let process = Process { name: String::new(), pid_namespace: 0, life: Life::Alive };
+        let process = Process { name: String::new(), pid_namespace: 0, life: Life::Alive, buried: 0 };
         let process = self.tally.processes.add(process);
-        self.tally.readings.push(Reading { series, process, value, time: 0.0 });
+        self.tally.readings.push(Reading { series, process, value, time: 0.0, only: None });
     }
 
     /// Adds a counter of the caller's own. Its name ends in `_total`. It stays, at 0, in later merges

@@ -20,6 +20,19 @@ pub(crate) struct Reading {
     pub(crate) value: f64,
     /// When it was set, in seconds since 1970; 0 if that is not known.
     pub(crate) time: f64,
+    /// How a mode must merge for this to take part; `None` for whatever mode. An archive holds for each way
+    /// to merge what the values of the dead have come to.
+    pub(crate) only: Option<GaugeMerge>,
+}
+
+impl Reading {
+    /// Stands where there is none yet.
+    const BLANK: Self = Self { series: 0, process: 0, value: 0.0, time: 0.0, only: None };
+
+    /// Whether it counts where modes merge like this.
+    pub(crate) fn takes_part(&self, merge: GaugeMerge) -> bool {
+        self.only.is_none_or(|only| only == merge)
+    }
 }
 
 /// All readings, those of one series side by side and in the order in which they were taken.
@@ -40,7 +53,7 @@ impl BySeries {
         ends.resize(series + 2, 0);
         readings.iter().for_each(|reading| ends[reading.series as usize + 2] += 1);
         (1..ends.len()).for_each(|at| ends[at] += ends[at - 1]);
-        sorted.resize(readings.len(), Reading { series: 0, process: 0, value: 0.0, time: 0.0 });
+        sorted.resize(readings.len(), Reading::BLANK);
         for reading in readings {
             let place = &mut ends[reading.series as usize + 1];
             sorted[*place] = *reading;
@@ -68,8 +81,10 @@ pub(crate) fn merge(
     processes: &Processes,
     mut sample: impl FnMut(Option<u32>, f64),
 ) {
-    let takes_part =
-        |reading: &&Reading| !mode.is_live() || processes.get(reading.process).life == Life::Alive;
+    let takes_part = |reading: &&Reading| {
+        let is_asked = !mode.is_live() || processes.get(reading.process).life == Life::Alive;
+        is_asked && reading.takes_part(mode.merge())
+    };
     let readings = readings.iter().filter(takes_part);
     let values = readings.clone().map(|reading| reading.value);
     let one = match mode.merge() {
@@ -78,14 +93,17 @@ pub(crate) fn merge(
         // These two pass over what is no number, unless there is nothing else.
         GaugeMerge::Min => values.reduce(f64::min),
         GaugeMerge::Max => values.reduce(f64::max),
-        GaugeMerge::MostRecent => readings
-            .filter(|reading| reading.time > 0.0)
-            .max_by(|a, b| a.time.total_cmp(&b.time).then(a.value.total_cmp(&b.value)))
-            .map(|reading| reading.value),
+        GaugeMerge::MostRecent => latest(readings).map(|reading| reading.value),
     };
     if let Some(value) = one {
         sample(None, value);
     }
+}
+
+/// The value that was set last.
+pub(crate) fn latest<'a>(readings: impl Iterator<Item = &'a Reading>) -> Option<&'a Reading> {
+    let set = readings.filter(|reading| reading.time > 0.0);
+    set.max_by(|a, b| a.time.total_cmp(&b.time).then(a.value.total_cmp(&b.value)))
 }
 
 /// Of several processes that had the same PID one after the other, the last counts.
@@ -118,9 +136,16 @@ mod tests {
             .map(|(reading, pid)| {
                 let alive = reading.trim_end_matches('x');
                 let life = if alive == reading { Life::Alive } else { Life::Dead(1) };
-                let process = processes.add(Process { name: pid.to_string(), pid_namespace: 0, life });
+                let process =
+                    processes.add(Process { name: pid.to_string(), pid_namespace: 0, life, buried: 0 });
                 let (value, time) = alive.split_once('@').unwrap_or((alive, "0"));
-                Reading { series: 0, process, value: value.parse().unwrap(), time: time.parse().unwrap() }
+                Reading {
+                    series: 0,
+                    process,
+                    value: value.parse().unwrap(),
+                    time: time.parse().unwrap(),
+                    only: None,
+                }
             })
             .collect();
         merged(mode, &readings, processes)
@@ -183,8 +208,8 @@ mod tests {
     fn of_processes_with_one_pid_the_last_counts() {
         let mut processes = Processes::default();
         let mut reading = |life, value| {
-            let process = processes.add(Process { name: "7".into(), pid_namespace: 0, life });
-            Reading { series: 0, process, value, time: 0.0 }
+            let process = processes.add(Process { name: "7".into(), pid_namespace: 0, life, buried: 0 });
+            Reading { series: 0, process, value, time: 0.0, only: None }
         };
         let readings = [reading(Life::Dead(5), 5.0), reading(Life::Alive, 6.0), reading(Life::Dead(9), 9.0)];
         assert_eq!(merged(GaugeMode::All, &readings, processes), [(Some("7".to_owned()), 6.0)]);
@@ -192,7 +217,7 @@ mod tests {
 
     #[test]
     fn readings_of_a_series_stay_in_their_order() {
-        let reading = |series, value| Reading { series, process: 0, value, time: 0.0 };
+        let reading = |series, value| Reading { series, process: 0, value, time: 0.0, only: None };
         let all = [reading(2, 1.0), reading(0, 2.0), reading(2, 3.0), reading(2, 4.0)];
         let mut by_series = BySeries::default();
         by_series.fill(&[reading(3, 9.0)], 5);

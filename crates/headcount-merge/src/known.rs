@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, PeerName, PeerType, is_locked};
+use headcount_store::format::source::Source;
 use headcount_store::peer::{self, Client};
 use headcount_store::read::{Cells, Reader};
 
@@ -68,7 +69,8 @@ impl Known {
         self.index.forget_modes();
     }
 
-    /// Adds what a file holds to the tally, unless this gather has read it under another name.
+    /// Adds what a file holds to the tally, unless this gather has read it under another name, or an
+    /// archive that it has read stands for it.
     pub(crate) fn read_file(
         &mut self,
         directory: &Directory,
@@ -85,6 +87,9 @@ impl Known {
             return Ok(());
         }
         let file = directory.open_file(name)?;
+        if tally.is_covered(&name_read, &file)? {
+            return Ok(());
+        }
         let metadata = file.metadata().map_err(FileError::Unreadable)?;
         let id = FileId { inode: metadata.ino(), born: metadata.created().ok() };
         let is_identified = id.born.is_some();
@@ -115,7 +120,10 @@ impl Known {
                 // A process that is not buried yet may have died all the same.
                 let is_alive = matches!(name_read, FileName::Process { .. }) && is_locked(&file);
                 let last = known.own.take();
-                let (own, process) = descriptions.read_own(&file, is_alive, last, index, tally, scratch)?;
+                let life = if is_alive { Some(Life::Alive) } else { None };
+                let buried = name_read.burial().unwrap_or(0);
+                let (own, process) =
+                    descriptions.read_own(&file, (life, buried), last, index, tally, scratch)?;
                 if is_alive {
                     let (file, dead) = (name.to_owned(), Life::Dead(own.created()));
                     tally.alive.push(Living { file, process, dead, holds_lock: true });
@@ -140,7 +148,7 @@ impl Descriptions {
     fn read_own(
         &mut self,
         file: &File,
-        is_alive: bool,
+        (life, buried): (Option<Life>, u64),
         known: Option<OwnFile>,
         index: &mut Index,
         tally: &mut Tally,
@@ -148,17 +156,21 @@ impl Descriptions {
     ) -> Result<(OwnFile, u32), FileError> {
         let reader = Reader::open(file)?;
         reader.read_cells(&mut scratch.cells, &mut scratch.bytes)?;
-        let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
         let header = reader.header();
+        let sources = if header.folded > 0 { reader.read_sources()? } else { Vec::new() };
+        let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
         let process = tally.processes.add(Process {
             name: header.process.pid.to_string(),
             pid_namespace: header.process.pid_namespace,
-            life: if is_alive { Life::Alive } else { Life::Dead(header.created) },
+            life: life.unwrap_or(Life::Dead(header.created)),
+            buried,
         });
+        tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
         tally.files.own += 1;
+        tally.files.folded += header.folded;
         tally.lost.series += header.lost_series;
         tally.lost.updates += header.lost_updates;
-        own.apply(&scratch.cells, process, index, &mut tally.totals, &mut tally.readings);
+        own.apply(&scratch.cells, process, index, tally);
         Ok((own, process))
     }
 
@@ -184,7 +196,8 @@ impl Descriptions {
             }
         };
         let life = name.buried.map_or(Life::Alive, Life::Dead);
-        let process = tally.processes.add(Process { name: process.to_owned(), pid_namespace: 0, life });
+        let (name, buried) = (process.to_owned(), name.buried.unwrap_or(0));
+        let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
         self.keys.apply(file, known, process, &mut tally.totals, &mut tally.readings);
         Ok(process)

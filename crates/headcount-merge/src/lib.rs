@@ -22,19 +22,24 @@
 //! * `index`: each family and series once, however many processes have it.
 //! * `totals`: what is summed, by slot.
 //! * `gauge`: what is not summed, by the rules of its mode.
+//! * `layout`: where the cells of one of our files go, by its descriptions.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
+//! * `fold`: many dead processes' files become one, and `archive`, what is in it.
 //! * `merged`: the result, and `text`, its exposition.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod collector;
+mod fold;
 mod gather;
 mod gauge;
 mod index;
 mod known;
 mod labels;
+mod layout;
 mod liveness;
 mod merged;
 mod own;
@@ -44,6 +49,7 @@ mod text;
 mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
+pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use merged::{
     Conflict, Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped,

@@ -52,6 +52,8 @@ pub struct FileCounts {
     pub python: usize,
     /// Those of Ruby's client.
     pub ruby: usize,
+    /// Files of dead processes that the archives among ours were folded from, over time.
+    pub folded: u64,
 }
 
 /// What processes could not record, for want of space.

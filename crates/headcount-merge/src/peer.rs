@@ -247,7 +247,7 @@ impl Keys {
             match target {
                 Target::Sum(slot) => totals.add_float(slot, value),
                 Target::CumulatedBucket { bound, slot } => cumulated.push((series, bound, slot, value)),
-                Target::Gauge => readings.push(Reading { series, process, value, time }),
+                Target::Gauge => readings.push(Reading { series, process, value, time, only: None }),
                 Target::Nowhere => {}
             }
         }

@@ -15,6 +15,8 @@ pub(crate) struct Process {
     pub(crate) pid_namespace: u64,
     /// Whether it is alive.
     pub(crate) life: Life,
+    /// The number that its file got when it was buried, by which the dead of all clients are in order.
+    pub(crate) buried: u64,
 }
 
 /// Whether a process is alive, and of the dead with one name, which came later.
@@ -24,6 +26,16 @@ pub(crate) enum Life {
     Dead(u64),
     /// Alive.
     Alive,
+}
+
+impl Life {
+    /// Of the dead, which came later.
+    pub(crate) fn order(self) -> u64 {
+        match self {
+            Self::Dead(order) => order,
+            Self::Alive => u64::MAX,
+        }
+    }
 }
 
 /// All processes of a gather. A process is named by its place.
@@ -78,7 +90,7 @@ mod tests {
     fn of_two_namespaces_with_the_same_pid_one_keeps_the_bare_number() {
         let mut processes = Processes::default();
         for (name, pid_namespace) in [("7", 40), ("7", 30), ("7", 40), ("8", 40), ("7", 0), ("web", 0)] {
-            processes.add(Process { name: name.into(), pid_namespace, life: Life::Alive });
+            processes.add(Process { name: name.into(), pid_namespace, life: Life::Alive, buried: 0 });
         }
         processes.label_all();
         assert_eq!(processes.labels, ["7-40", "7", "7-40", "8", "7", "web"]);

@@ -1,6 +1,8 @@
 //! What is summed over all processes, by slot.
 //!
-//! A slot adds up integers and floats apart, so that what only our own workers count stays exact.
+//! A slot adds up integers and floats apart, so that what only our own workers count stays exact. Of each
+//! sum of floats what it is off by is kept, too, so that the sum does not depend on the order of adding:
+//! a counter that fell by its last digit when a file is buried or folded would look like a restart.
 
 use headcount_store::text::Value;
 
@@ -12,6 +14,8 @@ pub(crate) type Slot = u32;
 pub(crate) struct Totals {
     integers: Vec<u64>,
     floats: Vec<f64>,
+    /// What the floats are off by.
+    rests: Vec<f64>,
 }
 
 impl Totals {
@@ -19,6 +23,7 @@ impl Totals {
     pub(crate) fn clear(&mut self) {
         self.integers.clear();
         self.floats.clear();
+        self.rests.clear();
     }
 
     /// Makes room for slots below `end`.
@@ -26,6 +31,7 @@ impl Totals {
         let len = self.integers.len().max(end as usize);
         self.integers.resize(len, 0);
         self.floats.resize(len, 0.0);
+        self.rests.resize(len, 0.0);
     }
 
     /// Adds integers to consecutive slots. A counter wraps around, as one process's does.
@@ -36,26 +42,45 @@ impl Totals {
 
     /// Adds floats, given by their bits, to consecutive slots.
     pub(crate) fn add_floats(&mut self, first: Slot, cells: &[u64]) {
-        let sums = self.floats[first as usize..].iter_mut();
-        sums.zip(cells).for_each(|(sum, &cell)| *sum += f64::from_bits(cell));
+        let sums = self.floats[first as usize..].iter_mut().zip(&mut self.rests[first as usize..]);
+        sums.zip(cells).for_each(|((sum, rest), &cell)| add(sum, rest, f64::from_bits(cell)));
     }
 
     /// Adds to one slot.
     pub(crate) fn add_float(&mut self, slot: Slot, value: f64) {
-        self.floats[slot as usize] += value;
+        add(&mut self.floats[slot as usize], &mut self.rests[slot as usize], value);
     }
 
     /// The sum, exact if no float took part.
     pub(crate) fn get(&self, slot: Slot) -> Value {
-        let slot = slot as usize;
-        Sum { integer: self.integers[slot], float: self.floats[slot] }.value()
+        self.parts(slot).value()
     }
 
     /// The sum, to be added to others.
     pub(crate) fn parts(&self, slot: Slot) -> Sum {
-        let slot = slot as usize;
-        Sum { integer: self.integers[slot], float: self.floats[slot] }
+        Sum { integer: self.integer(slot), float: self.float(slot).0 }
     }
+
+    /// The sum of the integers.
+    pub(crate) fn integer(&self, slot: Slot) -> u64 {
+        self.integers[slot as usize]
+    }
+
+    /// The float that is nearest to the sum of the floats, and the rest.
+    pub(crate) fn float(&self, slot: Slot) -> (f64, f64) {
+        let (sum, rest) = (self.floats[slot as usize], self.rests[slot as usize]);
+        let nearest = sum + rest;
+        // Of what is infinite or no number nothing is known to be off.
+        if nearest.is_finite() { (nearest, (sum - nearest) + rest) } else { (sum, 0.0) }
+    }
+}
+
+/// Adds a float, and to the rest what that loses: Knuth's `TwoSum`.
+fn add(sum: &mut f64, rest: &mut f64, value: f64) {
+    let new = *sum + value;
+    let added = new - *sum;
+    *rest += (*sum - (new - added)) + (value - added);
+    *sum = new;
 }
 
 /// A sum of integers and one of floats.
@@ -95,5 +120,38 @@ mod tests {
         totals.add_floats(0, &[f64::NAN.to_bits(), 0.25_f64.to_bits()]);
         assert!(totals.get(0).to_f64().is_nan());
         assert_eq!(totals.get(2), Value::Integer(0));
+    }
+
+    #[test]
+    fn a_sum_of_floats_does_not_depend_on_the_order_nor_on_what_was_added_up_before() {
+        let values: Vec<f64> = (1..2000).map(|n| f64::from(n) * 0.1 + 1e9 / f64::from(n)).collect();
+        let sum = |values: &mut dyn Iterator<Item = f64>| {
+            let mut totals = Totals::default();
+            totals.grow(1);
+            values.for_each(|value| totals.add_float(0, value));
+            totals.float(0)
+        };
+        let forward = sum(&mut values.iter().copied());
+        assert_eq!(sum(&mut values.iter().rev().copied()).0, forward.0);
+        let (dead, living) = values.split_at(700);
+        let (folded, rest) = sum(&mut dead.iter().copied());
+        assert_eq!(sum(&mut [rest].into_iter().chain(living.iter().copied()).chain([folded])).0, forward.0);
+        // Plainly added, it does.
+        assert_ne!(values.iter().sum::<f64>(), values.iter().rev().sum::<f64>());
+    }
+
+    #[test]
+    fn what_is_infinite_or_no_number_stays_so() {
+        for (values, expected) in [
+            ([f64::INFINITY, 1.0, 2.0], f64::INFINITY),
+            ([1.0, f64::NEG_INFINITY, 2.0], f64::NEG_INFINITY),
+            ([f64::INFINITY, f64::NEG_INFINITY, 2.0], f64::NAN),
+            ([1.0, f64::NAN, 2.0], f64::NAN),
+        ] {
+            let mut totals = Totals::default();
+            totals.grow(1);
+            values.into_iter().for_each(|value| totals.add_float(0, value));
+            assert_eq!(totals.float(0).0.to_bits() << 1, expected.to_bits() << 1, "{values:?}");
+        }
     }
 }

@@ -35,6 +35,8 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push((family, Vec::new())),
+            // Only archives have them.
+            Record::Process(_) => {}
             Record::Series { family, first_cell, values } => {
                 families[family as usize].1.push(Series { first_cell, values });
             }
@@ -90,6 +92,8 @@ impl Series<'_> {
                 sample("_count", None, Value::Integer(image.cells().sum(first + 1)));
                 sample("_sum", None, Value::Float(image.cells().sum_f64(first)));
             }
+            // Only archives have such.
+            Shape::Folded(_) => {}
         }
     }
 }

@@ -116,6 +116,10 @@ pub struct ListenArgs {
     /// The metrics directory, which is wiped first [default: a new one in memory, removed at the end]
     #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Leave the files of dead processes of Python's and Ruby's clients as they are: for applications that
+    /// read them themselves, with Python's MultiProcessCollector or the like
+    #[arg(long)]
+    pub no_fold_foreign: bool,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use headcount_store::FileError;
 use headcount_store::cell::decode_gauge;
 use headcount_store::directory::open_regular;
 use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::folded::{Folded, FoldedProcess};
 use headcount_store::format::header::MAGIC;
 use headcount_store::format::record::{Record, Values};
 use headcount_store::metric::{GaugeMerge, Kind};
@@ -110,21 +111,35 @@ fn read_peer(file: &File) -> Result<Vec<Entry>, FileError> {
 fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     let image = Image::read(file)?;
     let mut families: Vec<Family<'_>> = Vec::new();
+    let mut processes: Vec<FoldedProcess<'_>> = Vec::new();
     let mut entries = Vec::new();
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
             Record::Series { family, first_cell, values } => {
-                add_series(&image, &families[family as usize], first_cell, values, &mut entries);
+                let family = &families[family as usize];
+                add_series(&image, family, &processes, first_cell, values, &mut entries);
             }
+            Record::Process(process) => processes.push(process),
         }
     }
     Ok(entries)
 }
 
-fn add_series(image: &Image, family: &Family<'_>, first: u32, values: Values<'_>, entries: &mut Vec<Entry>) {
+fn add_series(
+    image: &Image,
+    family: &Family<'_>,
+    processes: &[FoldedProcess<'_>],
+    first: u32,
+    values: Values<'_>,
+    entries: &mut Vec<Entry>,
+) {
     let mut labels: serde_json::Map<String, serde_json::Value> =
         family.labels.iter().map(|&name| name.to_owned()).zip(values.iter().map(Into::into)).collect();
+    if let Shape::Folded(Folded::GaugeOf { process, .. }) = family.shape {
+        let pid = processes.get(usize::from(process)).map_or("", |process| process.name);
+        labels.insert("pid".to_owned(), pid.into());
+    }
     let mut add = |suffix: &str, bound: Option<f64>, cell: u32, value: Value, time: f64| {
         if let Some(bound) = bound {
             let mut spelled = Vec::new();
@@ -146,6 +161,31 @@ fn add_series(image: &Image, family: &Family<'_>, first: u32, values: Values<'_>
             // A gauge that was never set has no entry.
             if let Some(value) = decode_gauge(shared(first)) {
                 add("", None, first, Value::Float(value), time);
+            }
+        }
+        Shape::Folded(Folded::NamedCounter) => add("", None, first, sum_f64(first), 0.0),
+        Shape::Folded(Folded::Gauge(_)) => {
+            for (suffix, cell) in [(" (sum)", first), (" (min)", first + 1), (" (max)", first + 2)] {
+                let value = decode_gauge(shared(cell)).map(Value::Float);
+                value.into_iter().for_each(|value| add(suffix, None, cell, value, 0.0));
+            }
+            let (cell, time) = (first + 3, f64::from_bits(shared(first + 4)));
+            let value = decode_gauge(shared(cell)).map(Value::Float);
+            value.into_iter().for_each(|value| add(" (mostrecent)", None, cell, value, time));
+        }
+        Shape::Folded(Folded::GaugeOf { .. }) => {
+            if let Some(value) = decode_gauge(shared(first)) {
+                add("", None, first, Value::Float(value), 0.0);
+            }
+        }
+        Shape::Folded(Folded::Summary) => {
+            add("_count", None, first + 1, sum_f64(first + 1), 0.0);
+            add("_sum", None, first, sum_f64(first), 0.0);
+        }
+        Shape::Folded(Folded::Histogram { bounds }) => {
+            add("_sum", None, first, sum_f64(first), 0.0);
+            for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
+                add("_bucket", Some(bound), cell, sum_f64(cell), 0.0);
             }
         }
         Shape::Summary => {

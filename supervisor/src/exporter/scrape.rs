@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use headcount_merge::{Buckets, Gather, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{Buckets, Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
 /// What the exporter may do in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Rights {
-    /// The directory's owner has started it: dead processes' files are buried.
-    Owner,
+    /// The directory's owner has started it: dead processes' files are buried and folded.
+    Owner(Folder),
     /// It only reads.
     Reader,
 }
@@ -35,10 +35,11 @@ impl Scraper {
         Self::new(directory, Rights::Reader)
     }
 
-    /// Scrapes `directory` for its owner: files whose processes have let go of them are buried.
+    /// Scrapes `directory` for its owner: files whose processes have let go of them are buried, and those of
+    /// dead processes are folded, the peers' as well if they are to be.
     #[must_use]
-    pub fn for_owner(directory: Directory) -> Self {
-        Self::new(directory, Rights::Owner)
+    pub fn for_owner(directory: Directory, foreign: Foreign) -> Self {
+        Self::new(directory, Rights::Owner(Folder::new(foreign)))
     }
 
     fn new(directory: Directory, rights: Rights) -> Self {
@@ -51,11 +52,7 @@ impl Scraper {
     ///
     /// When the directory cannot be listed.
     pub fn scrape(&mut self) -> io::Result<Vec<u8>> {
-        if self.rights == Rights::Owner
-            && let Err(error) = self.directory.sweep()
-        {
-            tracing::warn!(error = %crate::chain(&error), "cannot bury a dead process's file");
-        }
+        self.sweep();
         let start = Instant::now();
         let mut gather = self.merger.gather(&self.directory)?;
         log_skipped(gather.skipped(), &mut self.logged);
@@ -63,11 +60,35 @@ impl Scraper {
         Ok(gather.finish().to_text(Buckets::Cumulative))
     }
 
+    /// Whether it is for the directory's owner.
+    pub(super) fn is_owner(&self) -> bool {
+        matches!(self.rights, Rights::Owner(_))
+    }
+
+    /// Buries and folds what dead processes have left, if those are at least so many files, for about so long.
+    pub fn tidy(&mut self, at_least: usize, time: Duration) -> Folded {
+        self.sweep();
+        let Rights::Owner(folder) = &mut self.rights else { return Folded::default() };
+        folder.step(&self.directory, at_least, time).unwrap_or_else(|error| {
+            tracing::warn!(error = %crate::chain(&error), "cannot fold dead processes' files");
+            Folded::default()
+        })
+    }
+
+    fn sweep(&self) {
+        if self.is_owner()
+            && let Err(error) = self.directory.sweep()
+        {
+            tracing::warn!(error = %crate::chain(&error), "cannot bury a dead process's file");
+        }
+    }
+
     /// Whether there is something to scrape: under a supervisor, a worker that is ready.
     #[must_use]
     pub fn is_ready(&mut self) -> bool {
+        let is_owner = self.is_owner();
         let merged = self.merger.merge(&self.directory);
-        merged.is_ok_and(|merged| self.rights == Rights::Reader || ready_workers(&merged) > 0.0)
+        merged.is_ok_and(|merged| !is_owner || ready_workers(&merged) > 0.0)
     }
 }
 
@@ -112,6 +133,8 @@ fn describe(gather: &mut Gather<'_>, start: Instant) {
         let help = "Files of the metrics directory that were read, by the client that wrote them.";
         gather.add_gauge("headcount_files", help, &[("client", client)], to_f64(count));
     }
+    let help = "Files of dead processes that have been folded into an archive.";
+    gather.add_counter("headcount_folded_files_total", help, files.folded);
     let lost = gather.lost();
     let help = "Attempts of workers to create a series for which there was no space.";
     gather.add_counter("headcount_lost_series_total", help, lost.series);

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Scraper;
 use super::respond::respond;
+use super::tidy::tidy_for_ever;
 use crate::address::Address;
 use crate::sockets::Listener;
 
@@ -49,6 +50,7 @@ pub fn serve_until_told(listeners: &[Listener], scraper: Scraper) -> Result<(), 
 }
 
 async fn serve(listeners: &[Listener], scraper: Scraper) -> io::Result<()> {
+    let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
     let graceful = Arc::new(GracefulShutdown::new());
     let mut accepting = JoinSet::new();
@@ -60,6 +62,7 @@ async fn serve(listeners: &[Listener], scraper: Scraper) -> io::Result<()> {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        () = tidy_for_ever(&scraper), if is_owner => {}
     }
     accepting.shutdown().await;
     if let Some(graceful) = Arc::into_inner(graceful) {

@@ -66,6 +66,7 @@ impl<'a> Master<'a> {
                 sockets,
                 exporter_socket,
                 max_requests: options.max_requests,
+                foreign: options.foreign,
                 attributes: options.attributes,
                 affinity: options.affinity,
                 signal_mask: ground.signal_mask,

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use headcount::worker::{Drain, Worker};
 use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram};
+use headcount_merge::{Folder, Foreign};
+use headcount_store::directory::Directory;
 use memmap2::MmapRaw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -29,7 +31,9 @@ fn main() {
         "orphans" => orphans(arguments[2].parse().unwrap()),
         "exit" => exit(arguments[2].parse().unwrap()),
         "fill" => fill(),
+        "fold" => fold(Path::new(&arguments[2])),
         "fork" => fork_and_count(),
+        "recycle" => recycle(arguments[2].parse().unwrap()),
         "fork-amid-threads" => fork_amid_threads(),
         "fork-and-exec" => fork_and_exec(),
         unknown => panic!("no such thing to do: {unknown}"),
@@ -255,6 +259,13 @@ fn fill() {
     println!("{created} {refusal}");
 }
 
+/// Folds what is in a directory, as its owner would.
+fn fold(directory: &Path) {
+    let directory = Directory::open(directory).unwrap();
+    let mut folder = Folder::new(Foreign::Fold);
+    while folder.step(&directory, 1, Duration::ZERO).unwrap().is_more {}
+}
+
 /// What every process of a family of forks counts, with threads that come and go.
 struct Counted {
     counter: Counter,
@@ -336,6 +347,32 @@ fn fork_and_count() {
         .collect();
     counted.count("parent");
     children.into_iter().for_each(wait_for_child);
+}
+
+/// Lets so many children live one after the other, each of which counts, observes and dies.
+fn recycle(children: u32) {
+    let worker = Worker::from_environment().unwrap();
+    let lives = Counter::new("week_lives", "Lives.").unwrap();
+    let seconds = FloatCounter::new("week_seconds", "Tenths, which no float is.").unwrap();
+    let sizes = Histogram::new("week_sizes", "Sizes.", Buckets::new([0.25, 1.0]).unwrap()).unwrap();
+    let last = Gauge::new("week_last", "What each has set last.", GaugeMode::All).unwrap();
+    let greatest = Gauge::new("week_greatest", "The greatest of all.", GaugeMode::Max).unwrap();
+    let drain = ready(&worker);
+    let directory = std::env::var_os("PROMETHEUS_MULTIPROC_DIR").unwrap();
+    for n in 0..children {
+        wait_for_child(fork(|| {
+            lives.inc();
+            seconds.add(0.1);
+            sizes.observe(f64::from(n % 20) * 0.1);
+            last.set(n.into());
+            greatest.set(n.into());
+        }));
+        // A week is long: there is time to fold. Without folding, this would never end.
+        while std::fs::read_dir(&directory).unwrap().count() > 400 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    drain.wait();
 }
 
 /// Forks while other threads count and create series: the child finds nothing half done.

@@ -14,20 +14,20 @@ use crate::peer_file::file_bytes;
 
 /// What one process does, in order.
 #[derive(Clone, Debug)]
-struct Process {
-    client: Client,
-    alive: bool,
-    updates: Vec<Update>,
+pub(crate) struct Process {
+    pub(crate) client: Client,
+    pub(crate) alive: bool,
+    pub(crate) updates: Vec<Update>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Client {
+pub(crate) enum Client {
     Own,
     Python,
 }
 
 #[derive(Clone, Debug)]
-enum Update {
+pub(crate) enum Update {
     Count { label: String, n: u8 },
     Set { mode: GaugeMode, label: String, value: i8 },
     Observe { label: String, value: f64, wide: bool },
@@ -115,7 +115,7 @@ fn pid(number: usize) -> usize {
 }
 
 /// Writes what a process does with our own crate, and gives its file a PID of its own.
-fn write_own(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
+pub(crate) fn write_own(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
     let before: Vec<_> = Directory::open(directory).unwrap().list().unwrap();
     let registry = Registry::in_directory(directory).unwrap();
     for (done, update) in process.updates.iter().enumerate() {
@@ -155,7 +155,7 @@ fn write_own(directory: &Path, number: usize, process: &Process, mut midway: imp
 }
 
 /// Writes what a process does in the bytes of Python's client.
-fn write_python(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
+pub(crate) fn write_python(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
     let (first, _) = process.updates.split_at(process.updates.len() / 2);
     write_python_files(directory, number, &Process { updates: first.to_vec(), ..process.clone() });
     midway();
@@ -252,7 +252,7 @@ fn any_update(wide: bool) -> impl Strategy<Value = Update> {
     ]
 }
 
-fn any_process() -> impl Strategy<Value = Process> {
+pub(crate) fn any_process() -> impl Strategy<Value = Process> {
     any::<(bool, bool, bool)>().prop_flat_map(|(own, alive, wide)| {
         prop::collection::vec(any_update(wide), 0..12).prop_map(move |updates| Process {
             client: if own { Client::Own } else { Client::Python },

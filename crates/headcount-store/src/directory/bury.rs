@@ -83,7 +83,7 @@ impl Directory {
         let listed = self.list().map_err(|error| failed(self.path().to_owned(), error))?;
         let names: Vec<_> =
             listed.iter().filter_map(|name| FileName::parse(name.to_str()?).ok().flatten()).collect();
-        let mut next = names.iter().filter_map(grave_number).max().map_or(0, |last| last + 1);
+        let mut next = next_burial(&names);
         let mut buried = Buried::default();
         let mut first_failure = None;
         for name in &names {
@@ -119,7 +119,7 @@ impl Directory {
         }
     }
 
-    fn rename_to_free(&self, from: &str, to: &str) -> nix::Result<()> {
+    pub(super) fn rename_to_free(&self, from: &str, to: &str) -> nix::Result<()> {
         match renameat2(self, from, self, to, RenameFlags::RENAME_NOREPLACE) {
             // A file system that does not know the flag: a hard link does not replace either.
             Err(Errno::EINVAL) => {
@@ -142,6 +142,11 @@ impl Directory {
     }
 }
 
+/// The number for the next burial or archive.
+pub(super) fn next_burial(names: &[FileName]) -> u64 {
+    names.iter().filter_map(FileName::burial).max().map_or(0, |last| last + 1)
+}
+
 enum Fate {
     Stay,
     Rename,
@@ -156,14 +161,6 @@ enum Fate {
 pub fn is_locked(file: &std::fs::File) -> bool {
     // A shared lock, so that two who ask at once do not take each other for the writer.
     fs2::FileExt::try_lock_shared(file).is_err()
-}
-
-fn grave_number(name: &FileName) -> Option<u64> {
-    match name {
-        FileName::Dead { number } => Some(*number),
-        FileName::Peer(peer) => peer.buried,
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -182,6 +179,7 @@ mod tests {
             records_used: 0,
             lost_series: 0,
             lost_updates: u64::from(pid == 7),
+            folded: 0,
         };
         let mut bytes = header.encode().to_vec();
         bytes.resize(4096, 0);

@@ -2,15 +2,17 @@
 //!
 //! `name` parses file names; `open` lists and opens files without being led astray; `lock` is
 //! the owner's; `wipe` empties the directory before a start; `bury` moves a dead process's files
-//! out of the way before its PID can be used again.
+//! out of the way before its PID can be used again; `fold` puts an archive in the place of many of them.
 
 mod bury;
+mod fold;
 mod lock;
 mod name;
 mod open;
 mod wipe;
 
 pub use bury::{Buried, BuryError, is_locked};
+pub use fold::{FoldError, FoldRight};
 pub use lock::{LockError, OwnerLock};
 pub use name::{FileName, LOCK_NAME, PeerName, PeerType};
 pub use open::{Directory, OpenError, from_environment, open_regular};

@@ -8,6 +8,11 @@ use crate::metric::{GaugeMode, Kind};
 /// The name of the file that the owner of a directory locks.
 pub const LOCK_NAME: &str = "headcount.lock";
 
+/// What the name of an archive begins with.
+pub(super) const ARCHIVE: &str = "archive-";
+/// What the name of a file ends with that is being filled.
+pub(super) const UNFINISHED: &str = ".hc.new";
+
 /// What a name in the directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileName {
@@ -30,7 +35,8 @@ pub enum FileName {
     },
     /// A file of Python's or Ruby's client.
     Peer(PeerName),
-    /// `.<pid>-<token>.hc.new`: a file that is being filled, or whose process died over it.
+    /// `.<pid>-<token>.hc.new`, `.archive-<token>.hc.new`: a file that is being filled, or whose process
+    /// died over it.
     Unfinished,
     /// `headcount.lock`.
     Lock,
@@ -74,6 +80,17 @@ impl PeerType {
 }
 
 impl FileName {
+    /// The number that a dead process's file got when it was buried, or that an archive has. Each number is
+    /// greater than those given out before, for as long as any such file is there.
+    #[must_use]
+    pub fn burial(&self) -> Option<u64> {
+        match self {
+            Self::Dead { number } | Self::Archive { number } => Some(*number),
+            Self::Peer(peer) => peer.buried,
+            _ => None,
+        }
+    }
+
     /// Parses a name; `None` for one that is nobody's business here.
     ///
     /// # Errors
@@ -83,8 +100,9 @@ impl FileName {
         if name == LOCK_NAME {
             return Ok(Some(Self::Lock));
         }
-        if let Some(unfinished) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".hc.new")) {
-            return Ok(parse_process(unfinished).map(|_| Self::Unfinished));
+        if let Some(unfinished) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(UNFINISHED)) {
+            let is_ours = parse_process(unfinished).is_some() || unfinished.starts_with(ARCHIVE);
+            return Ok(is_ours.then_some(Self::Unfinished));
         }
         if name.starts_with('.') {
             return Ok(None);
@@ -100,7 +118,7 @@ fn parse_own(stem: &str) -> Option<FileName> {
     if let Some(number) = stem.strip_prefix("dead-").and_then(parse_number) {
         return Some(FileName::Dead { number });
     }
-    if let Some(number) = stem.strip_prefix("archive-").and_then(parse_number) {
+    if let Some(number) = stem.strip_prefix(ARCHIVE).and_then(parse_number) {
         return Some(FileName::Archive { number });
     }
     parse_process(stem)
@@ -249,7 +267,9 @@ mod tests {
 
     #[test]
     fn an_unfinished_file_is_told_from_other_hidden_ones() {
-        assert_eq!(FileName::parse(".12-00c0ffee00c0ffee.hc.new").unwrap(), Some(FileName::Unfinished));
+        for name in [".12-00c0ffee00c0ffee.hc.new", ".archive-Xy3.hc.new"] {
+            assert_eq!(FileName::parse(name).unwrap(), Some(FileName::Unfinished));
+        }
         assert_eq!(FileName::parse(".x.hc.new").unwrap(), None);
     }
 }

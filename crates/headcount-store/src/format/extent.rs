@@ -25,6 +25,8 @@ pub enum Content {
     Shared,
     /// Cells of the slab with this number, to which one thread at a time adds.
     Slab(u32),
+    /// The files that an archive stands for.
+    Sources,
     /// Something of a newer release that a reader may pass over.
     Ignorable,
 }
@@ -46,6 +48,7 @@ const TABLE: u32 = 1;
 const RECORDS: u32 = 2;
 const SHARED: u32 = 3;
 const SLAB: u32 = 4;
+const SOURCES: u32 = 5;
 /// Kinds from here on may be passed over by readers that do not know them.
 const IGNORABLE: u32 = 128;
 
@@ -61,6 +64,7 @@ impl Extent {
             Content::Records => RECORDS,
             Content::Shared => SHARED,
             Content::Slab(number) => SLAB | number << 8,
+            Content::Sources => SOURCES,
             Content::Ignorable => IGNORABLE,
         };
         [u64::from(kind) | u64::from(self.first) << 32, u64::from(self.blocks) | u64::from(self.at) << 32]
@@ -75,6 +79,7 @@ impl Extent {
             RECORDS => Content::Records,
             SHARED => Content::Shared,
             SLAB => Content::Slab(kind >> 8),
+            SOURCES => Content::Sources,
             IGNORABLE.. => Content::Ignorable,
             _ => return None,
         };
@@ -112,6 +117,7 @@ mod tests {
             Content::Shared,
             Content::Slab(7),
             Content::Slab(Extent::MAX_SLAB),
+            Content::Sources,
         ] {
             let extent = Extent { content, first: 3, blocks: 4, at: 99 };
             let bytes: Vec<u8> = extent.encode().into_iter().flat_map(u64::to_le_bytes).collect();

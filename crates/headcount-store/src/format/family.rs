@@ -1,5 +1,6 @@
 //! What a family's description says: name, help, kind, labels, buckets.
 
+use super::folded::Folded;
 use super::record::{Body, FAMILY, TooLong, encode_record, put_text};
 use super::{u16_at, u64_at};
 use crate::error::FileError;
@@ -21,6 +22,8 @@ pub enum Shape {
     },
     /// A summed cell for the sum (a float) and one for the count (an integer).
     Summary,
+    /// What several dead processes' series have become, in an archive.
+    Folded(Folded),
 }
 
 impl Shape {
@@ -32,6 +35,7 @@ impl Shape {
             Self::Gauge(_) => Kind::Gauge,
             Self::Histogram { .. } => Kind::Histogram,
             Self::Summary => Kind::Summary,
+            Self::Folded(folded) => folded.kind(),
         }
     }
 
@@ -44,6 +48,16 @@ impl Shape {
             Self::Gauge(_) => 1,
             Self::Histogram { bounds } => bounds.len() + 2,
             Self::Summary => 2,
+            Self::Folded(folded) => folded.cells(),
+        }
+    }
+
+    /// Upper bounds of buckets, without `+Inf`; none for what is no histogram.
+    #[must_use]
+    pub fn bounds(&self) -> &[f64] {
+        match self {
+            Self::Histogram { bounds } | Self::Folded(Folded::Histogram { bounds }) => bounds,
+            _ => &[],
         }
     }
 }
@@ -70,19 +84,24 @@ impl Family<'_> {
     ///
     /// When it is longer than [`MAX_BODY`](super::record::MAX_BODY); `out` is then as it was.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        let (shape, mode) = match &self.shape {
-            Shape::Counter => (1, 0),
-            Shape::FloatCounter => (2, 0),
-            Shape::Gauge(mode) => (3, mode_number(*mode)),
-            Shape::Histogram { .. } => (4, 0),
-            Shape::Summary => (5, 0),
+        let (shape, mode, process) = match &self.shape {
+            Shape::Counter => (1, 0, 0),
+            Shape::FloatCounter => (2, 0, 0),
+            Shape::Gauge(mode) => (3, mode_number(*mode), 0),
+            Shape::Histogram { .. } => (4, 0, 0),
+            Shape::Summary => (5, 0, 0),
+            Shape::Folded(Folded::NamedCounter) => (6, 0, 0),
+            Shape::Folded(Folded::Gauge(mode)) => (7, mode_number(*mode), 0),
+            Shape::Folded(Folded::GaugeOf { mode, process }) => (8, mode_number(*mode), *process),
+            Shape::Folded(Folded::Histogram { .. }) => (9, 0, 0),
+            Shape::Folded(Folded::Summary) => (10, 0, 0),
         };
-        let bounds: &[f64] = if let Shape::Histogram { bounds } = &self.shape { bounds } else { &[] };
+        let bounds = self.shape.bounds();
         encode_record(FAMILY, out, |body| {
             body.extend([shape, mode]);
             put_len16(body, self.labels.len());
             put_len16(body, bounds.len());
-            body.extend([0, 0]);
+            body.extend(process.to_le_bytes());
             for bound in bounds {
                 body.extend(bound.to_le_bytes());
             }
@@ -106,6 +125,7 @@ fn mode_number(mode: GaugeMode) -> u8 {
 pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
     let fixed = body.take(8)?;
     let (shape, mode, labels, bounds) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
+    let process = u16_at(fixed, 6);
     let bounds = body
         .take(usize::from(bounds) * 8)?
         .chunks_exact(8)
@@ -113,15 +133,21 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
         .collect();
     let (name, help, unit) = (body.text()?, body.text()?, body.text()?);
     let labels = (0..labels).map(|_| body.text()).collect::<Result<_, _>>()?;
+    let mode = || {
+        let mode = GaugeMode::EVERY.get(usize::from(mode));
+        mode.copied().ok_or_else(|| body.malformed("an unknown gauge mode"))
+    };
     let shape = match shape {
         1 => Shape::Counter,
         2 => Shape::FloatCounter,
-        3 => match GaugeMode::EVERY.get(usize::from(mode)) {
-            Some(&mode) => Shape::Gauge(mode),
-            None => return Err(body.malformed("an unknown gauge mode")),
-        },
+        3 => Shape::Gauge(mode()?),
         4 => Shape::Histogram { bounds: checked_bounds(bounds, &body)? },
         5 => Shape::Summary,
+        6 => Shape::Folded(Folded::NamedCounter),
+        7 => Shape::Folded(Folded::Gauge(mode()?)),
+        8 => Shape::Folded(Folded::GaugeOf { mode: mode()?, process }),
+        9 => Shape::Folded(Folded::Histogram { bounds: checked_bounds(bounds, &body)? }),
+        10 => Shape::Folded(Folded::Summary),
         _ => return Err(body.malformed("an unknown kind of metric")),
     };
     if name.is_empty() {
@@ -131,10 +157,11 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
 }
 
 fn checked_bounds(bounds: Vec<f64>, body: &Body<'_>) -> Result<Vec<f64>, FileError> {
-    if bounds.iter().all(|bound| bound.is_finite()) && bounds.is_sorted_by(|a, b| a < b) {
+    // Not even NaN is below infinity. What is below everything is a bound that a peer's file may have.
+    if bounds.iter().all(|&bound| bound < f64::INFINITY) && bounds.is_sorted_by(|a, b| a < b) {
         Ok(bounds)
     } else {
-        Err(body.malformed("bucket bounds that are not finite and ascending"))
+        Err(body.malformed("bucket bounds that are not ascending, or that reach +Inf"))
     }
 }
 
@@ -171,6 +198,22 @@ pub(super) mod tests {
     fn every_gauge_mode_survives_the_file() {
         for mode in GaugeMode::EVERY {
             let family = Family { shape: Shape::Gauge(mode), ..requests() };
+            let mut bytes = Vec::new();
+            family.encode(&mut bytes).unwrap();
+            assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+        }
+    }
+
+    #[test]
+    fn what_archives_hold_survives_the_file() {
+        for folded in [
+            Folded::NamedCounter,
+            Folded::Gauge(GaugeMode::MostRecent),
+            Folded::GaugeOf { mode: GaugeMode::All, process: 300 },
+            Folded::Histogram { bounds: vec![f64::NEG_INFINITY, 1.0] },
+            Folded::Summary,
+        ] {
+            let family = Family { shape: Shape::Folded(folded), ..requests() };
             let mut bytes = Vec::new();
             family.encode(&mut bytes).unwrap();
             assert_eq!(read_back(&bytes), Ok(Record::Family(family)));

@@ -2,7 +2,7 @@
 //!
 //! The first [`HEADER_LEN`] bytes are the header, the rest of the block is the beginning of the
 //! [extent table](super::extent). All of it is final once the file has its name, except the four
-//! words from [`EXTENT_COUNT`] to [`LOST_UPDATES`], which only ever grow.
+//! words from [`EXTENT_COUNT`] to [`LOST_UPDATES`], which only ever grow. Of an archive all is final.
 
 use super::{BLOCK, VERSION, u32_at, u64_at};
 use crate::error::FileError;
@@ -21,6 +21,9 @@ pub const LOST_SERIES: usize = 80;
 /// Offset of the number of updates that the process could not record (u64).
 pub const LOST_UPDATES: usize = 88;
 
+/// Offset of the number of files that an archive was folded from (u64).
+pub const FOLDED: usize = 96;
+
 const AT_VERSION: usize = 8;
 const AT_HEADER_LEN: usize = 12;
 const AT_PID: usize = 16;
@@ -30,6 +33,9 @@ const AT_PID_NAMESPACE: usize = 32;
 const AT_START_TIME: usize = 40;
 const AT_CREATED: usize = 48;
 const NO_SLOT: u32 = u32::MAX;
+/// The version of what a process writes. An archive has that in which it was introduced.
+const PROCESS_VERSION: u32 = 1;
+const ARCHIVE_VERSION: u32 = 2;
 
 /// What the header of a file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub struct Header {
     pub lost_series: u64,
     /// Updates that the process could not record.
     pub lost_updates: u64,
+    /// How many processes' files an archive was folded from, over all folds; 0 for a process's own file.
+    pub folded: u64,
 }
 
 impl Header {
@@ -57,7 +65,8 @@ impl Header {
         let mut bytes = [0; HEADER_LEN];
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, &MAGIC);
-        put(AT_VERSION, &VERSION.to_le_bytes());
+        let version = if self.folded == 0 { PROCESS_VERSION } else { ARCHIVE_VERSION };
+        put(AT_VERSION, &version.to_le_bytes());
         put(AT_HEADER_LEN, &256_u32.to_le_bytes());
         put(AT_PID, &self.process.pid.to_le_bytes());
         put(AT_SLOT, &self.origin.slot.unwrap_or(NO_SLOT).to_le_bytes());
@@ -69,6 +78,7 @@ impl Header {
         put(RECORDS_USED, &self.records_used.to_le_bytes());
         put(LOST_SERIES, &self.lost_series.to_le_bytes());
         put(LOST_UPDATES, &self.lost_updates.to_le_bytes());
+        put(FOLDED, &self.folded.to_le_bytes());
         bytes
     }
 
@@ -113,6 +123,7 @@ impl Header {
             records_used: u64_at(block, RECORDS_USED),
             lost_series: u64_at(block, LOST_SERIES),
             lost_updates: u64_at(block, LOST_UPDATES),
+            folded: if version >= ARCHIVE_VERSION { u64_at(block, FOLDED) } else { 0 },
         })
     }
 }
@@ -130,6 +141,7 @@ mod tests {
             records_used: 640,
             lost_series: 7,
             lost_updates: 8,
+            folded: 0,
         }
     }
 
@@ -145,6 +157,9 @@ mod tests {
         assert_eq!(Header::decode(&block(&header), 4096).unwrap(), header);
         let alone = Header { origin: Origin::default(), ..header };
         assert_eq!(Header::decode(&block(&alone), 4096).unwrap(), alone);
+        let archive = Header { folded: 70, ..header };
+        assert_eq!(Header::decode(&block(&archive), 4096).unwrap(), archive);
+        assert_eq!((block(&header)[AT_VERSION], block(&archive)[AT_VERSION]), (1, 2));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The bytes of a `.hc` file, encoded and decoded by hand and testable in memory.
 //!
 //! A file is a [header], a table of [extents](extent) that says which blocks hold what, the [records](record)
-//! that describe [families](family) and series, and the cells. `docs/file-format.md` is the
-//! byte map of all of it.
+//! that describe [families](family) and series, and the cells. An [archive] has in it, besides, what
+//! many processes' series are [folded] into, and the [sources](source) that it stands for.
+//! `docs/file-format.md` is the byte map of all of it.
 
+pub mod archive;
 pub mod extent;
 pub mod family;
+pub mod folded;
 pub mod header;
 pub mod record;
+pub mod source;
 
 /// Bytes in a block, the unit in which extents are placed. Independent of the machine's page size.
 pub const BLOCK: u64 = 4096;
@@ -15,8 +19,8 @@ pub const BLOCK: u64 = 4096;
 /// Bytes in a cell.
 pub const CELL: u64 = 8;
 
-/// The newest format that this release writes and reads.
-pub const VERSION: u32 = 1;
+/// The newest format that this release reads: that of archives. Processes' own files are of version 1.
+pub const VERSION: u32 = 2;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array_at(bytes, at))

@@ -6,6 +6,7 @@
 //! in which the next record finds no room.
 
 use super::family::{self, Family};
+use super::folded::FoldedProcess;
 use super::u32_at;
 use crate::error::FileError;
 
@@ -17,6 +18,7 @@ pub const MAX_BODY: usize = 1 << 18;
 const FILLER: u8 = 0;
 pub(super) const FAMILY: u8 = 1;
 const SERIES: u8 = 2;
+pub(super) const PROCESS: u8 = 3;
 /// Set in the flags of a record that a reader which does not know its kind may pass over.
 const IGNORABLE: u8 = 1;
 
@@ -34,6 +36,8 @@ pub enum Record<'a> {
         /// Its label values.
         values: Values<'a>,
     },
+    /// A process of which an archive keeps single values; numbered from 0 in the order of appearance.
+    Process(FoldedProcess<'a>),
 }
 
 /// The label values of a series.
@@ -180,6 +184,10 @@ impl<'a> Records<'a> {
                     return Ok(Some(Record::Family(family)));
                 }
                 SERIES => return self.decode_series(Body { bytes: body, offset }).map(Some),
+                PROCESS => {
+                    let process = FoldedProcess::decode(Body { bytes: body, offset })?;
+                    return Ok(Some(Record::Process(process)));
+                }
                 _ if flags & IGNORABLE != 0 => {}
                 kind => return Err(FileError::UnknownRecord { kind, offset }),
             }

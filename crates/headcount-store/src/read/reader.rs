@@ -6,6 +6,7 @@ use super::{Cells, read_up_to};
 use crate::error::FileError;
 use crate::format::extent::{Content, ENTRY_LEN, Extent};
 use crate::format::header::{HEADER_LEN, Header};
+use crate::format::source::{self, Source};
 use crate::format::{BLOCK, CELL, u64_at};
 
 /// A file whose header and extents have been read.
@@ -146,7 +147,7 @@ impl<'a> Reader<'a> {
             let space = match extent.content {
                 Content::Shared => &mut cells.shared,
                 Content::Slab(number) => cells.slabs.entry(number).or_default(),
-                Content::Table | Content::Records | Content::Ignorable => continue,
+                Content::Table | Content::Records | Content::Sources | Content::Ignorable => continue,
             };
             if space.len() as u64 * CELL != u64::from(extent.first) * BLOCK {
                 return Err(FileError::BadExtent { index });
@@ -157,6 +158,21 @@ impl<'a> Reader<'a> {
             space.extend(scratch[..len].chunks_exact(8).map(|cell| u64_at(cell, 0)));
         }
         Ok(())
+    }
+
+    /// The files that an archive stands for; none, for a process's own file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or the list is malformed.
+    pub fn read_sources(&self) -> Result<Vec<Source>, FileError> {
+        let mut bytes = Vec::new();
+        for extent in self.extents.iter().filter(|extent| extent.content == Content::Sources) {
+            let start = bytes.len();
+            bytes.resize(start + to_usize(extent.len()), 0);
+            self.read_exact(&mut bytes[start..], extent.offset())?;
+        }
+        source::decode(&bytes)
     }
 
     /// A short read means that the file was truncated after its length was taken.

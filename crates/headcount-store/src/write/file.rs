@@ -235,7 +235,7 @@ impl FileWriter {
         let keep = |extent: &Extent| match extent.content {
             Content::Records | Content::Shared => true,
             Content::Slab(number) => slab == Some(number),
-            Content::Table | Content::Ignorable => false,
+            Content::Table | Content::Sources | Content::Ignorable => false,
         };
         allocate(&new, 0, self.header.len())?;
         for extent in self.extents.iter().filter(|extent| keep(extent)) {
@@ -296,6 +296,7 @@ fn fresh_header(process: ProcessId, origin: Origin) -> Header {
         records_used: 0,
         lost_series: 0,
         lost_updates: 0,
+        folded: 0,
     }
 }
 

@@ -29,7 +29,7 @@ fn image(store: Store) -> Image {
 fn first_cells(image: &Image) -> Vec<u32> {
     let series = |record| match record {
         Record::Series { first_cell, .. } => Some(first_cell),
-        Record::Family(_) => None,
+        Record::Family(_) | Record::Process(_) => None,
     };
     image.records().filter_map(|record| series(record.unwrap())).collect()
 }

@@ -69,6 +69,8 @@ fn own(image: &Image, name: &str) -> Result<Option<f64>, FileError> {
                 };
                 *count.get_or_insert(0.0) += value;
             }
+            // Of archives, which are no process's.
+            Record::Process(_) => {}
         }
     }
     Ok(count)

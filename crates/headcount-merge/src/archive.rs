@@ -1,0 +1,256 @@
+//! What a gather has found, as an archive: read again, it merges to the same.
+//!
+//! Integers and floats are kept apart, as [`totals`](crate::totals) has them, and of a gauge what each way
+//! to merge has made of it: a living process may yet declare another mode. Everything stands in the order
+//! of names and labels, so that an archive of the same series has the same descriptions, to the byte.
+
+use headcount_store::cell::encode_gauge;
+use headcount_store::format::archive::{ArchiveBuilder, Summed};
+use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::folded::{Folded, FoldedProcess};
+use headcount_store::format::header::Header;
+use headcount_store::format::record::TooLong;
+use headcount_store::format::source::Source;
+use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
+use headcount_store::process::{Origin, ProcessId, now_nanos};
+
+use crate::gather::Tally;
+use crate::gauge::{BySeries, latest, merge};
+use crate::index::{FamilyEntry, Index, Sums};
+use crate::labels;
+use crate::process::Processes;
+use crate::totals::{Slot, Totals};
+
+/// Of how many dead processes an archive keeps the values of gauges in the mode `all`.
+pub(crate) const KEPT_PROCESSES: usize = 16;
+
+/// The bytes of an archive that stands for `sources`, which the tally has been taken of.
+///
+/// # Errors
+///
+/// When a peer's names, labels or bounds are longer than the format has room for.
+pub(crate) fn encode(
+    index: &mut Index,
+    tally: &Tally,
+    sources: &[Source],
+    folded: u64,
+) -> Result<Vec<u8>, TooLong> {
+    index.sort();
+    let mut readings = BySeries::default();
+    readings.fill(&tally.readings, index.series_count());
+    let (totals, processes) = (&tally.totals, &tally.processes);
+    let mut writer =
+        Writer { index, totals, processes, readings, kept: Vec::new(), builder: ArchiveBuilder::default() };
+    writer.keep_newest()?;
+    let mut families: Vec<_> = index.families().iter().collect();
+    families.sort_unstable_by_key(|family| (&family.name, family.kind));
+    families.into_iter().try_for_each(|family| writer.family(family))?;
+    let header = Header {
+        process: ProcessId::default(),
+        origin: Origin::default(),
+        created: now_nanos(),
+        extent_count: 0,
+        records_used: 0,
+        lost_series: tally.lost.series,
+        lost_updates: tally.lost.updates,
+        folded,
+    };
+    Ok(writer.builder.encode(&header, sources))
+}
+
+struct Writer<'a> {
+    index: &'a Index,
+    totals: &'a Totals,
+    processes: &'a Processes,
+    readings: BySeries,
+    /// The processes of which single values are kept, and their numbers in the archive.
+    kept: Vec<(u32, u16)>,
+    builder: ArchiveBuilder,
+}
+
+/// A series of a family, to be written in one shape or in several.
+struct Described<'a> {
+    family: &'a FamilyEntry,
+    names: Vec<&'a str>,
+    values: Vec<&'a str>,
+}
+
+impl Writer<'_> {
+    /// Describes the processes that were buried last, of those that have something to show.
+    fn keep_newest(&mut self) -> Result<(), TooLong> {
+        let shown = self.index.families().iter().filter(|family| family.mode == GaugeMode::All);
+        let readings = shown.flat_map(|family| &family.series).flat_map(|&series| self.readings.of(series));
+        let mut shown: Vec<u32> = readings
+            .filter(|reading| reading.takes_part(GaugeMerge::All))
+            .map(|reading| reading.process)
+            .collect();
+        shown.sort_unstable_by_key(|&process| (self.processes.get(process).buried, process));
+        shown.dedup();
+        for &process in &shown[shown.len().saturating_sub(KEPT_PROCESSES)..] {
+            let known = self.processes.get(process);
+            let described = FoldedProcess {
+                name: &known.name,
+                pid_namespace: known.pid_namespace,
+                order: known.life.order(),
+                buried: known.buried,
+            };
+            self.kept.push((process, self.builder.process(&described)?));
+        }
+        Ok(())
+    }
+
+    fn family(&mut self, family: &FamilyEntry) -> Result<(), TooLong> {
+        // The dead do not count in live modes.
+        let is_there = |&&series: &&u32| match family.kind {
+            Kind::Gauge => !family.mode.is_live() && !self.readings.of(series).is_empty(),
+            _ => true,
+        };
+        let there: Vec<u32> = family.series.iter().filter(is_there).copied().collect();
+        // Help and mode count even where there is no series.
+        let alone = Described { family, names: Vec::new(), values: Vec::new() };
+        let shape = match family.kind {
+            Kind::Gauge => Shape::Folded(Folded::Gauge(family.mode)),
+            Kind::Counter => counter_shape(family),
+            Kind::Histogram => Shape::Histogram { bounds: Vec::new() },
+            Kind::Summary => Shape::Summary,
+        };
+        if there.is_empty() {
+            return self.describe(&alone, shape).map(drop);
+        }
+        for series in there {
+            let labels: Vec<_> = labels::decode(self.index.labels(series)).collect();
+            let (names, values) = labels.iter().map(|(name, value)| (&**name, &**value)).unzip();
+            self.series(series, &Described { family, names, values })?;
+        }
+        Ok(())
+    }
+
+    fn series(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {
+        match &self.index.series(series).sums {
+            Sums::None => self.gauge(series, described),
+            &Sums::One(slot) => self.counter(slot, described),
+            &Sums::Summary { sum, count } => self.observed(sum, &[count], described, |floats| {
+                if floats { Shape::Folded(Folded::Summary) } else { Shape::Summary }
+            }),
+            Sums::Histogram { sum, buckets } => {
+                let (mut bounds, mut slots): (Vec<_>, Vec<_>) = buckets.iter().copied().unzip();
+                // The last bound is implied.
+                if bounds.last() == Some(&f64::INFINITY) {
+                    bounds.pop();
+                } else {
+                    slots.push(NO_SLOT);
+                }
+                self.observed(*sum, &slots, described, |floats| {
+                    let bounds = bounds.clone();
+                    if floats {
+                        Shape::Folded(Folded::Histogram { bounds })
+                    } else {
+                        Shape::Histogram { bounds }
+                    }
+                })
+            }
+        }
+    }
+
+    fn counter(&mut self, slot: Slot, described: &Described<'_>) -> Result<(), TooLong> {
+        let (integer, float) = (self.totals.integer(slot), self.totals.float(slot));
+        let shape = counter_shape(described.family);
+        let has_integer = shape == Shape::Counter && (integer != 0 || float.0 == 0.0);
+        if has_integer {
+            self.summed(described, shape.clone(), &[Summed::Integer(integer)])?;
+        }
+        if float.0 != 0.0 || !has_integer {
+            let shape = if shape == Shape::Counter { Shape::FloatCounter } else { shape };
+            self.summed(described, shape, &[Summed::Float(float.0, float.1)])?;
+        }
+        Ok(())
+    }
+
+    /// What was observed: a sum of floats, and counts that are integers, or floats, or both.
+    fn observed(
+        &mut self,
+        sum: Slot,
+        counts: &[Slot],
+        described: &Described<'_>,
+        shape: impl Fn(bool) -> Shape,
+    ) -> Result<(), TooLong> {
+        let float = |slot| if slot == NO_SLOT { (0.0, 0.0) } else { self.totals.float(slot) };
+        let integer = |slot| if slot == NO_SLOT { 0 } else { self.totals.integer(slot) };
+        let to_float = |(sum, rest)| Summed::Float(sum, rest);
+        let floats: Vec<_> = counts.iter().map(|&slot| to_float(float(slot))).collect();
+        let integers: Vec<_> = counts.iter().map(|&slot| Summed::Integer(integer(slot))).collect();
+        let has_floats = floats.iter().any(|float| !matches!(float, Summed::Float(0.0, _)));
+        let has_integers = integers.iter().any(|&integer| integer != Summed::Integer(0));
+        let mut sum = to_float(self.totals.float(sum));
+        if has_integers || !has_floats {
+            let cells: Vec<_> = std::iter::once(sum).chain(integers).collect();
+            self.summed(described, shape(false), &cells)?;
+            sum = Summed::Float(0.0, 0.0);
+        }
+        if has_floats {
+            let cells: Vec<_> = std::iter::once(sum).chain(floats).collect();
+            self.summed(described, shape(true), &cells)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {
+        let readings = self.readings.of(series);
+        let one = |mode| {
+            let mut one = 0;
+            merge(mode, readings, self.processes, |_, value| one = encode_gauge(value));
+            one
+        };
+        let set_last = latest(readings.iter().filter(|reading| reading.takes_part(GaugeMerge::MostRecent)));
+        let cells = [
+            one(GaugeMode::Sum),
+            one(GaugeMode::Min),
+            one(GaugeMode::Max),
+            set_last.map_or(0, |reading| encode_gauge(reading.value)),
+            set_last.map_or(0, |reading| reading.time.to_bits()),
+        ];
+        let mode = described.family.mode;
+        let shown: Vec<_> = readings
+            .iter()
+            .filter(|reading| mode == GaugeMode::All && reading.takes_part(GaugeMerge::All))
+            .filter_map(|reading| {
+                let kept = self.kept.iter().find(|(process, _)| *process == reading.process)?;
+                Some((kept.1, encode_gauge(reading.value)))
+            })
+            .collect();
+        let family = self.describe(described, Shape::Folded(Folded::Gauge(mode)))?;
+        self.builder.shared(family, &described.values, &cells)?;
+        for (process, cell) in shown {
+            let family = self.describe(described, Shape::Folded(Folded::GaugeOf { mode, process }))?;
+            self.builder.shared(family, &described.values, &[cell])?;
+        }
+        Ok(())
+    }
+
+    fn summed(&mut self, described: &Described<'_>, shape: Shape, cells: &[Summed]) -> Result<(), TooLong> {
+        let family = self.describe(described, shape)?;
+        self.builder.summed(family, &described.values, cells)
+    }
+
+    fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {
+        let FamilyEntry { name, help, .. } = described.family;
+        let name = match shape {
+            Shape::Counter | Shape::FloatCounter => name.strip_suffix(TOTAL).unwrap_or(name),
+            _ => name,
+        };
+        self.builder.family(&Family { name, help, unit: "", shape, labels: described.names.clone() })
+    }
+}
+
+/// What the names of most counters end with.
+const TOTAL: &str = "_total";
+/// A bucket that nothing has been added to.
+const NO_SLOT: Slot = Slot::MAX;
+
+/// The shape of a counter of integers, or of one whose name has not the usual end: a peer's, of floats.
+fn counter_shape(family: &FamilyEntry) -> Shape {
+    match family.name.strip_suffix(TOTAL) {
+        Some(name) if !name.is_empty() => Shape::Counter,
+        _ => Shape::Folded(Folded::NamedCounter),
+    }
+}
