@@ -11,6 +11,7 @@ use clap::Parser;
 use headcount::worker::Worker;
 use headcount::{Counter, Family};
 use headcount_supervisor::cli::{LogArgs, SupervisorArgs};
+use headcount_supervisor::hooks::Moment;
 use headcount_supervisor::log;
 use headcount_supervisor::prefork::Prefork;
 
@@ -29,7 +30,9 @@ struct Cli {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let cli = Cli::parse();
     log::begin(cli.log.log_format, cli.log.log_level);
-    let prefork = Prefork::new(cli.supervisor)?;
+    let prefork = Prefork::new(cli.supervisor)?.on(Moment::WorkerExit, |occasion| {
+        tracing::warn!(slot = occasion.slot, reason = occasion.reason, "a worker is gone");
+    });
     // Made before the fork, counted in every worker.
     let answers = Counter::family("answers", "Answers by worker slot.", ["slot"])?;
     let table: Vec<u64> = (0..cli.table as u64 * (1 << 20) / 8).collect();

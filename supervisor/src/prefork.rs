@@ -37,6 +37,7 @@ use crate::chain;
 use crate::children::Work;
 use crate::cli::SupervisorArgs;
 use crate::command::exit_code;
+use crate::hooks::{Closure, Moment, Occasion};
 use crate::master::{Ground, Master, StartError};
 use crate::options::RunOptions;
 use crate::process::{check_threads, set_environment};
@@ -47,6 +48,7 @@ pub struct Prefork {
     options: RunOptions,
     /// `None` in a process that only shows whether a new version of the application could take over.
     ground: Option<Ground>,
+    hooks: Vec<(Moment, Closure)>,
 }
 
 /// What ends a worker, and is logged.
@@ -68,7 +70,16 @@ impl Prefork {
         if let Some(ground) = &ground {
             set_environment(&[("PROMETHEUS_MULTIPROC_DIR".into(), ground.directory().path().into())])?;
         }
-        Ok(Self { options, ground })
+        Ok(Self { options, ground, hooks: Vec::new() })
+    }
+
+    /// Has something done when something happens, beside the commands of `--hook`, and with the same guarantees: it
+    /// runs in a process of its own, which is killed at its deadline, so it can neither stop nor delay the
+    /// supervisor. What it changes in memory nobody sees.
+    #[must_use]
+    pub fn on(mut self, moment: Moment, hook: impl Fn(&Occasion) + 'static) -> Self {
+        self.hooks.push((moment, Closure(Box::new(hook))));
+        self
     }
 
     /// Forks workers that call `work`, and supervises them until the end. A worker whose `work` returns an
@@ -89,7 +100,8 @@ impl Prefork {
                 1
             }
         };
-        let master = Master::stand_on(ground, self.options, Work::Call(Box::new(call)))?;
+        let mut master = Master::stand_on(ground, self.options, Work::Call(Box::new(call)))?;
+        self.hooks.into_iter().for_each(|(moment, hook)| master.add_hook(moment, hook));
         let failed = |source: io::Error| StartError::System { what: "the supervisor's loop", source };
         master.run().map(exit_code).map_err(failed)
     }

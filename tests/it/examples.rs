@@ -76,6 +76,8 @@ fn an_application_that_loads_once_forks_workers_that_share_it() {
     // Workers that die, are reloaded and are left to a new supervisor: nothing that was counted is lost.
     let first = headcount.forked_workers();
     process::signal(first[0], Signal::SIGKILL);
+    let gone = headcount.wait_for_line("a worker is gone");
+    assert!(gone.contains("reason=SIGKILL"), "{gone}");
     headcount.wait_until_ready();
     for signal in [Signal::SIGHUP, Signal::SIGUSR2] {
         headcount.signal(signal);

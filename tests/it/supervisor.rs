@@ -31,7 +31,7 @@ fn workers_that_know_how_are_told_to_open_their_logs_again() {
     let headcount = Headcount::run(2, directory.path(), &[], &["sh", "-c", line, name]);
     let before = headcount.workers();
     headcount.signal(Signal::SIGUSR1);
-    let _ = headcount.wait_for_line("told workers to open their logs again workers=1");
+    let _ = headcount.wait_for_line("told workers to open their logs again\" workers=1");
     wait::until_true("it did", || std::fs::read_to_string(&log).is_ok_and(|text| text == "opened\n"));
     assert_eq!(headcount.workers(), before);
     std::fs::remove_file(log).unwrap();

@@ -1,4 +1,5 @@
-//! What others want done when something happens: commands that the operator has given.
+//! What others want done when something happens: commands that the operator has given, or closures of an
+//! application that is its own supervisor.
 //!
 //! A hook can neither stop nor delay the master. It is a child of its own, with a deadline, after which its
 //! process group is killed. Hooks run one after another, in the order of what happened: who writes them need not
@@ -13,6 +14,7 @@
 mod moment;
 mod queue;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,8 +26,7 @@ use crate::attributes::Attributes;
 use crate::environment::inherited;
 use crate::pool::{Exit, Pid};
 use crate::process::{CANNOT_EXECUTE, Program, ProgramError, fork_child};
-pub(crate) use moment::Occasion;
-pub use moment::{Hook, HookError, Moment};
+pub use moment::{Hook, HookError, Moment, Occasion};
 use queue::{Queue, Step};
 
 /// How a hook has ended.
@@ -54,11 +55,29 @@ impl Outcome {
     }
 }
 
+/// What is done.
+#[derive(Debug)]
+enum Call {
+    /// A command of the operator's.
+    Command(Program),
+    /// A closure of the application that is its own supervisor.
+    Closure(Closure),
+}
+
+/// It runs in a process of its own, as a command does: it may hang or panic.
+pub(crate) struct Closure(pub(crate) Box<dyn Fn(&Occasion)>);
+
+impl fmt::Debug for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closure(..)")
+    }
+}
+
 /// All hooks, and what becomes of them.
 #[derive(Debug)]
 pub(crate) struct Hooks {
     given: Vec<Hook>,
-    hooks: Vec<(Moment, Program)>,
+    hooks: Vec<(Moment, Call)>,
     queue: Queue,
     /// The signals that were blocked when the master was started.
     signal_mask: SigSet,
@@ -76,8 +95,8 @@ impl Hooks {
         timeout: Duration,
         signal_mask: SigSet,
     ) -> Result<Self, ProgramError> {
-        let programs = programs(&hooks)?;
-        Ok(Self { given: hooks, hooks: programs, queue: Queue::new(timeout), signal_mask, ended: Vec::new() })
+        let calls = commands(&hooks)?;
+        Ok(Self { given: hooks, hooks: calls, queue: Queue::new(timeout), signal_mask, ended: Vec::new() })
     }
 
     /// From here on there are other hooks, if they are others. Of the old ones those that wait do not begin.
@@ -87,12 +106,19 @@ impl Hooks {
     /// When there is no shell to run them.
     pub(crate) fn replace(&mut self, hooks: Vec<Hook>, timeout: Duration) -> Result<(), ProgramError> {
         if self.given != hooks {
-            self.hooks = programs(&hooks)?;
+            let commands = commands(&hooks)?;
+            self.hooks.retain(|(_, call)| matches!(call, Call::Closure(_)));
+            self.hooks.extend(commands);
             self.given = hooks;
             self.ended.extend(self.queue.clear().map(|occasion| (occasion.moment, Outcome::Skipped)));
         }
         self.queue.set_timeout(timeout);
         Ok(())
+    }
+
+    /// One more, after all others of its moment.
+    pub(crate) fn add(&mut self, moment: Moment, closure: Closure) {
+        self.hooks.push((moment, Call::Closure(closure)));
     }
 
     /// Something has happened: its hooks are to run.
@@ -132,8 +158,15 @@ impl Hooks {
     }
 
     fn fork(&self, hook: usize, occasion: Occasion) -> io::Result<Pid> {
-        let (_, program) = &self.hooks[hook];
+        let (_, call) = &self.hooks[hook];
         fork_child(&self.signal_mask, &Attributes::default(), || {
+            let program = match call {
+                Call::Command(program) => program,
+                Call::Closure(Closure(run)) => {
+                    run(&occasion);
+                    return 0;
+                }
+            };
             let told = occasion.variables();
             // What this process was told itself by the same names is not meant.
             let mut variables: Vec<_> =
@@ -207,10 +240,10 @@ impl Hooks {
 }
 
 /// What runs them.
-fn programs(hooks: &[Hook]) -> Result<Vec<(Moment, Program)>, ProgramError> {
+fn commands(hooks: &[Hook]) -> Result<Vec<(Moment, Call)>, ProgramError> {
     let program = |hook: &Hook| {
         let command = ["/bin/sh".into(), "-c".into(), hook.command.clone().into()];
-        Ok((hook.moment, Program::find(&command, Path::new(""))?))
+        Ok((hook.moment, Call::Command(Program::find(&command, Path::new(""))?)))
     };
     hooks.iter().map(program).collect()
 }

@@ -89,12 +89,17 @@ impl FromStr for Hook {
 
 /// Something that has happened, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occasion {
-    pub(crate) moment: Moment,
-    pub(crate) slot: Option<u32>,
-    pub(crate) pid: Option<Pid>,
-    pub(crate) generation: u64,
-    pub(crate) reason: Option<&'static str>,
+pub struct Occasion {
+    /// What it is.
+    pub moment: Moment,
+    /// The worker's slot, if it is about one.
+    pub slot: Option<u32>,
+    /// The worker's PID, once it has one.
+    pub pid: Option<Pid>,
+    /// The worker's generation, or the one that is started now.
+    pub generation: u64,
+    /// Why something has ended: as in `headcount_exits_total`, or `stopped` or `never_ready`.
+    pub reason: Option<&'static str>,
 }
 
 impl Occasion {
