@@ -1,14 +1,15 @@
-//! What an increment and a merge cost, beside the floor and the peers, in one run.
+//! What an increment, a merge and a supervisor cost, beside the floor and the peers, in one run.
 //!
 //! `cargo bench -p headcount-benches` prints medians of interleaved rounds, and ratios to quote: on a
 //! shared machine a nanosecond of today is not one of tomorrow. With a word as argument, only the part
-//! of that name is run: `increment` or `merge`.
+//! of that name is run: `increment`, `merge` or `supervisor`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 mod increment;
 mod measure;
 mod merge;
+mod supervisor;
 
 fn main() {
     let wanted: Vec<String> =
@@ -19,5 +20,8 @@ fn main() {
     }
     if runs("merge") {
         merge::run();
+    }
+    if runs("supervisor") {
+        supervisor::run();
     }
 }

@@ -152,6 +152,27 @@ fn a_worker_that_hangs_is_aborted_or_killed_and_replaced_and_others_are_left_alo
 }
 
 #[test]
+fn workers_are_not_taken_to_hang_because_their_master_was_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(4, directory.path(), &["--watchdog", "1s"], &[WORKER, "serve"]);
+    let workers = headcount.workers();
+    for _ in 0..3 {
+        headcount.signal(Signal::SIGSTOP);
+        // Longer than they have, and than the socket keeps what they say.
+        std::thread::sleep(Duration::from_secs(2));
+        headcount.signal(Signal::SIGCONT);
+        let before = headcount.value("headcount_starts_total{process=\"worker\"}");
+        // It has looked at them: a worker that hangs would be aborted and replaced.
+        headcount.signal(Signal::SIGTTIN);
+        wait::until_true("it goes on", || {
+            headcount.value("headcount_starts_total{process=\"worker\"}") > before
+        });
+    }
+    assert!(workers.iter().all(|&pid| process::is_alive(pid)));
+    assert!(!headcount.log().contains("aborting"), "{}", headcount.log());
+}
+
+#[test]
 fn a_worker_that_never_says_that_it_is_alive_is_aborted() {
     let directory = tempfile::tempdir().unwrap();
     let options = ["--watchdog", "300ms"];

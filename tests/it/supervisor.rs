@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{http, process, wait};
@@ -146,6 +147,63 @@ fn a_killed_exporter_comes_back_and_nobody_else_notices() {
     wait::until_true("another exporter runs", || headcount.exporter() != exporter);
     assert_eq!(headcount.value("test_requests_total"), Some(1.0));
     assert_eq!(headcount.workers(), workers);
+}
+
+#[test]
+fn a_kill_under_load_costs_no_more_than_what_was_being_answered() {
+    const CLIENTS: usize = 4;
+    let directory = directory();
+    let headcount = Headcount::run(3, directory.path(), &[], &[WORKER, "serve"]);
+    let server = headcount.server();
+    let (failed, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let answer = http::get(&server, "/sleep/5");
+                    let count =
+                        if answer.is_ok_and(|answer| answer.status == 200) { &answered } else { &failed };
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut last = 0.0;
+        for victim in headcount.workers() {
+            let before = answered.load(Ordering::Relaxed);
+            wait::until_true("some are answered", || answered.load(Ordering::Relaxed) > before + 20);
+            process::signal(victim, Signal::SIGKILL);
+            wait::until_true("another one serves", || {
+                let now = headcount.workers();
+                now.len() == 3 && !now.contains(&victim) && headcount.value("test_alive") == Some(3.0)
+            });
+            let sum = headcount.value("test_requests_total").unwrap();
+            assert!(sum >= last, "{last} {sum}");
+            last = sum;
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let (answered, failed) = (answered.into_inner(), failed.into_inner());
+    assert!(failed <= 3 * CLIENTS && answered > 50, "{failed} of {answered}");
+    // A worker may have counted what it did not live to answer.
+    let counted = headcount.value("test_requests_total").unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    let (least, most) = (answered as f64, (answered + failed) as f64);
+    assert!(least <= counted && counted <= most, "{least} {counted} {most}");
+}
+
+#[test]
+fn a_master_that_has_nothing_to_do_does_nothing_and_is_small() {
+    let directory = directory();
+    let headcount = Headcount::run(8, directory.path(), &[], &[WORKER, "serve"]);
+    let pid = headcount.pid();
+    let quiet = || {
+        let before = process::wake_ups(pid);
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        process::wake_ups(pid) - before
+    };
+    wait::until_true("nothing wakes it up for two seconds", || quiet() == 0);
+    assert!(process::private_memory(pid) < 5 << 20, "{}", process::private_memory(pid));
 }
 
 #[test]

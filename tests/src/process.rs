@@ -42,6 +42,31 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
+/// How often a process has been woken up so far: the times at which it gave up the processor by itself.
+///
+/// # Panics
+///
+/// When it is gone.
+#[must_use]
+pub fn wake_ups(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// The memory that a process shares with nobody, in bytes.
+///
+/// # Panics
+///
+/// When it is gone.
+#[must_use]
+pub fn private_memory(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let kib = |line: &str| line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
+    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+    private.filter_map(kib).sum::<u64>() * 1024
+}
+
 /// The words with which a process was started.
 #[must_use]
 pub fn command_line(pid: u32) -> String {

@@ -16,9 +16,12 @@ use crate::metrics::{name, reason};
 use crate::pool::{Event, Exit, Expiry, Pid, Seat};
 use crate::process::{SI_QUEUE, catches, next_dead_child, reap};
 
+/// Whoever wakes up so much too late was stopped, or swapped out.
+const STALL: Duration = Duration::from_millis(500);
+
 impl Master<'_> {
     /// Waits until something happens or is due.
-    pub(super) fn wait(&self) -> io::Result<()> {
+    pub(super) fn wait(&mut self) -> io::Result<()> {
         let looks = self.memory_watch.as_ref().map(MemoryWatch::next);
         let relays = self.relay.as_ref().and_then(|relay| relay.next(Instant::now()));
         let hooks = self.hooks.next();
@@ -32,9 +35,14 @@ impl Master<'_> {
         let mut descriptors = [self.signals.as_fd(), self.notify.as_fd()]
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
         match poll(&mut descriptors, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        // Workers do not wait for this process to hear them, so it may not have.
+        if next.is_some_and(|at| at.elapsed() >= STALL) {
+            self.record(Event::Stalled);
+        }
+        Ok(())
     }
 
     pub(super) fn receive_signals(&mut self) -> io::Result<()> {

@@ -113,6 +113,8 @@ pub enum Event {
     Ready(Pid),
     /// A process has said that it is alive.
     Alive(Pid),
+    /// The supervisor itself was held up, and may have missed who said that it is alive.
+    Stalled,
     /// A process has lived or grown enough, and is to be replaced.
     Expired(Pid, Expiry),
     /// A process has lived long enough to be taken for ready.

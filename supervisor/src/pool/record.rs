@@ -37,6 +37,10 @@ impl Pool {
                     process.alive = Some(now);
                 }
             }
+            Event::Stalled => {
+                let workers = self.workers.iter_mut().filter_map(|place| place.process.as_mut());
+                workers.for_each(|process| process.alive = Some(now));
+            }
             Event::Expired(pid, expiry) => {
                 if let Some(process) = self.process(pid) {
                     process.expired.get_or_insert(expiry);

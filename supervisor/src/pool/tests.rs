@@ -248,6 +248,18 @@ fn a_worker_that_hangs_is_aborted_then_killed_and_replaced() {
 }
 
 #[test]
+fn nobody_is_taken_to_hang_because_the_supervisor_did() {
+    let mut world = World::new();
+    world.all_say_ready();
+    // Stopped, as with its machine; nothing that is due is done meanwhile.
+    world.now += 2 * POLICY.watchdog.unwrap();
+    world.record(Event::Stalled);
+    assert_eq!(world.aborted.len(), 0);
+    world.pass(POLICY.watchdog.unwrap());
+    assert_eq!(world.aborted.len(), 3, "from then on they have their time again");
+}
+
+#[test]
 fn a_worker_that_has_lived_long_enough_is_replaced_by_one_that_is_ready() {
     let mut world = World::new();
     world.all_say_ready();
