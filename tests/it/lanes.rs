@@ -53,19 +53,10 @@ fn under_load(address: &str, clients: u32, act: impl FnOnce(&dyn Fn())) -> (u32,
                 }
             });
         }
-        let _end = SetAtEnd(&done);
+        let _end = wait::SetAtEnd(&done);
         act(&some_more);
     });
     (answered.into_inner(), lost.into_inner())
-}
-
-/// Lets the clients end even if the test fails.
-struct SetAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for SetAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 fn reload(headcount: &Headcount) {

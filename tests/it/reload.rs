@@ -61,6 +61,7 @@ fn a_reload_under_load_loses_no_request_and_no_count() {
     let (server, first) = (headcount.server(), headcount.workers());
     let (answered, done) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _end = wait::SetAtEnd(&done);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -75,7 +76,6 @@ fn a_reload_under_load_loses_no_request_and_no_count() {
             reload(&headcount, "success");
             wait::until_true("some more are answered", || answered.load(Ordering::Relaxed) > before + 50);
         }
-        done.store(true, Ordering::Relaxed);
     });
     wait::until_true("the old ones are gone", || {
         headcount.value("headcount_files{client=\"headcount\"}").is_some() && headcount.workers().len() == 3

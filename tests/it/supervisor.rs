@@ -158,6 +158,7 @@ fn a_kill_under_load_costs_no_more_than_what_was_being_answered() {
     let (failed, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        let _end = wait::SetAtEnd(&done);
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -181,7 +182,6 @@ fn a_kill_under_load_costs_no_more_than_what_was_being_answered() {
             assert!(sum >= last, "{last} {sum}");
             last = sum;
         }
-        done.store(true, Ordering::Relaxed);
     });
     let (answered, failed) = (answered.into_inner(), failed.into_inner());
     assert!(failed <= 3 * CLIENTS && answered > 50, "{failed} of {answered}");

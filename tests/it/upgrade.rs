@@ -60,6 +60,7 @@ fn an_upgrade_under_load_loses_no_request_and_no_count() {
     let started = headcount.value("headcount_start_time_seconds");
     let (answered, done) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _end = wait::SetAtEnd(&done);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -83,7 +84,6 @@ fn an_upgrade_under_load_loses_no_request_and_no_count() {
                     && value("headcount_reloads_total{outcome=\"success\"}") == f64::from(upgrade)
             });
         }
-        done.store(true, Ordering::Relaxed);
     });
     wait::until_true("the old ones are gone", || {
         let workers = headcount.workers();
