@@ -658,7 +658,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn whatever_happens_the_pool_holds_what_it_promises(happenings in prop::collection::vec(any_happening(), 0..60)) {
