@@ -21,11 +21,13 @@ use crate::liveness::Liveness;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
 use crate::process::{Life, Process};
+use crate::rendering::Rendering;
 
 /// What files describe, and which files those are.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) index: Index,
+    pub(crate) rendering: Rendering,
     descriptions: Descriptions,
     files: HashMap<FileId, KnownFile>,
     gathers: u64,
@@ -60,6 +62,8 @@ struct KnownFile {
 pub(crate) struct Scratch {
     cells: Cells,
     bytes: Vec<u8>,
+    /// Values of a peer's file, and when they were set.
+    values: Vec<(f64, f64)>,
 }
 
 impl Known {
@@ -93,7 +97,7 @@ impl Known {
         let metadata = file.metadata().map_err(FileError::Unreadable)?;
         let id = FileId { inode: metadata.ino(), born: metadata.created().ok() };
         let is_identified = id.born.is_some();
-        let Self { index, descriptions, files, gathers } = self;
+        let Self { index, descriptions, files, gathers, .. } = self;
         let known = files.entry(id).or_default();
         if known.gather == *gathers {
             return Ok(());
@@ -155,9 +159,10 @@ impl Descriptions {
         scratch: &mut Scratch,
     ) -> Result<(OwnFile, u32), FileError> {
         let reader = Reader::open(file)?;
-        reader.read_cells(&mut scratch.cells, &mut scratch.bytes)?;
+        reader.read_cells(&mut scratch.cells)?;
         let header = reader.header();
-        let sources = if header.folded > 0 { reader.read_sources()? } else { Vec::new() };
+        let has_sources = header.folded > 0 && tally.has_graves;
+        let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
         let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
         let process = tally.processes.add(Process {
             name: header.process.pid.to_string(),
@@ -183,8 +188,13 @@ impl Descriptions {
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<u32, FileError> {
-        let bytes = peer::read(file, &mut scratch.bytes)?;
-        let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+        let Scratch { bytes, values, .. } = scratch;
+        if !known.read_values(file, name.metrics, bytes, values)? {
+            let bytes = peer::read(file, bytes)?;
+            let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+            known.values_in(file, values);
+        }
+        known.note_mode(name.metrics, index);
         let process = match known.client() {
             Some(Client::Ruby) => {
                 tally.files.ruby += 1;
@@ -199,7 +209,7 @@ impl Descriptions {
         let (name, buried) = (process.to_owned(), name.buried.unwrap_or(0));
         let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
-        self.keys.apply(file, known, process, &mut tally.totals, &mut tally.readings);
+        known.plan().follow(values, process, tally);
         Ok(process)
     }
 }
