@@ -239,16 +239,13 @@ impl<'a> Gather<'a> {
     }
 
     fn intern(&mut self, name: &str, help: &str, kind: Kind, labels: &[(&str, &str)]) -> u32 {
-        let index = &mut self.known.index;
-        let family = index.intern_family(name, kind);
-        index.add_help(family, help);
         let mut sorted = labels.to_vec();
         sorted.sort_unstable();
         let mut encoded = Vec::new();
         for text in sorted.into_iter().flat_map(|(name, value)| [name, value]) {
             labels::encode(text, &mut encoded);
         }
-        index.intern_series(family, &encoded)
+        self.known.add_series(name, help, kind, &encoded)
     }
 
     /// Files that were not read.
@@ -286,5 +283,39 @@ impl<'a> Gather<'a> {
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
         Merged::new(Parts { index, totals, gauges, readings, processes }, rendering, report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use headcount::Registry;
+
+    use super::*;
+    use crate::{Folder, Foreign};
+
+    #[test]
+    fn what_is_known_stays_known_while_some_file_describes_it() {
+        let (written, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let registry = Registry::in_directory(written.path()).unwrap();
+        registry.counter_family("c", "Help.", ["l"]).unwrap().with(["x"]).add(3);
+        registry.gauge("g", "", GaugeMode::Max).unwrap().set(1.0);
+        let own = std::fs::read_dir(written.path()).unwrap().next().unwrap().unwrap().path();
+        std::fs::copy(own, temporary.path().join("dead-0.hc")).unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let mut merger = Merger::default();
+        let mut version = || {
+            let mut gather = merger.gather(&directory).unwrap();
+            gather.add_counter("own_total", "Of a caller.", 1);
+            gather.add_gauge("own", "Of a caller, too.", &[("l", "x")], 1.0);
+            merger.known.index.version()
+        };
+        let first = version();
+        Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+        assert_eq!(directory.list().unwrap(), ["archive-1.hc"]);
+        assert_eq!(version(), first, "the archive describes the same");
+        std::fs::remove_file(temporary.path().join("archive-1.hc")).unwrap();
+        assert!(version() < first, "nobody describes it any more");
     }
 }

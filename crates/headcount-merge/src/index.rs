@@ -158,7 +158,7 @@ impl Index {
     /// Notes a help text that a process gave a family.
     pub(crate) fn add_help(&mut self, family: u32, help: &str) {
         let known = &mut self.families[family as usize].help;
-        if known.is_empty() || (!help.is_empty() && *help < **known) {
+        if !help.is_empty() && (known.is_empty() || *help < **known) {
             *known = help.into();
             self.version += 1;
         }

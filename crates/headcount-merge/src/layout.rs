@@ -13,6 +13,7 @@ use crate::gather::Tally;
 use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::index::{Index, Sums};
 use crate::labels;
+use crate::marks::Marks;
 use crate::process::{Life, Process};
 use crate::totals::Slot;
 
@@ -23,6 +24,8 @@ pub(crate) struct Layout {
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
     gauges: Vec<Gauges>,
+    /// Families, and their help texts.
+    families: Vec<(u32, Box<str>)>,
     /// Families of gauges, and the mode in which these files have each.
     modes: Vec<(u32, GaugeMode)>,
     /// Dead processes of which an archive keeps values by themselves.
@@ -98,6 +101,7 @@ impl Layout {
             match record {
                 Record::Family(family) => {
                     let described = Described::new(&family, index);
+                    layout.families.push((described.family, family.help.into()));
                     if let Shape::Gauge(mode)
                     | Shape::Folded(Folded::Gauge(mode) | Folded::GaugeOf { mode, .. }) = described.shape
                     {
@@ -120,6 +124,15 @@ impl Layout {
         }
         layout.records = bytes;
         Ok(layout)
+    }
+
+    /// Marks what is described.
+    pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
+        self.families.iter().for_each(|(family, help)| marks.family(*family, help));
+        for Run { cells, first_slot, .. } in &self.runs {
+            marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
+        }
+        self.gauges.iter().for_each(|gauges| marks.gauges(gauges.first..gauges.first + gauges.len));
     }
 
     /// Notes in which modes these files have gauges.

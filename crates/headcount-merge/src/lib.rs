@@ -25,6 +25,7 @@
 //! * `layout`: where the cells of one of our files go, by its descriptions.
 //! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
+//! * `marks`: what is still described when files have gone.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
@@ -45,6 +46,7 @@ mod known;
 mod labels;
 mod layout;
 mod liveness;
+mod marks;
 mod merged;
 mod own;
 mod peer;

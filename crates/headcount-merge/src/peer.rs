@@ -18,6 +18,7 @@ use headcount_store::peer::{self, Client, Entry, Key, Layout, PeerFile};
 
 use crate::index::{Index, Sums};
 use crate::labels;
+use crate::marks::Marks;
 use crate::plan::{Plan, Target};
 
 /// Every key that was met, by the kind of its file and its bytes.
@@ -29,8 +30,8 @@ pub(crate) struct Keys {
     table: HashTable<u32>,
     bytes: Vec<u8>,
     hasher: RandomState,
-    /// Keys that no file has any more.
-    unused: usize,
+    /// Whether there is a key that no file has any more, and that nobody has asked about.
+    has_lost: bool,
 }
 
 #[derive(Debug)]
@@ -194,7 +195,6 @@ impl Keys {
             if content.families.last() != Some(&key.family) {
                 content.families.push(key.family);
             }
-            self.unused -= usize::from(key.entries == 0);
             key.entries += 1;
         }
         content.entries.extend(entries);
@@ -205,13 +205,28 @@ impl Keys {
         for entry in std::mem::take(content).entries {
             let key = &mut self.known[entry.key as usize];
             key.entries -= 1;
-            self.unused += usize::from(key.entries == 0);
+            self.has_lost |= key.entries == 0;
         }
     }
 
-    /// Whether there are keys that no file has any more.
-    pub(crate) fn has_unused(&self) -> bool {
-        self.unused > 0
+    /// Whether there are keys that no file has any more since this was asked the last time.
+    pub(crate) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.has_lost)
+    }
+
+    /// Marks what some file describes.
+    pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
+        for (known, &target) in self.known.iter().zip(&self.targets).filter(|(known, _)| known.entries > 0) {
+            match target {
+                Target::Sum(slot) | Target::CumulatedBucket { slot, .. } => marks.slots(slot..slot + 1),
+                Target::Gauge { slot, .. } => marks.gauges(slot..slot + 1),
+                Target::Nowhere => {}
+            }
+            if !marks.has_family(known.family) {
+                let help = Key::decode(&self.bytes[known.bytes.clone()], 0).ok().and_then(|key| key.help);
+                marks.family(known.family, help.as_deref().unwrap_or_default());
+            }
+        }
     }
 
     /// Finds a key: the expected one, if it is that; else by its hash, which is returned if it is not there.
@@ -249,7 +264,6 @@ impl Keys {
             entries: 0,
         });
         self.targets.push(target);
-        self.unused += 1;
         let known = &self.known;
         self.table.insert_unique(new.hash, added, |&found| known[found as usize].hash);
         added
