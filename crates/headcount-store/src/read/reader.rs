@@ -29,15 +29,16 @@ impl<'a> Reader<'a> {
     ///
     /// When the file cannot be read or is not what it should be.
     pub fn open(file: &'a File) -> Result<Self, FileError> {
-        let len = || file.metadata().map(|metadata| metadata.len()).map_err(FileError::Unreadable);
         let mut block = [0; 4096];
+        // A block that is not filled is all that there is of the file.
         let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
-        let header = Header::decode(&block[..filled], len()?)?;
+        let header = Header::decode(&block[..filled], filled as u64)?;
         // The table after the mark, and the length after the table: so the table lists every extent that the
         // mark reaches into, and the file is as long as the table says.
         let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
-        let count = Header::decode(&block[..filled], len()?)?.extent_count;
-        let mut reader = Self { file, header, extents: Vec::new(), len: len()? };
+        let count = Header::decode(&block[..filled], filled as u64)?.extent_count;
+        let len = file.metadata().map_err(FileError::Unreadable)?.len();
+        let mut reader = Self { file, header, extents: Vec::new(), len };
         reader.read_table(block[HEADER_LEN..].to_vec(), count)?;
         Ok(reader)
     }
