@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod floor;
 mod increment;
 mod measure;
 mod merge;

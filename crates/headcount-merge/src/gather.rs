@@ -19,13 +19,14 @@ use headcount_store::directory::{Directory, FileName, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
-use crate::gauge::{BySeries, Reading};
+use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
 use crate::known::{Known, Scratch};
 use crate::labels;
 use crate::liveness::Liveness;
-use crate::merged::{FileCounts, Lost, Merged, Report, Skipped};
+use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
 use crate::process::{Life, Process, Processes};
+use crate::reading::ByGauge;
 use crate::totals::Totals;
 
 /// Listings after which a gather ends, even if each has shown something new.
@@ -40,21 +41,30 @@ pub struct Merger {
     known: Known,
     liveness: Liveness,
     tally: Tally,
+    merged: MergedGauges,
     scratch: Scratch,
+}
+
+/// What gauges have come to. The space is used again for each gather.
+#[derive(Debug, Default)]
+struct MergedGauges {
+    gauges: Gauges,
+    readings: ByGauge,
 }
 
 /// What one gather has found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) totals: Totals,
-    pub(crate) readings: Vec<Reading>,
+    pub(crate) gauges: GaugeCells,
     pub(crate) processes: Processes,
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
     pub(crate) alive: Vec<Living>,
+    /// Whether there are files that an archive may stand for.
+    pub(crate) has_graves: bool,
     /// The files that the archives stand for: their names, and what else they are known by.
     pub(crate) covered: HashMap<String, u64>,
-    by_series: BySeries,
     skipped: Vec<Skipped>,
 }
 
@@ -74,6 +84,7 @@ pub(crate) struct Living {
 pub struct Gather<'a> {
     known: &'a mut Known,
     tally: &'a mut Tally,
+    merged: &'a mut MergedGauges,
 }
 
 impl Merger {
@@ -98,7 +109,7 @@ impl Merger {
             self.known = Known::default();
             self.read(directory)?;
         }
-        Ok(Gather { known: &mut self.known, tally: &mut self.tally })
+        Ok(Gather { known: &mut self.known, tally: &mut self.tally, merged: &mut self.merged })
     }
 
     fn read(&mut self, directory: &Directory) -> io::Result<()> {
@@ -113,7 +124,7 @@ impl Merger {
 
     /// Reads all files; tells whether none of them was folded meanwhile.
     fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<bool> {
-        let Self { known, liveness, tally, scratch } = self;
+        let Self { known, liveness, tally, scratch, .. } = self;
         tally.clear();
         known.begin();
         let mut seen: HashSet<OsString> = HashSet::new();
@@ -127,6 +138,8 @@ impl Merger {
             if listing > 0 && archive_number(&new[0]).is_some() {
                 return Ok(false);
             }
+            // What an archive stands for was there before it, and is listed with it if it is there still.
+            tally.has_graves = new.iter().filter(|name| burial(name).is_some()).count() > 1;
             for name in &new {
                 match known.read_file(directory, name, liveness, tally, scratch) {
                     Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
@@ -181,7 +194,7 @@ impl Tally {
     /// Begins again, in the same space.
     pub(crate) fn clear(&mut self) {
         self.totals.clear();
-        self.readings.clear();
+        self.gauges.clear();
         self.skipped.clear();
         self.alive.clear();
         self.covered.clear();
@@ -199,7 +212,20 @@ impl<'a> Gather<'a> {
         self.known.index.add_mode(family, GaugeMode::Sum);
         let process = Process { name: String::new(), pid_namespace: 0, life: Life::Alive, buried: 0 };
         let process = self.tally.processes.add(process);
-        self.tally.readings.push(Reading { series, process, value, time: 0.0, only: None });
+        if let Sums::Gauge(first) = self.known.index.series(series).sums {
+            let start = self.tally.gauges.add_values(&[(value, 0.0)]);
+            let (len, stride, has_time, only) = (1, 2, false, None);
+            self.tally.gauges.add_run(GaugeRun {
+                process,
+                family,
+                first,
+                len,
+                start,
+                stride,
+                has_time,
+                only,
+            });
+        }
     }
 
     /// Adds a counter of the caller's own. Its name ends in `_total`. It stays, at 0, in later merges
@@ -208,21 +234,18 @@ impl<'a> Gather<'a> {
         let series = self.intern(name, help, Kind::Counter, &[]);
         self.tally.totals.grow(self.known.index.slots());
         if let Sums::One(slot) = self.known.index.series(series).sums {
-            self.tally.totals.add_integers(slot, &[value]);
+            self.tally.totals.add_integers(slot, [value]);
         }
     }
 
     fn intern(&mut self, name: &str, help: &str, kind: Kind, labels: &[(&str, &str)]) -> u32 {
-        let index = &mut self.known.index;
-        let family = index.intern_family(name, kind);
-        index.add_help(family, help);
         let mut sorted = labels.to_vec();
         sorted.sort_unstable();
         let mut encoded = Vec::new();
         for text in sorted.into_iter().flat_map(|(name, value)| [name, value]) {
             labels::encode(text, &mut encoded);
         }
-        index.intern_series(family, &encoded)
+        self.known.add_series(name, help, kind, &encoded)
     }
 
     /// Files that were not read.
@@ -246,15 +269,53 @@ impl<'a> Gather<'a> {
     /// Finishes the merge.
     #[must_use]
     pub fn finish(self) -> Merged<'a> {
-        let Self { known, tally } = self;
-        let index = &mut known.index;
+        let Self { known, tally, merged: MergedGauges { gauges, readings } } = self;
+        let Known { index, rendering, .. } = known;
         index.sort();
+        rendering.refresh(index);
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        tally.by_series.fill(&tally.readings, index.series_count());
-        let Tally { totals, by_series, processes, files, lost, skipped, .. } = tally;
+        let Tally { totals, gauges: cells, processes, files, lost, skipped, .. } = tally;
+        let index = &*index;
+        let mode = |family| index.family(family).mode;
+        gauges.fill(index.gauges(), cells, mode, processes);
+        readings.fill(cells, mode, processes);
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
-        Merged::new(index, totals, by_series, processes, report)
+        Merged::new(Parts { index, totals, gauges, readings, processes }, rendering, report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use headcount::Registry;
+
+    use super::*;
+    use crate::{Folder, Foreign};
+
+    #[test]
+    fn what_is_known_stays_known_while_some_file_describes_it() {
+        let (written, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let registry = Registry::in_directory(written.path()).unwrap();
+        registry.counter_family("c", "Help.", ["l"]).unwrap().with(["x"]).add(3);
+        registry.gauge("g", "", GaugeMode::Max).unwrap().set(1.0);
+        let own = std::fs::read_dir(written.path()).unwrap().next().unwrap().unwrap().path();
+        std::fs::copy(own, temporary.path().join("dead-0.hc")).unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let mut merger = Merger::default();
+        let mut version = || {
+            let mut gather = merger.gather(&directory).unwrap();
+            gather.add_counter("own_total", "Of a caller.", 1);
+            gather.add_gauge("own", "Of a caller, too.", &[("l", "x")], 1.0);
+            merger.known.index.version()
+        };
+        let first = version();
+        Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+        assert_eq!(directory.list().unwrap(), ["archive-1.hc"]);
+        assert_eq!(version(), first, "the archive describes the same");
+        std::fs::remove_file(temporary.path().join("archive-1.hc")).unwrap();
+        assert!(version() < first, "nobody describes it any more");
     }
 }

@@ -1,68 +1,164 @@
-//! Gauges: many processes' readings become one sample, or one for each process.
+//! Gauges: what many processes have set becomes one sample, or [one for each](crate::reading) process.
 //!
 //! The rules are those of Python's client, except that no result depends on the order in which files
-//! are read. `docs/merge-rules.md` has them in a table.
+//! are read. `docs/merge-rules.md` has them in a table. Cells are only collected while files are read:
+//! in which mode a gauge is, and who is alive, is known at the end.
 
-use std::collections::BTreeMap;
-
+use headcount_store::cell::{decode_gauge, encode_gauge};
 use headcount_store::metric::{GaugeMerge, GaugeMode};
 
 use crate::process::{Life, Processes};
 
-/// What one process has set a gauge to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Reading {
-    /// Which series.
-    pub(crate) series: u32,
-    /// Which process.
+/// The number of a gauge among all series that are gauges.
+pub(crate) type GaugeSlot = u32;
+
+/// What processes have set, as they stand in files.
+#[derive(Debug, Default)]
+pub(crate) struct GaugeCells {
+    cells: Vec<u64>,
+    runs: Vec<GaugeRun>,
+}
+
+/// Gauges with consecutive slots, of one family and one process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GaugeRun {
     pub(crate) process: u32,
-    /// The value.
-    pub(crate) value: f64,
-    /// When it was set, in seconds since 1970; 0 if that is not known.
-    pub(crate) time: f64,
-    /// How a mode must merge for this to take part; `None` for whatever mode. An archive holds for each way
+    pub(crate) family: u32,
+    pub(crate) first: GaugeSlot,
+    pub(crate) len: u32,
+    /// Where the cell of the first is.
+    pub(crate) start: usize,
+    /// How many cells there are for each.
+    pub(crate) stride: usize,
+    /// Whether the cell behind a value says when it was set, in seconds since 1970.
+    pub(crate) has_time: bool,
+    /// How a mode must merge for these to take part; `None` for whatever mode. An archive holds for each way
     /// to merge what the values of the dead have come to.
     pub(crate) only: Option<GaugeMerge>,
 }
 
-impl Reading {
-    /// Stands where there is none yet.
-    const BLANK: Self = Self { series: 0, process: 0, value: 0.0, time: 0.0, only: None };
+impl GaugeCells {
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+        self.runs.clear();
+    }
 
-    /// Whether it counts where modes merge like this.
-    pub(crate) fn takes_part(&self, merge: GaugeMerge) -> bool {
-        self.only.is_none_or(|only| only == merge)
+    /// Takes the cells of a file, at least `len`; tells where the first is.
+    pub(crate) fn add_cells(&mut self, cells: impl Iterator<Item = u64>, len: usize) -> usize {
+        let start = self.cells.len();
+        self.cells.extend(cells);
+        self.cells.resize(self.cells.len().max(start + len), 0);
+        start
+    }
+
+    /// Takes values and when they were set, two cells each; tells where the first is.
+    pub(crate) fn add_values(&mut self, values: &[(f64, f64)]) -> usize {
+        let start = self.cells.len();
+        self.cells.extend(values.iter().flat_map(|&(value, time)| [encode_gauge(value), time.to_bits()]));
+        start
+    }
+
+    /// Says what cells that were taken are.
+    pub(crate) fn add_run(&mut self, run: GaugeRun) {
+        self.runs.push(run);
+    }
+
+    /// Those that take part.
+    pub(crate) fn runs<'a>(
+        &'a self,
+        mode: impl Fn(u32) -> GaugeMode + 'a,
+        processes: &'a Processes,
+    ) -> impl Iterator<Item = (&'a GaugeRun, GaugeMerge)> {
+        self.runs.iter().filter_map(move |run| {
+            let mode = mode(run.family);
+            let takes_part = run.only.is_none_or(|only| only == mode.merge());
+            let counts = !mode.is_live() || processes.get(run.process).life == Life::Alive;
+            (takes_part && counts).then_some((run, mode.merge()))
+        })
+    }
+
+    /// The cells of a run and, as many places behind, those of the times.
+    pub(crate) fn cells_of(&self, run: &GaugeRun) -> impl Iterator<Item = (u64, u64)> {
+        let times = if run.has_time { &self.cells[run.start + 1..] } else { &self.cells[run.start..] };
+        let values = self.cells[run.start..].iter().step_by(run.stride);
+        values.copied().zip(times.iter().step_by(run.stride).copied()).take(run.len as usize)
     }
 }
 
-/// All readings, those of one series side by side and in the order in which they were taken.
+/// What the gauges have come to whose modes make one value of all.
 #[derive(Debug, Default)]
-pub(crate) struct BySeries {
-    readings: Vec<Reading>,
-    /// Where the readings of each series end, and before the first where they begin.
-    ends: Vec<usize>,
+pub(crate) struct Gauges {
+    values: Vec<f64>,
+    times: Vec<f64>,
+    are_set: Vec<bool>,
 }
 
-impl BySeries {
-    /// Takes readings of series below `series`, in place of those before.
-    pub(crate) fn fill(&mut self, readings: &[Reading], series: usize) {
-        let Self { readings: sorted, ends } = self;
-        // Two places behind its own series each reading is counted, so that the running sum one place behind
-        // is where the series begins; filling it in moves that on to where it ends.
-        ends.clear();
-        ends.resize(series + 2, 0);
-        readings.iter().for_each(|reading| ends[reading.series as usize + 2] += 1);
-        (1..ends.len()).for_each(|at| ends[at] += ends[at - 1]);
-        sorted.resize(readings.len(), Reading::BLANK);
-        for reading in readings {
-            let place = &mut ends[reading.series as usize + 1];
-            sorted[*place] = *reading;
-            *place += 1;
+impl Gauges {
+    /// Merges all that was collected of `len` gauges, each family in its mode.
+    pub(crate) fn fill(
+        &mut self,
+        len: GaugeSlot,
+        cells: &GaugeCells,
+        mode: impl Fn(u32) -> GaugeMode,
+        processes: &Processes,
+    ) {
+        self.are_set.clear();
+        self.are_set.resize(len as usize, false);
+        self.values.resize(len as usize, 0.0);
+        self.times.resize(len as usize, 0.0);
+        for (run, merge) in cells.runs(mode, processes) {
+            match merge {
+                GaugeMerge::All => {}
+                GaugeMerge::Sum => self.combine(cells, run, |sum, value| sum + value),
+                // These two pass over what is no number, unless there is nothing else.
+                GaugeMerge::Min => self.combine(cells, run, f64::min),
+                GaugeMerge::Max => self.combine(cells, run, f64::max),
+                GaugeMerge::MostRecent => self.keep_latest(cells, run),
+            }
         }
     }
 
-    pub(crate) fn of(&self, series: u32) -> &[Reading] {
-        &self.readings[self.ends[series as usize]..self.ends[series as usize + 1]]
+    fn combine(&mut self, cells: &GaugeCells, run: &GaugeRun, combine: impl Fn(f64, f64) -> f64) {
+        let slots = run.first as usize..(run.first + run.len) as usize;
+        let places = self.values[slots.clone()].iter_mut().zip(&mut self.are_set[slots]);
+        let merge = |((value, is_set), &cell): ((&mut f64, &mut bool), &u64)| {
+            let Some(new) = decode_gauge(cell) else { return };
+            *value = if *is_set { combine(*value, new) } else { new };
+            *is_set = true;
+        };
+        let cells = cells.cells[run.start..].iter();
+        // Most often they are side by side, and then there are many.
+        if run.stride == 1 {
+            places.zip(cells).for_each(merge);
+        } else {
+            places.zip(cells.step_by(run.stride)).for_each(merge);
+        }
+    }
+
+    /// Of two that were set at the same instant, the greater.
+    fn keep_latest(&mut self, cells: &GaugeCells, run: &GaugeRun) {
+        if !run.has_time {
+            return;
+        }
+        for (slot, (cell, time)) in (run.first as usize..).zip(cells.cells_of(run)) {
+            let (value, time) = (decode_gauge(cell), f64::from_bits(time));
+            let Some(value) = value.filter(|_| time > 0.0) else { continue };
+            let known = (self.times[slot], self.values[slot]);
+            let is_later = time.total_cmp(&known.0).then(value.total_cmp(&known.1)).is_gt();
+            if !self.are_set[slot] || is_later {
+                (self.times[slot], self.values[slot], self.are_set[slot]) = (time, value, true);
+            }
+        }
+    }
+
+    /// The value of a gauge; `None` if nobody who counts has set it.
+    pub(crate) fn get(&self, slot: GaugeSlot) -> Option<f64> {
+        self.are_set[slot as usize].then(|| self.values[slot as usize])
+    }
+
+    /// When the value that was set last was set, of a gauge that has a value.
+    pub(crate) fn time(&self, slot: GaugeSlot) -> f64 {
+        self.times[slot as usize]
     }
 }
 
@@ -73,97 +169,42 @@ pub(crate) fn prevailing(a: GaugeMode, b: GaugeMode) -> GaugeMode {
     std::cmp::max_by_key(a, b, |mode| (mode.merge(), mode.is_live()))
 }
 
-/// Merges the readings of one series into samples, each with what the label `pid` says of it: nothing,
-/// for the modes that aggregate.
-pub(crate) fn merge(
-    mode: GaugeMode,
-    readings: &[Reading],
-    processes: &Processes,
-    mut sample: impl FnMut(Option<u32>, f64),
-) {
-    let takes_part = |reading: &&Reading| {
-        let is_asked = !mode.is_live() || processes.get(reading.process).life == Life::Alive;
-        is_asked && reading.takes_part(mode.merge())
-    };
-    let readings = readings.iter().filter(takes_part);
-    let values = readings.clone().map(|reading| reading.value);
-    let one = match mode.merge() {
-        GaugeMerge::All => return one_for_each(readings, processes, sample),
-        GaugeMerge::Sum => values.reduce(|sum, value| sum + value),
-        // These two pass over what is no number, unless there is nothing else.
-        GaugeMerge::Min => values.reduce(f64::min),
-        GaugeMerge::Max => values.reduce(f64::max),
-        GaugeMerge::MostRecent => latest(readings).map(|reading| reading.value),
-    };
-    if let Some(value) = one {
-        sample(None, value);
-    }
-}
-
-/// The value that was set last.
-pub(crate) fn latest<'a>(readings: impl Iterator<Item = &'a Reading>) -> Option<&'a Reading> {
-    let set = readings.filter(|reading| reading.time > 0.0);
-    set.max_by(|a, b| a.time.total_cmp(&b.time).then(a.value.total_cmp(&b.value)))
-}
-
-/// Of several processes that had the same PID one after the other, the last counts.
-fn one_for_each<'a>(
-    readings: impl Iterator<Item = &'a Reading>,
-    processes: &Processes,
-    mut sample: impl FnMut(Option<u32>, f64),
-) {
-    let mut newest: BTreeMap<&str, &Reading> = BTreeMap::new();
-    for reading in readings {
-        let known = newest.entry(processes.label(reading.process)).or_insert(reading);
-        if processes.get(reading.process).life >= processes.get(known.process).life {
-            *known = reading;
-        }
-    }
-    newest.into_values().for_each(|reading| sample(Some(reading.process), reading.value));
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::process::Process;
 
     /// Readings of processes 1, 2, … in order: `7x` of a dead process, `7@3` set at 3 s.
-    fn samples(mode: GaugeMode, readings: &str) -> Vec<(Option<String>, f64)> {
-        let mut processes = Processes::default();
-        let readings: Vec<_> = readings
-            .split_whitespace()
-            .zip(1_u32..)
-            .map(|(reading, pid)| {
-                let alive = reading.trim_end_matches('x');
-                let life = if alive == reading { Life::Alive } else { Life::Dead(1) };
-                let process =
-                    processes.add(Process { name: pid.to_string(), pid_namespace: 0, life, buried: 0 });
-                let (value, time) = alive.split_once('@').unwrap_or((alive, "0"));
-                Reading {
-                    series: 0,
-                    process,
-                    value: value.parse().unwrap(),
-                    time: time.parse().unwrap(),
-                    only: None,
-                }
-            })
-            .collect();
-        merged(mode, &readings, processes)
+    pub(crate) fn collect(readings: &str) -> (GaugeCells, Processes) {
+        let (mut cells, mut processes) = (GaugeCells::default(), Processes::default());
+        for (reading, pid) in readings.split_whitespace().zip(1_u32..) {
+            let alive = reading.trim_end_matches('x');
+            let life = if alive == reading { Life::Alive } else { Life::Dead(1) };
+            add(&mut cells, &mut processes, &pid.to_string(), life, alive);
+        }
+        processes.label_all();
+        (cells, processes)
     }
 
-    fn merged(mode: GaugeMode, readings: &[Reading], mut processes: Processes) -> Vec<(Option<String>, f64)> {
-        processes.label_all();
-        let mut samples = Vec::new();
-        merge(mode, readings, &processes, |process, value| {
-            samples.push((process.map(|process| processes.label(process).to_owned()), value));
-        });
-        samples
+    pub(crate) fn add(
+        cells: &mut GaugeCells,
+        processes: &mut Processes,
+        name: &str,
+        life: Life,
+        reading: &str,
+    ) {
+        let process = processes.add(Process { name: name.into(), pid_namespace: 0, life, buried: 0 });
+        let (value, time) = reading.split_once('@').unwrap_or((reading, "0"));
+        let start = cells.add_values(&[(value.parse().unwrap(), time.parse().unwrap())]);
+        let (family, first, len, stride) = (0, 0, 1, 2);
+        cells.add_run(GaugeRun { process, family, first, len, start, stride, has_time: true, only: None });
     }
 
     fn check(mode: GaugeMode, readings: &str, expected: Option<f64>) {
-        let found = samples(mode, readings);
-        let expected: Vec<_> = expected.map(|value| (None::<String>, value)).into_iter().collect();
-        assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{mode} of {readings}");
+        let (cells, processes) = collect(readings);
+        let mut gauges = Gauges::default();
+        gauges.fill(1, &cells, |_| mode, &processes);
+        assert_eq!(format!("{:?}", gauges.get(0)), format!("{expected:?}"), "{mode} of {readings}");
     }
 
     #[test]
@@ -172,6 +213,7 @@ mod tests {
         check(GaugeMode::LiveSum, "1 2 4x", Some(3.0));
         check(GaugeMode::LiveSum, "4x", None);
         check(GaugeMode::Sum, "1 NaN", Some(f64::NAN));
+        check(GaugeMode::Sum, "-0", Some(-0.0));
     }
 
     #[test]
@@ -198,35 +240,19 @@ mod tests {
     }
 
     #[test]
-    fn all_shows_every_process_and_liveall_the_living() {
-        let pid = |pid: &str, value| (Some(pid.to_owned()), value);
-        assert_eq!(samples(GaugeMode::All, "1 2x 3"), [pid("1", 1.0), pid("2", 2.0), pid("3", 3.0)]);
-        assert_eq!(samples(GaugeMode::LiveAll, "1 2x 3"), [pid("1", 1.0), pid("3", 3.0)]);
-    }
-
-    #[test]
-    fn of_processes_with_one_pid_the_last_counts() {
-        let mut processes = Processes::default();
-        let mut reading = |life, value| {
-            let process = processes.add(Process { name: "7".into(), pid_namespace: 0, life, buried: 0 });
-            Reading { series: 0, process, value, time: 0.0, only: None }
-        };
-        let readings = [reading(Life::Dead(5), 5.0), reading(Life::Alive, 6.0), reading(Life::Dead(9), 9.0)];
-        assert_eq!(merged(GaugeMode::All, &readings, processes), [(Some("7".to_owned()), 6.0)]);
-    }
-
-    #[test]
-    fn readings_of_a_series_stay_in_their_order() {
-        let reading = |series, value| Reading { series, process: 0, value, time: 0.0, only: None };
-        let all = [reading(2, 1.0), reading(0, 2.0), reading(2, 3.0), reading(2, 4.0)];
-        let mut by_series = BySeries::default();
-        by_series.fill(&[reading(3, 9.0)], 5);
-        by_series.fill(&all, 4);
-        let values = |series| by_series.of(series).iter().map(|reading| reading.value).collect::<Vec<_>>();
-        assert_eq!(
-            [values(0), values(1), values(2), values(3)],
-            [vec![2.0], vec![], vec![1.0, 3.0, 4.0], vec![]]
-        );
+    fn what_is_for_one_way_to_merge_takes_part_in_no_other() {
+        let (mut cells, mut processes) = collect("5");
+        let process = Process { name: "dead".into(), pid_namespace: 0, life: Life::Dead(1), buried: 0 };
+        let process = processes.add(process);
+        let start = cells.add_cells([!70.0_f64.to_bits()].into_iter(), 1);
+        let only = Some(GaugeMerge::Max);
+        let (family, first, len, stride, has_time) = (0, 0, 1, 1, false);
+        cells.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });
+        let mut gauges = Gauges::default();
+        for (mode, expected) in [(GaugeMode::Max, 70.0), (GaugeMode::Sum, 5.0), (GaugeMode::LiveMax, 5.0)] {
+            gauges.fill(1, &cells, |_| mode, &processes);
+            assert_eq!(gauges.get(0), Some(expected), "{mode}");
+        }
     }
 
     #[test]

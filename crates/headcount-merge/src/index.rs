@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 use headcount_store::metric::{GaugeMode, Kind};
 use headcount_store::text::write_labels;
 
-use crate::gauge::prevailing;
+use crate::gauge::{GaugeSlot, prevailing};
 use crate::labels::decode;
 use crate::totals::Slot;
 
@@ -34,6 +34,16 @@ pub(crate) struct FamilyEntry {
     sorted: usize,
 }
 
+/// Families without a help text get the one of Ruby's client, whose files hold none.
+const NO_HELP: &str = "Multiprocess metric";
+
+impl FamilyEntry {
+    /// The help text that is exposed.
+    pub(crate) fn help_or_default(&self) -> &str {
+        if self.help.is_empty() { NO_HELP } else { &self.help }
+    }
+}
+
 /// A series, and the slots in which it is summed.
 #[derive(Debug)]
 pub(crate) struct SeriesEntry {
@@ -48,7 +58,7 @@ pub(crate) struct SeriesEntry {
 #[derive(Debug)]
 pub(crate) enum Sums {
     /// A gauge, which is not summed.
-    None,
+    Gauge(GaugeSlot),
     /// A counter.
     One(Slot),
     /// A summary.
@@ -70,6 +80,9 @@ pub(crate) struct Index {
     /// The labels of all series, as an exposition spells them.
     spelled: Vec<u8>,
     slots: Slot,
+    gauges: GaugeSlot,
+    /// How often something was added.
+    version: u64,
     hasher: RandomState,
 }
 
@@ -86,11 +99,6 @@ impl Index {
         &self.series[series as usize]
     }
 
-    /// The number of series.
-    pub(crate) fn series_count(&self) -> usize {
-        self.series.len()
-    }
-
     /// The encoded labels of a series.
     pub(crate) fn labels(&self, series: u32) -> &[u8] {
         &self.labels[self.series(series).labels.clone()]
@@ -101,14 +109,19 @@ impl Index {
         &self.spelled[self.series(series).spelled.clone()]
     }
 
-    /// How long the labels of a series are on average, as an exposition spells them, in bytes.
-    pub(crate) fn mean_spelled_len(&self) -> usize {
-        self.spelled.len() / self.series.len().max(1)
-    }
-
     /// The number of slots that were given out.
     pub(crate) fn slots(&self) -> Slot {
         self.slots
+    }
+
+    /// The number of gauges.
+    pub(crate) fn gauges(&self) -> GaugeSlot {
+        self.gauges
+    }
+
+    /// Another number whenever something was added.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Finds or adds a family.
@@ -122,6 +135,7 @@ impl Index {
         if let Some(&family) = self.family_table.find(hash, is_same) {
             return family;
         }
+        self.version += 1;
         let family = number(self.families.len());
         let (hasher, families) = (&self.hasher, &self.families);
         let rehash = |&family: &u32| {
@@ -144,8 +158,9 @@ impl Index {
     /// Notes a help text that a process gave a family.
     pub(crate) fn add_help(&mut self, family: u32, help: &str) {
         let known = &mut self.families[family as usize].help;
-        if known.is_empty() || (!help.is_empty() && *help < **known) {
+        if !help.is_empty() && (known.is_empty() || *help < **known) {
             *known = help.into();
+            self.version += 1;
         }
     }
 
@@ -180,13 +195,17 @@ impl Index {
         if let Some(&found) = self.series_table.find(hash, is_same) {
             return found;
         }
+        self.version += 1;
         let added = number(self.series.len());
         self.series_table.insert_unique(hash, added, |&found| series[found as usize].hash);
         let (start, spelled_start) = (self.labels.len(), self.spelled.len());
         self.labels.extend(labels);
         let is_plain = write_labels(&mut self.spelled, decode(labels));
         let sums = match self.family(family).kind {
-            Kind::Gauge => Sums::None,
+            Kind::Gauge => {
+                self.gauges += 1;
+                Sums::Gauge(self.gauges - 1)
+            }
             Kind::Counter => Sums::One(self.new_slots(1)),
             Kind::Summary => {
                 let sum = self.new_slots(2);
@@ -215,6 +234,7 @@ impl Index {
             _ => {
                 buckets.insert(at.map_or(0, |at| at + 1), (bound, next));
                 self.slots += 1;
+                self.version += 1;
                 next
             }
         }

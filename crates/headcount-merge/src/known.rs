@@ -1,7 +1,7 @@
 //! What files describe, kept from one gather to the next.
 //!
-//! It is never more than what the files describe now: when the last file with some description is gone,
-//! everything is forgotten and read again.
+//! It is never more than what the files describe now: when the last file with some description is gone, and
+//! no other describes the same, everything is forgotten and read again.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -12,21 +12,26 @@ use std::time::SystemTime;
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, PeerName, PeerType, is_locked};
 use headcount_store::format::source::Source;
+use headcount_store::metric::Kind;
 use headcount_store::peer::{self, Client};
 use headcount_store::read::{Cells, Reader};
 
 use crate::gather::{Living, Tally};
-use crate::index::Index;
+use crate::index::{Index, Sums};
 use crate::liveness::Liveness;
+use crate::marks::Marks;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
 use crate::process::{Life, Process};
+use crate::rendering::Rendering;
 
 /// What files describe, and which files those are.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) index: Index,
+    pub(crate) rendering: Rendering,
     descriptions: Descriptions,
+    added: Added,
     files: HashMap<FileId, KnownFile>,
     gathers: u64,
 }
@@ -36,6 +41,13 @@ pub(crate) struct Known {
 struct Descriptions {
     layouts: Layouts,
     keys: Keys,
+}
+
+/// Series that callers have added beside what the files hold, and their families with help texts.
+#[derive(Debug, Default)]
+struct Added {
+    series: Vec<u32>,
+    families: Vec<(u32, String)>,
 }
 
 /// What one file is, for as long as it exists.
@@ -60,6 +72,8 @@ struct KnownFile {
 pub(crate) struct Scratch {
     cells: Cells,
     bytes: Vec<u8>,
+    /// Values of a peer's file, and when they were set.
+    values: Vec<(f64, f64)>,
 }
 
 impl Known {
@@ -93,7 +107,7 @@ impl Known {
         let metadata = file.metadata().map_err(FileError::Unreadable)?;
         let id = FileId { inode: metadata.ino(), born: metadata.created().ok() };
         let is_identified = id.born.is_some();
-        let Self { index, descriptions, files, gathers } = self;
+        let Self { index, descriptions, files, gathers, .. } = self;
         let known = files.entry(id).or_default();
         if known.gather == *gathers {
             return Ok(());
@@ -140,7 +154,37 @@ impl Known {
         let Self { descriptions: Descriptions { layouts, keys }, files, gathers, .. } = self;
         let vanished = files.extract_if(|_, known| known.gather != *gathers);
         vanished.for_each(|(_, mut known)| keys.release(&mut known.peer));
-        layouts.forget_unused() | keys.has_unused()
+        (layouts.forget_unused() | keys.take_lost()) && !self.is_all_described()
+    }
+
+    fn is_all_described(&self) -> bool {
+        let Self { index, descriptions: Descriptions { layouts, keys }, added, .. } = self;
+        let mut marks = Marks::new(index);
+        layouts.mark(&mut marks);
+        keys.mark(&mut marks);
+        added.families.iter().for_each(|(family, help)| marks.family(*family, help));
+        for &series in &added.series {
+            match index.series(series).sums {
+                Sums::Gauge(gauge) => marks.gauges(gauge..gauge + 1),
+                Sums::One(slot) => marks.slots(slot..slot + 1),
+                // Callers add none.
+                Sums::Summary { .. } | Sums::Histogram { .. } => {}
+            }
+        }
+        marks.are_complete()
+    }
+
+    /// Finds or adds a series of a caller's own, by its encoded labels.
+    pub(crate) fn add_series(&mut self, name: &str, help: &str, kind: Kind, labels: &[u8]) -> u32 {
+        let Self { index, added, .. } = self;
+        let family = index.intern_family(name, kind);
+        index.add_help(family, help);
+        let series = index.intern_series(family, labels);
+        if !added.series.contains(&series) {
+            added.series.push(series);
+            added.families.push((family, help.to_owned()));
+        }
+        series
     }
 }
 
@@ -155,9 +199,10 @@ impl Descriptions {
         scratch: &mut Scratch,
     ) -> Result<(OwnFile, u32), FileError> {
         let reader = Reader::open(file)?;
-        reader.read_cells(&mut scratch.cells, &mut scratch.bytes)?;
+        reader.read_cells(&mut scratch.cells)?;
         let header = reader.header();
-        let sources = if header.folded > 0 { reader.read_sources()? } else { Vec::new() };
+        let has_sources = header.folded > 0 && tally.has_graves;
+        let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
         let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
         let process = tally.processes.add(Process {
             name: header.process.pid.to_string(),
@@ -183,8 +228,13 @@ impl Descriptions {
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<u32, FileError> {
-        let bytes = peer::read(file, &mut scratch.bytes)?;
-        let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+        let Scratch { bytes, values, .. } = scratch;
+        if !known.read_values(file, name.metrics, bytes, values)? {
+            let bytes = peer::read(file, bytes)?;
+            let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+            known.values_in(file, values);
+        }
+        known.note_mode(name.metrics, index);
         let process = match known.client() {
             Some(Client::Ruby) => {
                 tally.files.ruby += 1;
@@ -199,7 +249,7 @@ impl Descriptions {
         let (name, buried) = (process.to_owned(), name.buried.unwrap_or(0));
         let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
-        self.keys.apply(file, known, process, &mut tally.totals, &mut tally.readings);
+        known.plan().follow(values, process, tally);
         Ok(process)
     }
 }

@@ -3,17 +3,17 @@
 use std::ops::Range;
 
 use headcount_store::FileError;
-use headcount_store::cell::decode_gauge;
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
-use headcount_store::read::{Cells, Reader};
+use headcount_store::read::{self, Cells, Reader};
 
 use crate::gather::Tally;
-use crate::gauge::Reading;
+use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::index::{Index, Sums};
 use crate::labels;
+use crate::marks::Marks;
 use crate::process::{Life, Process};
 use crate::totals::Slot;
 
@@ -23,7 +23,9 @@ pub(crate) struct Layout {
     records: Vec<u8>,
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
-    gauges: Vec<GaugeCells>,
+    gauges: Vec<Gauges>,
+    /// Families, and their help texts.
+    families: Vec<(u32, Box<str>)>,
     /// Families of gauges, and the mode in which these files have each.
     modes: Vec<(u32, GaugeMode)>,
     /// Dead processes of which an archive keeps values by themselves.
@@ -44,15 +46,18 @@ enum Number {
     Float,
 }
 
-#[derive(Debug)]
-struct GaugeCells {
-    series: u32,
-    first: u32,
+/// Gauges of one family whose cells and slots are consecutive.
+#[derive(Clone, Copy, Debug)]
+struct Gauges {
+    family: u32,
+    first: GaugeSlot,
+    len: u32,
+    first_cell: u32,
     content: GaugeContent,
 }
 
 /// What the cells of a gauge hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum GaugeContent {
     Value,
     ValueAndTime,
@@ -60,6 +65,17 @@ enum GaugeContent {
     Folded,
     /// The value of one dead process, by its number in the archive.
     Of(u16),
+}
+
+impl GaugeContent {
+    /// How many cells there are for a gauge.
+    fn cells(self) -> u32 {
+        match self {
+            Self::Value | Self::Of(_) => 1,
+            Self::ValueAndTime => 2,
+            Self::Folded => 5,
+        }
+    }
 }
 
 impl Layout {
@@ -85,6 +101,7 @@ impl Layout {
             match record {
                 Record::Family(family) => {
                     let described = Described::new(&family, index);
+                    layout.families.push((described.family, family.help.into()));
                     if let Shape::Gauge(mode)
                     | Shape::Folded(Folded::Gauge(mode) | Folded::GaugeOf { mode, .. }) = described.shape
                     {
@@ -109,47 +126,74 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Marks what is described.
+    pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
+        self.families.iter().for_each(|(family, help)| marks.family(*family, help));
+        for Run { cells, first_slot, .. } in &self.runs {
+            marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
+        }
+        self.gauges.iter().for_each(|gauges| marks.gauges(gauges.first..gauges.first + gauges.len));
+    }
+
     /// Notes in which modes these files have gauges.
     pub(crate) fn note_modes(&self, index: &mut Index) {
         self.modes.iter().for_each(|&(family, mode)| index.add_mode(family, mode));
     }
 
-    /// Adds the cells of a process's file to the totals, for which there is room, and its gauges to the readings.
+    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {
             for run in &self.runs {
                 // A slab ends with the last cell that its threads have touched, rounded up.
-                let start = (run.cells.start as usize).min(slab.len());
-                let end = (run.cells.end as usize).min(slab.len());
+                let [start, end] =
+                    [run.cells.start, run.cells.end].map(|cell| (cell as usize * 8).min(slab.len()));
+                let cells = read::cells(&slab[start..end]);
                 match run.number {
-                    Number::Integer => totals.add_integers(run.first_slot, &slab[start..end]),
-                    Number::Float => totals.add_floats(run.first_slot, &slab[start..end]),
+                    Number::Integer => totals.add_integers(run.first_slot, cells),
+                    Number::Float => totals.add_floats(run.first_slot, cells.map(f64::from_bits)),
                 }
             }
         }
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
-        for gauge in &self.gauges {
-            let value = |at| decode_gauge(cells.shared(gauge.first + at));
-            let time = |at| f64::from_bits(cells.shared(gauge.first + at));
-            let mut add = |process, value: Option<f64>, time, only| {
-                let reading = |value| Reading { series: gauge.series, process, value, time, only };
-                tally.readings.extend(value.map(reading));
+        let end =
+            self.gauges.iter().map(|gauges| gauges.first_cell + gauges.len * gauges.content.cells()).max();
+        let shared = tally.gauges.add_cells(cells.all_shared(), end.unwrap_or(0) as usize);
+        for &Gauges { family, first, len, first_cell, content } in &self.gauges {
+            let stride = content.cells() as usize;
+            let run = |process, at: usize, has_time, only| {
+                let start = shared + first_cell as usize + at;
+                GaugeRun { process, family, first, len, start, stride, has_time, only }
             };
-            match gauge.content {
-                GaugeContent::Value => add(process, value(0), 0.0, None),
-                GaugeContent::ValueAndTime => add(process, value(0), time(1), None),
+            let mut add = |run| tally.gauges.add_run(run);
+            match content {
+                GaugeContent::Value => add(run(process, 0, false, None)),
+                GaugeContent::ValueAndTime => add(run(process, 0, true, None)),
                 GaugeContent::Folded => {
                     for (at, merge) in (0..).zip([GaugeMerge::Sum, GaugeMerge::Min, GaugeMerge::Max]) {
-                        add(process, value(at), 0.0, Some(merge));
+                        add(run(process, at, false, Some(merge)));
                     }
-                    add(process, value(3), time(4), Some(GaugeMerge::MostRecent));
+                    add(run(process, 3, true, Some(GaugeMerge::MostRecent)));
                 }
                 GaugeContent::Of(number) => {
-                    add(processes[usize::from(number)], value(0), 0.0, Some(GaugeMerge::All));
+                    add(run(processes[usize::from(number)], 0, false, Some(GaugeMerge::All)));
                 }
             }
+        }
+    }
+
+    /// Notes where the cells of a gauge are: in the last run, if it goes on where that ends.
+    fn add_gauge(&mut self, gauge: Gauges) {
+        match self.gauges.last_mut() {
+            Some(last)
+                if (last.family, last.content) == (gauge.family, gauge.content)
+                    && last.first + last.len == gauge.first
+                    && last.first_cell + last.len * last.content.cells() == gauge.first_cell =>
+            {
+                last.len += 1;
+            }
+            _ => self.gauges.push(gauge),
         }
     }
 
@@ -246,7 +290,8 @@ impl Described {
             labels::encode(name, &mut self.encoded);
             labels::encode(values[*at], &mut self.encoded);
         }
-        let series = index.intern_series(self.family, &self.encoded);
+        let family = self.family;
+        let series = index.intern_series(family, &self.encoded);
         match (&self.shape, &index.series(series).sums) {
             (Shape::Counter, &Sums::One(slot)) => layout.add(first_cell, slot, Number::Integer),
             (Shape::FloatCounter | Shape::Folded(Folded::NamedCounter), &Sums::One(slot)) => {
@@ -265,19 +310,20 @@ impl Described {
                     layout.add(cell, index.intern_bucket(series, bound), self.counted);
                 }
             }
-            (Shape::Gauge(mode), _) => {
+            (Shape::Gauge(mode), &Sums::Gauge(first)) => {
                 let content = match mode.merge() {
                     GaugeMerge::MostRecent => GaugeContent::ValueAndTime,
                     _ => GaugeContent::Value,
                 };
-                layout.gauges.push(GaugeCells { series, first: first_cell, content });
+                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
             }
-            (Shape::Folded(Folded::Gauge(_)), _) => {
-                layout.gauges.push(GaugeCells { series, first: first_cell, content: GaugeContent::Folded });
+            (Shape::Folded(Folded::Gauge(_)), &Sums::Gauge(first)) => {
+                let content = GaugeContent::Folded;
+                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
             }
-            (&Shape::Folded(Folded::GaugeOf { process, .. }), _) => {
+            (&Shape::Folded(Folded::GaugeOf { process, .. }), &Sums::Gauge(first)) => {
                 let content = GaugeContent::Of(process);
-                layout.gauges.push(GaugeCells { series, first: first_cell, content });
+                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
             }
             // The index made the sums for the same kind.
             _ => {}

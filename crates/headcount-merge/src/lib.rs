@@ -21,18 +21,23 @@
 //! * `liveness`: whether peers' processes live, as far as can be seen.
 //! * `index`: each family and series once, however many processes have it.
 //! * `totals`: what is summed, by slot.
-//! * `gauge`: what is not summed, by the rules of its mode.
+//! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `layout`: where the cells of one of our files go, by its descriptions.
+//! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
+//! * `marks`: what is still described when files have gone.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
-//! * `merged`: the result, and `text`, its exposition.
+//! * `conflict`: which families are exposed, where not all can be.
+//! * `rendering`: what of an exposition stays the same, written once.
+//! * `merged`: the result, and `text`, an exposition of it sample by sample.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
 mod archive;
 mod collector;
+mod conflict;
 mod fold;
 mod gather;
 mod gauge;
@@ -41,17 +46,20 @@ mod known;
 mod labels;
 mod layout;
 mod liveness;
+mod marks;
 mod merged;
 mod own;
 mod peer;
+mod plan;
 mod process;
+mod reading;
+mod rendering;
 mod text;
 mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
+pub use conflict::Conflict;
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
-pub use merged::{
-    Conflict, Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped,
-};
+pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
 pub use text::Buckets;

@@ -1,33 +1,47 @@
 //! The result of a merge: families in the order of their names, series in the order of their labels.
-//!
-//! Processes need not agree. Families that would expose samples of the same name cannot both be shown:
-//! histograms and summaries, which claim several names, go before counters, and those before gauges;
-//! among equals, the first by name stays. What is left out is reported.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 
 use headcount_store::FileError;
-use headcount_store::metric::Kind;
-use headcount_store::text::{Value, write_metric_name};
+use headcount_store::metric::{GaugeMerge, Kind};
+use headcount_store::text::Value;
 
-use crate::gauge::{BySeries, merge};
+use crate::conflict::Conflict;
+use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::process::Processes;
-use crate::text::Buckets;
+use crate::reading::{ByGauge, one_for_each};
+use crate::rendering::Rendering;
+use crate::text::{Buckets, Writer};
 use crate::totals::{Slot, Sum, Totals};
 
 /// What all processes together have counted and set.
 #[derive(Debug)]
 pub struct Merged<'a> {
-    index: &'a Index,
-    totals: &'a Totals,
-    processes: &'a Processes,
-    families: Vec<Listed>,
+    parts: Parts<'a>,
+    rendering: &'a Rendering,
+    /// The series of the families that are exposed, once somebody has asked for them.
+    families: OnceCell<Vec<Listed>>,
     report: Report,
+}
+
+/// What a result is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts<'a> {
+    /// Sorted.
+    pub(crate) index: &'a Index,
+    /// Of all its slots.
+    pub(crate) totals: &'a Totals,
+    pub(crate) gauges: &'a Gauges,
+    /// Of gauges that show each process by itself.
+    pub(crate) readings: &'a ByGauge,
+    /// Labelled.
+    pub(crate) processes: &'a Processes,
 }
 
 /// What there is to say about a merge beside its result.
@@ -84,32 +98,6 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// A family that was left out, because another one exposes samples of the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The family's name.
-    pub family: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// The family that stayed.
-    pub other: String,
-    /// The kind of that.
-    pub other_kind: Kind,
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, kind, other, other_kind } = self;
-        write!(f, "left out {kind} {family}: {other_kind} {other} has samples of the same name")
-    }
-}
-
-#[derive(Debug)]
-struct Listed {
-    family: u32,
-    series: Vec<ListedSeries>,
-}
-
 #[derive(Debug)]
 struct ListedSeries {
     series: u32,
@@ -120,53 +108,29 @@ struct ListedSeries {
 }
 
 impl<'a> Merged<'a> {
-    /// The result of an index that is sorted, totals for all its slots and processes that are labelled.
-    pub(crate) fn new(
-        index: &'a Index,
-        totals: &'a Totals,
-        readings: &BySeries,
-        processes: &'a Processes,
-        mut report: Report,
-    ) -> Self {
-        let list = |family| {
-            let entry = index.family(family);
-            let mut listed = Vec::with_capacity(entry.series.len());
-            for &series in &entry.series {
-                let mut add = |process, value| listed.push(ListedSeries { series, value, process });
-                match entry.kind {
-                    Kind::Gauge => merge(entry.mode, readings.of(series), processes, add),
-                    _ => add(None, 0.0),
-                }
-            }
-            if entry.has_odd_labels {
-                keep_distinct(&mut listed, index);
-            }
-            Listed { family, series: listed }
-        };
-        let families = exposed_families(index, &mut report.conflicts).into_iter().map(list).collect();
-        Self { index, totals, processes, families, report }
+    pub(crate) fn new(parts: Parts<'a>, rendering: &'a Rendering, mut report: Report) -> Self {
+        report.conflicts = rendering.conflicts().to_vec();
+        Self { parts, rendering, families: OnceCell::new(), report }
     }
 
     /// The families, in the order of their names.
     pub fn families(&self) -> impl Iterator<Item = Family<'_>> {
-        self.families.iter().map(|listed| Family { merged: self, listed })
+        let list =
+            || self.rendering.exposed().iter().map(|&family| Listed::new(family, self.parts)).collect();
+        self.families.get_or_init(list).iter().map(|listed| Family { parts: self.parts, listed })
     }
 
-    /// About how long the text will be, in bytes: to ask for memory once is half of writing it.
-    pub(crate) fn expected_text_len(&self) -> usize {
-        /// Braces, suffix, bound and value.
-        const REST: usize = 32;
-        let labels = self.index.mean_spelled_len();
-        let len = |listed: &Listed| {
-            let lines = match listed.series.first().map(|first| &self.index.series(first.series).sums) {
-                Some(Sums::Histogram { buckets, .. }) => buckets.len() + 3,
-                Some(Sums::Summary { .. }) => 2,
-                _ => 1,
-            };
-            let family = self.index.family(listed.family);
-            listed.series.len() * lines * (family.name.len() + labels + REST) + family.help.len() + 64
-        };
-        self.families.iter().map(len).sum()
+    /// The result in the text format 0.0.4.
+    #[must_use]
+    pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {
+        match buckets {
+            Buckets::Cumulative => self.rendering.to_text(self.parts),
+            Buckets::PerBucket => {
+                let mut writer = Writer::new(buckets);
+                self.families().for_each(|family| writer.family(family));
+                writer.finish()
+            }
+        }
     }
 
     /// What there is to say beside the result.
@@ -176,106 +140,83 @@ impl<'a> Merged<'a> {
     }
 }
 
+/// A family's series that have a value.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    family: u32,
+    series: Vec<ListedSeries>,
+}
+
+impl Listed {
+    pub(crate) fn new(family: u32, parts: Parts<'_>) -> Self {
+        let entry = parts.index.family(family);
+        let mut listed = Vec::with_capacity(entry.series.len());
+        for &series in &entry.series {
+            let mut add = |process, value| listed.push(ListedSeries { series, value, process });
+            match parts.index.series(series).sums {
+                Sums::Gauge(slot) if entry.mode.merge() == GaugeMerge::All => {
+                    one_for_each(parts.readings.of(slot), parts.processes, |process, value| {
+                        add(Some(process), value);
+                    });
+                }
+                Sums::Gauge(slot) => parts.gauges.get(slot).into_iter().for_each(|value| add(None, value)),
+                _ => add(None, 0.0),
+            }
+        }
+        if entry.has_odd_labels {
+            keep_distinct(&mut listed, parts.index);
+        }
+        Self { family, series: listed }
+    }
+}
+
 /// Leaves out series whose labels are spelled as those of another one.
 fn keep_distinct(listed: &mut Vec<ListedSeries>, index: &Index) {
     let mut spellings = HashSet::new();
     listed.retain(|listed| spellings.insert((index.spelled(listed.series), listed.process)));
 }
 
-/// The families that do not get into each other's way, by name.
-fn exposed_families(index: &Index, conflicts: &mut Vec<Conflict>) -> Vec<u32> {
-    let precedence = |kind| match kind {
-        Kind::Histogram => 0,
-        Kind::Summary => 1,
-        Kind::Counter => 2,
-        Kind::Gauge => 3,
-    };
-    let mut families: Vec<_> = (0..).zip(index.families()).collect();
-    families.sort_unstable_by_key(|(_, entry)| (precedence(entry.kind), &entry.name));
-    let mut claimed: HashMap<Vec<u8>, u32> = HashMap::new();
-    let mut exposed = Vec::new();
-    for (family, entry) in families {
-        let names: Vec<Vec<u8>> = claims(entry.kind)
-            .iter()
-            .map(|suffix| {
-                let mut name = Vec::new();
-                write_metric_name(&mut name, &entry.name);
-                name.extend(suffix.as_bytes());
-                name
-            })
-            .collect();
-        match names.iter().find_map(|name| claimed.get(name)) {
-            Some(&other) => {
-                let other = index.family(other);
-                conflicts.push(Conflict {
-                    family: entry.name.to_string(),
-                    kind: entry.kind,
-                    other: other.name.to_string(),
-                    other_kind: other.kind,
-                });
-            }
-            None => {
-                claimed.extend(names.into_iter().map(|name| (name, family)));
-                exposed.push(family);
-            }
-        }
-    }
-    exposed.sort_unstable_by_key(|&family| &index.family(family).name);
-    exposed
-}
-
-/// The endings of the names that a family claims, behind its exposed name.
-fn claims(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        // The exposed name of a counter has its ending already.
-        Kind::Counter | Kind::Gauge => &[""],
-        Kind::Histogram | Kind::Summary => kind.sample_suffixes(),
-    }
-}
-
 /// A family of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<'a> {
-    merged: &'a Merged<'a>,
+    parts: Parts<'a>,
     listed: &'a Listed,
 }
 
-/// Families without a help text get the one of Ruby's client, whose files hold none.
-const NO_HELP: &str = "Multiprocess metric";
-
 impl<'a> Family<'a> {
+    pub(crate) fn new(parts: Parts<'a>, listed: &'a Listed) -> Self {
+        Self { parts, listed }
+    }
+
     /// The name, with `_total` for most counters. It may be any text: not every client checks.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        &self.merged.index.family(self.listed.family).name
+        &self.parts.index.family(self.listed.family).name
     }
 
     /// The help text.
     #[must_use]
     pub fn help(&self) -> &'a str {
-        match &*self.merged.index.family(self.listed.family).help {
-            "" => NO_HELP,
-            help => help,
-        }
+        self.parts.index.family(self.listed.family).help_or_default()
     }
 
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.merged.index.family(self.listed.family).kind
+        self.parts.index.family(self.listed.family).kind
     }
 
     /// The series, in the order of their labels. A gauge that no process set has none.
     pub fn series(&self) -> impl Iterator<Item = Series<'a>> + use<'a> {
-        let Self { merged, listed } = *self;
-        listed.series.iter().map(move |listed| Series { merged, listed })
+        let Self { parts, listed } = *self;
+        listed.series.iter().map(move |listed| Series { parts, listed })
     }
 }
 
 /// A series of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
-    merged: &'a Merged<'a>,
+    parts: Parts<'a>,
     listed: &'a ListedSeries,
 }
 
@@ -298,14 +239,14 @@ pub enum SeriesValue<'a> {
 impl<'a> Series<'a> {
     /// The labels as an exposition spells them, unless one is added that only this merge knows.
     pub(crate) fn spelled(&self) -> Option<&'a [u8]> {
-        self.listed.process.is_none().then(|| self.merged.index.spelled(self.listed.series))
+        self.listed.process.is_none().then(|| self.parts.index.spelled(self.listed.series))
     }
 
     /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        let merged = self.merged;
-        let mut pid = self.listed.process.map(|process| merged.processes.label(process));
-        let mut labels = labels::decode(merged.index.labels(self.listed.series)).peekable();
+        let Parts { index, processes, .. } = self.parts;
+        let mut pid = self.listed.process.map(|process| processes.label(process));
+        let mut labels = labels::decode(index.labels(self.listed.series)).peekable();
         std::iter::from_fn(move || {
             if labels.peek().is_none_or(|(name, _)| **name > *"pid")
                 && let Some(pid) = pid.take()
@@ -319,10 +260,9 @@ impl<'a> Series<'a> {
     /// The value.
     #[must_use]
     pub fn value(&self) -> SeriesValue<'a> {
-        let Self { merged, listed } = *self;
-        let totals = &merged.totals;
-        match &merged.index.series(listed.series).sums {
-            Sums::None => SeriesValue::Number(Value::Float(listed.value)),
+        let Self { parts: Parts { index, totals, .. }, listed } = *self;
+        match &index.series(listed.series).sums {
+            Sums::Gauge(_) => SeriesValue::Number(Value::Float(listed.value)),
             Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
             Sums::Summary { sum, count } => {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }

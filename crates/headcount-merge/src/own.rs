@@ -12,6 +12,7 @@ use headcount_store::read::{Cells, Reader};
 use crate::gather::Tally;
 use crate::index::Index;
 use crate::layout::Layout;
+use crate::marks::Marks;
 
 /// What is known of one of our files.
 #[derive(Debug)]
@@ -80,6 +81,11 @@ impl Layouts {
         let layout = Arc::new(Layout::decode(reader, index)?);
         self.all.push(Kept { layout: Arc::clone(&layout), is_superseded: false });
         Ok(OwnFile { layout, created })
+    }
+
+    /// Marks what is described.
+    pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
+        self.all.iter().for_each(|kept| kept.layout.mark(marks));
     }
 
     /// Forgets the layouts that no file has any more, and tells whether the index may now hold what no file

@@ -5,6 +5,7 @@
 //! keeps its key and its place: of a file that was read before, only the values and what has been
 //! added are looked at.
 
+use std::fs::File;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
@@ -13,24 +14,24 @@ use hashbrown::HashTable;
 use headcount_store::FileError;
 use headcount_store::directory::PeerType;
 use headcount_store::metric::Kind;
-use headcount_store::peer::{Client, Entry, Key, Layout, PeerFile};
+use headcount_store::peer::{self, Client, Entry, Key, Layout, PeerFile};
 
-use crate::gauge::Reading;
 use crate::index::{Index, Sums};
 use crate::labels;
-use crate::totals::{Slot, Totals};
+use crate::marks::Marks;
+use crate::plan::{Plan, Target};
 
 /// Every key that was met, by the kind of its file and its bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     known: Vec<KnownKey>,
     /// Where the values of each key go.
-    targets: Vec<(u32, Target)>,
+    targets: Vec<Target>,
     table: HashTable<u32>,
     bytes: Vec<u8>,
     hasher: RandomState,
-    /// Keys that no file has any more.
-    unused: usize,
+    /// Whether there is a key that no file has any more, and that nobody has asked about.
+    has_lost: bool,
 }
 
 #[derive(Debug)]
@@ -46,25 +47,14 @@ struct KnownKey {
     entries: u32,
 }
 
-/// Where an entry's value goes.
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    /// Added to a slot.
-    Sum(Slot),
-    /// Ruby's buckets are cumulated: each holds what the smaller ones hold.
-    CumulatedBucket { bound: f64, slot: Slot },
-    /// A reading of a gauge.
-    Gauge,
-    /// Nowhere: the count of a histogram is derived from its buckets.
-    Nowhere,
-}
-
 /// What is known of one file.
 #[derive(Debug, Default)]
 pub(crate) struct PeerContent {
     entries: Vec<KnownEntry>,
     /// The families of its entries.
     families: Vec<u32>,
+    /// Where the values of its entries go.
+    plan: Plan,
     /// What of the file is known; `None` without entries.
     known: Option<KnownPart>,
 }
@@ -89,6 +79,41 @@ impl PeerContent {
     /// Whose file it is; `None` without entries.
     pub(crate) fn client(&self) -> Option<Client> {
         self.known.map(|known| known.client)
+    }
+
+    /// Reads the values only, if nothing else is new in the file since it was followed. Tells whether so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or ends before what was known of it.
+    pub(crate) fn read_values(
+        &self,
+        file: &File,
+        metrics: PeerType,
+        buffer: &mut Vec<u8>,
+        values: &mut Vec<(f64, f64)>,
+    ) -> Result<bool, FileError> {
+        let Some(known) = self.known.filter(|known| known.metrics == metrics) else { return Ok(false) };
+        let offsets = self.entries.iter().map(|entry| entry.offset);
+        peer::read_values(file, known.bytes, known.layout, offsets, buffer, values)
+    }
+
+    /// The values of a file that was resolved, in place of what `values` held.
+    pub(crate) fn values_in(&self, file: PeerFile<'_>, values: &mut Vec<(f64, f64)>) {
+        values.clear();
+        values.extend(self.entries.iter().map(|entry| file.value_at(entry.offset as usize)));
+    }
+
+    /// Notes in which mode the file has gauges.
+    pub(crate) fn note_mode(&self, metrics: PeerType, index: &mut Index) {
+        if let PeerType::Gauge(mode) = metrics {
+            self.families.iter().for_each(|&family| index.add_mode(family, mode));
+        }
+    }
+
+    /// Where the values go.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 }
 
@@ -132,14 +157,14 @@ impl Keys {
             entries.push(KnownEntry { key: known.unwrap_or(NEW), offset });
         }
         self.learn(new_keys, kind, index, &mut entries);
-        self.append(&entries, content);
+        if !entries.is_empty() {
+            self.append(&entries, content);
+            content.plan = Plan::new(content.entries.iter().map(|entry| self.targets[entry.key as usize]));
+        }
         content.known = content.entries.first().map(|first| {
             let client = self.known[first.key as usize].client;
             KnownPart { client, metrics, layout: file.layout(), bytes: file.used() }
         });
-        if let PeerType::Gauge(mode) = metrics {
-            content.families.iter().for_each(|&family| index.add_mode(family, mode));
-        }
         Ok(file)
     }
 
@@ -170,7 +195,6 @@ impl Keys {
             if content.families.last() != Some(&key.family) {
                 content.families.push(key.family);
             }
-            self.unused -= usize::from(key.entries == 0);
             key.entries += 1;
         }
         content.entries.extend(entries);
@@ -181,13 +205,28 @@ impl Keys {
         for entry in std::mem::take(content).entries {
             let key = &mut self.known[entry.key as usize];
             key.entries -= 1;
-            self.unused += usize::from(key.entries == 0);
+            self.has_lost |= key.entries == 0;
         }
     }
 
-    /// Whether there are keys that no file has any more.
-    pub(crate) fn has_unused(&self) -> bool {
-        self.unused > 0
+    /// Whether there are keys that no file has any more since this was asked the last time.
+    pub(crate) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.has_lost)
+    }
+
+    /// Marks what some file describes.
+    pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
+        for (known, &target) in self.known.iter().zip(&self.targets).filter(|(known, _)| known.entries > 0) {
+            match target {
+                Target::Sum(slot) | Target::CumulatedBucket { slot, .. } => marks.slots(slot..slot + 1),
+                Target::Gauge { slot, .. } => marks.gauges(slot..slot + 1),
+                Target::Nowhere => {}
+            }
+            if !marks.has_family(known.family) {
+                let help = Key::decode(&self.bytes[known.bytes.clone()], 0).ok().and_then(|key| key.help);
+                marks.family(known.family, help.as_deref().unwrap_or_default());
+            }
+        }
     }
 
     /// Finds a key: the expected one, if it is that; else by its hash, which is returned if it is not there.
@@ -224,40 +263,10 @@ impl Keys {
             next: added + 1,
             entries: 0,
         });
-        self.targets.push((series, target));
-        self.unused += 1;
+        self.targets.push(target);
         let known = &self.known;
         self.table.insert_unique(new.hash, added, |&found| known[found as usize].hash);
         added
-    }
-
-    /// Adds a file's values to the totals, and its gauges to the readings.
-    pub(crate) fn apply(
-        &self,
-        file: PeerFile<'_>,
-        content: &PeerContent,
-        process: u32,
-        totals: &mut Totals,
-        readings: &mut Vec<Reading>,
-    ) {
-        let mut cumulated = Vec::new();
-        for entry in &content.entries {
-            let (value, time) = file.value_at(entry.offset as usize);
-            let (series, target) = self.targets[entry.key as usize];
-            match target {
-                Target::Sum(slot) => totals.add_float(slot, value),
-                Target::CumulatedBucket { bound, slot } => cumulated.push((series, bound, slot, value)),
-                Target::Gauge => readings.push(Reading { series, process, value, time, only: None }),
-                Target::Nowhere => {}
-            }
-        }
-        cumulated.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let mut smaller = None;
-        for (series, _, slot, value) in cumulated {
-            let below = smaller.filter(|&(same, _)| same == series).map_or(0.0, |(_, value)| value);
-            totals.add_float(slot, value - below);
-            smaller = Some((series, value));
-        }
     }
 }
 
@@ -317,7 +326,7 @@ impl<'a> NewKey<'a> {
         }
         let series = index.intern_series(family, &encoded);
         let target = match (&index.series(series).sums, self.part) {
-            (Sums::None, Part::Value) => Target::Gauge,
+            (&Sums::Gauge(slot), Part::Value) => Target::Gauge { family, slot },
             (&Sums::One(slot), Part::Value) => Target::Sum(slot),
             (&Sums::Summary { sum, .. } | &Sums::Histogram { sum, .. }, Part::Sum) => Target::Sum(sum),
             (&Sums::Summary { count, .. }, Part::Count) => Target::Sum(count),
@@ -325,7 +334,7 @@ impl<'a> NewKey<'a> {
                 let slot = index.intern_bucket(series, bound);
                 match key.client {
                     Client::Python => Target::Sum(slot),
-                    Client::Ruby => Target::CumulatedBucket { bound, slot },
+                    Client::Ruby => Target::CumulatedBucket { series, bound, slot },
                 }
             }
             _ => Target::Nowhere,

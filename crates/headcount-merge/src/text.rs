@@ -1,8 +1,8 @@
-//! The result in the text format 0.0.4.
+//! Families in the text format 0.0.4, sample by sample.
 
 use headcount_store::text::{Sample, Value, write_bound, write_family, write_labels, write_metric_name};
 
-use crate::merged::{Family, Histogram, Merged, SeriesValue};
+use crate::merged::{Family, Histogram, SeriesValue};
 
 /// How a histogram's buckets are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,18 +15,9 @@ pub enum Buckets {
     PerBucket,
 }
 
-impl Merged<'_> {
-    /// The result in the text format 0.0.4.
-    #[must_use]
-    pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {
-        let out = Vec::with_capacity(self.expected_text_len());
-        let mut writer = Writer { out, name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets };
-        self.families().for_each(|family| writer.family(family));
-        writer.out
-    }
-}
-
-struct Writer {
+/// Writes families that are listed.
+#[derive(Debug)]
+pub(crate) struct Writer {
     out: Vec<u8>,
     /// The spelling of the family's name.
     name: Vec<u8>,
@@ -38,7 +29,22 @@ struct Writer {
 }
 
 impl Writer {
-    fn family(&mut self, family: Family<'_>) {
+    pub(crate) fn new(buckets: Buckets) -> Self {
+        Self::continuing(Vec::new(), buckets)
+    }
+
+    /// Writes behind what `out` holds.
+    pub(crate) fn continuing(out: Vec<u8>, buckets: Buckets) -> Self {
+        Self { out, name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets }
+    }
+
+    /// What was written.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Appends a family.
+    pub(crate) fn family(&mut self, family: Family<'_>) {
         write_family(&mut self.out, family.name(), family.help(), family.kind());
         self.name.clear();
         write_metric_name(&mut self.name, family.name());

@@ -35,15 +35,15 @@ impl Totals {
     }
 
     /// Adds integers to consecutive slots. A counter wraps around, as one process's does.
-    pub(crate) fn add_integers(&mut self, first: Slot, cells: &[u64]) {
+    pub(crate) fn add_integers(&mut self, first: Slot, values: impl IntoIterator<Item = u64>) {
         let sums = self.integers[first as usize..].iter_mut();
-        sums.zip(cells).for_each(|(sum, &cell)| *sum = sum.wrapping_add(cell));
+        sums.zip(values).for_each(|(sum, value)| *sum = sum.wrapping_add(value));
     }
 
-    /// Adds floats, given by their bits, to consecutive slots.
-    pub(crate) fn add_floats(&mut self, first: Slot, cells: &[u64]) {
+    /// Adds floats to consecutive slots.
+    pub(crate) fn add_floats(&mut self, first: Slot, values: impl IntoIterator<Item = f64>) {
         let sums = self.floats[first as usize..].iter_mut().zip(&mut self.rests[first as usize..]);
-        sums.zip(cells).for_each(|((sum, rest), &cell)| add(sum, rest, f64::from_bits(cell)));
+        sums.zip(values).for_each(|((sum, rest), value)| add(sum, rest, value));
     }
 
     /// Adds to one slot.
@@ -112,12 +112,12 @@ mod tests {
     fn integers_stay_exact_until_a_float_takes_part() {
         let mut totals = Totals::default();
         totals.grow(3);
-        totals.add_integers(1, &[(1 << 60) + 1]);
-        totals.add_integers(1, &[1]);
+        totals.add_integers(1, [(1 << 60) + 1]);
+        totals.add_integers(1, [1]);
         assert_eq!(totals.get(1), Value::Integer((1 << 60) + 2));
         totals.add_float(1, 0.5);
         assert_eq!(totals.get(1), Value::Float((1_u64 << 60) as f64));
-        totals.add_floats(0, &[f64::NAN.to_bits(), 0.25_f64.to_bits()]);
+        totals.add_floats(0, [f64::NAN, 0.25]);
         assert!(totals.get(0).to_f64().is_nan());
         assert_eq!(totals.get(2), Value::Integer(0));
     }

@@ -103,6 +103,13 @@ pub struct Sample<'a> {
 impl Sample<'_> {
     /// Appends the line.
     pub fn write(self, out: &mut Vec<u8>, value: Value) {
+        self.write_key(out);
+        write_value(out, value);
+        out.push(b'\n');
+    }
+
+    /// Appends what stands before the value.
+    pub fn write_key(self, out: &mut Vec<u8>) {
         out.extend(self.family);
         out.extend(self.suffix.as_bytes());
         if !self.labels.is_empty() || self.bound.is_some() {
@@ -116,8 +123,6 @@ impl Sample<'_> {
             out.push(b'}');
         }
         out.push(b' ');
-        write_value(out, value);
-        out.push(b'\n');
     }
 }
 
@@ -178,12 +183,24 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 fn write_float(out: &mut Vec<u8>, value: f64) {
     if let Some(word) = special(value) {
         out.extend(word.as_bytes());
-    } else if value.abs() < EXACT && value.fract() == 0.0 && !(value == 0.0 && value.is_sign_negative()) {
-        #[expect(clippy::cast_possible_truncation, reason = "an integer in the range of an i64")]
-        out.extend(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else if let Some(integer) = exact_integer(value) {
+        out.extend(itoa::Buffer::new().format(integer).as_bytes());
     } else {
         out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
     }
+}
+
+/// The integer that a float is, unless it is too large for that to be sure, or a negative zero.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "beyond the range of an i64 it saturates, and is refused"
+)]
+#[expect(clippy::cast_precision_loss, reason = "compared with where it came from")]
+fn exact_integer(value: f64) -> Option<i64> {
+    // Unlike `fract`, this is no call of a function.
+    let integer = value as i64;
+    let is_exact = value.abs() < EXACT && (integer as f64).to_bits() == value.to_bits();
+    is_exact.then_some(integer)
 }
 
 fn special(value: f64) -> Option<&'static str> {

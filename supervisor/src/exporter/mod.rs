@@ -1,8 +1,8 @@
 //! The exporter: the process that serves `/metrics`.
 //!
 //! `scrape` makes the answer, `respond` decides which one is asked for, `serve` brings it to the socket,
-//! and `tidy` folds the files of dead processes in between. It runs in a process of its own, so that nothing that a worker writes, and nothing that a
-//! client sends, can stop the master.
+//! and `tidy` folds the files of dead processes in between. It runs in a process of its own, so that nothing
+//! that a worker writes, and nothing that a client sends, can stop the master.
 
 mod respond;
 mod scrape;

@@ -20,8 +20,8 @@ const MANY: usize = 8;
 /// … and after how many looks any are.
 const LOOKS: u32 = 60;
 
-/// Never returns. A step waits for the end of a scrape that is being answered, and a scrape that comes meanwhile
-/// for the end of the step.
+/// Never returns. A step waits for the end of a scrape that is being answered, and a scrape that comes
+/// meanwhile for the end of the step.
 pub(super) async fn tidy_for_ever(scraper: &Arc<Mutex<Scraper>>) {
     let mut looks: u32 = 0;
     loop {

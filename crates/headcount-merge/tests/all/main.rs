@@ -5,3 +5,4 @@ mod fold;
 mod oracle;
 mod peer_file;
 mod rules;
+mod sequences;

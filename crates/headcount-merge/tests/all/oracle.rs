@@ -11,6 +11,7 @@ use headcount_store::metric::GaugeMerge;
 use proptest::prelude::*;
 
 use crate::peer_file::file_bytes;
+use crate::sequences::sample_by_sample;
 
 /// What one process does, in order.
 #[derive(Clone, Debug)]
@@ -285,6 +286,7 @@ proptest! {
         };
         prop_assert_eq!(samples(&text(&mut merger)), oracle(&processes));
         prop_assert_eq!(text(&mut merger), text(&mut Merger::default()));
+        prop_assert_eq!(sample_by_sample(&merger.merge(&directory).unwrap()), text(&mut merger));
         // Nor of files that are gone.
         for name in directory.list().unwrap() {
             std::fs::remove_file(temporary.path().join(name)).unwrap();

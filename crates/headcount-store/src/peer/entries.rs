@@ -31,6 +31,16 @@ impl Layout {
             Self::ValueAndTime => 16,
         }
     }
+
+    /// The value and the time that stand at an offset; zeros beyond the end.
+    fn value_at(self, bytes: &[u8], offset: usize) -> (f64, f64) {
+        let float = |at: usize| {
+            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            f64::from_le_bytes(bytes.unwrap_or_default())
+        };
+        let time = if self == Self::ValueAndTime { float(offset + 8) } else { 0.0 };
+        (float(offset), time)
+    }
 }
 
 /// One entry of a peer's file.
@@ -74,6 +84,53 @@ pub fn read<'a>(file: &File, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileEr
         }
     }
     Ok(&buffer[..used])
+}
+
+/// Bytes of values that are read at a time: they stay in the processor's cache.
+const PART: usize = 64 * 1024;
+
+/// Reads the values that stand at these offsets, which ascend, and when they were set, in place of what
+/// `values` held.
+///
+/// It is for a file of which `used` bytes were in use when it was followed; `false` if that has changed.
+/// `buffer` is used again for the next file.
+///
+/// # Errors
+///
+/// When the file cannot be read, or ends before a value.
+pub fn read_values(
+    file: &File,
+    used: usize,
+    layout: Layout,
+    offsets: impl Iterator<Item = u32>,
+    buffer: &mut Vec<u8>,
+    values: &mut Vec<(f64, f64)>,
+) -> Result<bool, FileError> {
+    values.clear();
+    grow(buffer, PART);
+    let mut start = 0;
+    let mut filled = read_part(file, start, used, buffer)?;
+    if filled < 4 || u32_at(buffer, 0) as usize != used {
+        return Ok(false);
+    }
+    for offset in offsets {
+        let offset = offset as usize;
+        if offset + layout.len() > start + filled {
+            start = offset;
+            filled = read_part(file, start, used, buffer)?;
+            if filled < layout.len() {
+                return Err(FileError::UsedBeyondEnd { used: used as u64, len: (start + filled) as u64 });
+            }
+        }
+        values.push(layout.value_at(buffer, offset - start));
+    }
+    Ok(true)
+}
+
+/// Reads what is in use from `start` on, as far as it fits; returns how many bytes that are.
+fn read_part(file: &File, start: usize, used: usize, buffer: &mut [u8]) -> Result<usize, FileError> {
+    let len = PART.min(used.saturating_sub(start)).max(4);
+    read_up_to(file, &mut buffer[..len], start as u64).map_err(FileError::Unreadable)
 }
 
 fn grow(buffer: &mut Vec<u8>, len: usize) {
@@ -152,12 +209,7 @@ impl<'a> PeerFile<'a> {
     /// The value and the time that stand at an offset; zeros beyond the end.
     #[must_use]
     pub fn value_at(&self, offset: usize) -> (f64, f64) {
-        let float = |at: usize| {
-            let bytes = self.bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-            f64::from_le_bytes(bytes.unwrap_or_default())
-        };
-        let time = if self.layout == Layout::ValueAndTime { float(offset + 8) } else { 0.0 };
-        (float(offset), time)
+        self.layout.value_at(self.bytes, offset)
     }
 }
 

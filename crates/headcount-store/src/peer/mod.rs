@@ -7,5 +7,5 @@
 mod entries;
 mod key;
 
-pub use entries::{Entry, Layout, PeerFile, read};
+pub use entries::{Entry, Layout, PeerFile, read, read_values};
 pub use key::{Client, Key};

@@ -2,29 +2,77 @@
 
 use std::collections::BTreeMap;
 
+use crate::format::u64_at;
+
 /// The cells of a file. The buffers are used again for the next one.
 #[derive(Debug, Default)]
 pub struct Cells {
-    pub(super) shared: Vec<u64>,
-    pub(super) slabs: BTreeMap<u32, Vec<u64>>,
+    pub(super) shared: Space,
+    pub(super) slabs: BTreeMap<u32, Space>,
+}
+
+/// Cells side by side, as they stand in the file: they are looked at once, and need no other form.
+#[derive(Debug, Default)]
+pub(super) struct Space {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Space {
+    /// Length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes room for more bytes, which are to be filled.
+    pub(super) fn grow(&mut self, more: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += more;
+        // What is there from the last file need not be cleared first.
+        self.bytes.resize(self.bytes.len().max(self.len), 0);
+        &mut self.bytes[start..self.len]
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn get(&self, cell: u32) -> Option<u64> {
+        let at = cell as usize * 8;
+        self.bytes().get(at..at + 8).map(|cell| u64_at(cell, 0))
+    }
+
+    fn is_blank(&self) -> bool {
+        self.bytes().iter().all(|&byte| byte == 0)
+    }
+}
+
+/// The cells whose bytes these are.
+pub fn cells(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.chunks_exact(8).map(|cell| u64_at(cell, 0))
 }
 
 impl Cells {
     pub(super) fn clear(&mut self) {
-        self.shared.clear();
+        self.shared.len = 0;
         // Kept, though empty: the next file most often has slabs of the same numbers.
-        self.slabs.values_mut().for_each(Vec::clear);
+        self.slabs.values_mut().for_each(|slab| slab.len = 0);
     }
 
     /// The shared cell with this number; a cell that is not there yet is zero.
     #[must_use]
     pub fn shared(&self, cell: u32) -> u64 {
-        self.shared.get(cell as usize).copied().unwrap_or(0)
+        self.shared.get(cell).unwrap_or(0)
     }
 
-    /// The slabs; a cell beyond the end of one is zero.
-    pub fn slabs(&self) -> impl Iterator<Item = &[u64]> {
-        self.slabs.values().filter(|slab| !slab.is_empty()).map(Vec::as_slice)
+    /// All shared cells that are there.
+    pub fn all_shared(&self) -> impl Iterator<Item = u64> {
+        cells(self.shared.bytes())
+    }
+
+    /// The bytes of the slabs, eight to a [cell](cells()); a cell beyond the end of one is zero.
+    pub fn slabs(&self) -> impl Iterator<Item = &[u8]> {
+        self.slabs.values().filter(|slab| slab.len > 0).map(Space::bytes)
     }
 
     /// The sum over all slabs of an integer cell.
@@ -40,13 +88,12 @@ impl Cells {
     }
 
     fn summed(&self, cell: u32) -> impl Iterator<Item = u64> {
-        self.slabs().filter_map(move |slab| slab.get(cell as usize).copied())
+        self.slabs.values().filter_map(move |slab| slab.get(cell))
     }
 
     /// Whether every cell is zero.
     #[must_use]
     pub fn are_blank(&self) -> bool {
-        let blank = |cells: &[u64]| cells.iter().all(|&cell| cell == 0);
-        blank(&self.shared) && self.slabs().all(blank)
+        self.shared.is_blank() && self.slabs.values().all(Space::is_blank)
     }
 }

@@ -12,7 +12,7 @@ mod image;
 mod read_at;
 mod reader;
 
-pub use cells::Cells;
+pub use cells::{Cells, cells};
 pub use image::Image;
 pub(crate) use read_at::read_up_to;
 pub use reader::Reader;

@@ -4,10 +4,10 @@ use std::fs::File;
 
 use super::{Cells, read_up_to};
 use crate::error::FileError;
+use crate::format::BLOCK;
 use crate::format::extent::{Content, ENTRY_LEN, Extent};
 use crate::format::header::{HEADER_LEN, Header};
 use crate::format::source::{self, Source};
-use crate::format::{BLOCK, CELL, u64_at};
 
 /// A file whose header and extents have been read.
 #[derive(Debug)]
@@ -29,15 +29,16 @@ impl<'a> Reader<'a> {
     ///
     /// When the file cannot be read or is not what it should be.
     pub fn open(file: &'a File) -> Result<Self, FileError> {
-        let len = || file.metadata().map(|metadata| metadata.len()).map_err(FileError::Unreadable);
         let mut block = [0; 4096];
+        // A block that is not filled is all that there is of the file.
         let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
-        let header = Header::decode(&block[..filled], len()?)?;
+        let header = Header::decode(&block[..filled], filled as u64)?;
         // The table after the mark, and the length after the table: so the table lists every extent that the
         // mark reaches into, and the file is as long as the table says.
         let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
-        let count = Header::decode(&block[..filled], len()?)?.extent_count;
-        let mut reader = Self { file, header, extents: Vec::new(), len: len()? };
+        let count = Header::decode(&block[..filled], filled as u64)?.extent_count;
+        let len = file.metadata().map_err(FileError::Unreadable)?.len();
+        let mut reader = Self { file, header, extents: Vec::new(), len };
         reader.read_table(block[HEADER_LEN..].to_vec(), count)?;
         Ok(reader)
     }
@@ -136,12 +137,12 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads the cells, in place of what `cells` held. `scratch` is used again.
+    /// Reads the cells, in place of what `cells` held.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or an extent does not continue the one before it.
-    pub fn read_cells(&self, cells: &mut Cells, scratch: &mut Vec<u8>) -> Result<(), FileError> {
+    pub fn read_cells(&self, cells: &mut Cells) -> Result<(), FileError> {
         cells.clear();
         for (index, extent) in (0..).zip(&self.extents) {
             let space = match extent.content {
@@ -149,13 +150,10 @@ impl<'a> Reader<'a> {
                 Content::Slab(number) => cells.slabs.entry(number).or_default(),
                 Content::Table | Content::Records | Content::Sources | Content::Ignorable => continue,
             };
-            if space.len() as u64 * CELL != u64::from(extent.first) * BLOCK {
+            if space.len() as u64 != u64::from(extent.first) * BLOCK {
                 return Err(FileError::BadExtent { index });
             }
-            let len = to_usize(extent.len());
-            scratch.resize(len.max(scratch.len()), 0);
-            self.read_exact(&mut scratch[..len], extent.offset())?;
-            space.extend(scratch[..len].chunks_exact(8).map(|cell| u64_at(cell, 0)));
+            self.read_exact(space.grow(to_usize(extent.len())), extent.offset())?;
         }
         Ok(())
     }
