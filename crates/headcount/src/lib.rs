@@ -21,7 +21,7 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
+//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the four kinds, [`counter`], [`gauge`],
 //! [`histogram`], [`summary`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
 //! under a supervisor.
 //!
@@ -37,6 +37,7 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labels;
 pub mod notify;
 pub mod registry;
 pub mod render;
