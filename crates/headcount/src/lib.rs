@@ -21,8 +21,8 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
-//! [`histogram`], [`summary`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
+//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the four kinds, [`counter`], [`gauge`],
+//! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
 //! under a supervisor.
 //!
 //! # Forks and threads
@@ -37,9 +37,12 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labels;
+pub mod local;
 pub mod notify;
 pub mod registry;
 pub mod render;
+mod search;
 pub mod summary;
 pub mod worker;
 
@@ -50,6 +53,7 @@ pub use family::Family;
 pub use gauge::Gauge;
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::{Histogram, Timer};
+pub use local::{LocalCounter, LocalHistogram};
 pub use registry::{Registry, use_directory};
 pub use render::render;
 pub use summary::Summary;
