@@ -28,11 +28,13 @@
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
 //! * `merged`: the result, and `text`, its exposition.
+//! * `encode`: the result in every other format.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
 mod archive;
 mod collector;
+mod encode;
 mod fold;
 mod gather;
 mod gauge;
@@ -49,6 +51,7 @@ mod text;
 mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
+pub use encode::{Escaping, Exposition, Format};
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use merged::{

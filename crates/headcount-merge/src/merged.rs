@@ -265,6 +265,11 @@ impl<'a> Family<'a> {
         self.merged.index.family(self.listed.family).kind
     }
 
+    /// Whether the names of all labels are what every reader takes for one.
+    pub(crate) fn has_plain_labels(&self) -> bool {
+        !self.merged.index.family(self.listed.family).has_odd_labels
+    }
+
     /// The series, in the order of their labels. A gauge that no process set has none.
     pub fn series(&self) -> impl Iterator<Item = Series<'a>> + use<'a> {
         let Self { merged, listed } = *self;
