@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{binary, text, wait};
+use headcount_tests::{binary, peer_file, text, wait};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 
@@ -27,16 +27,7 @@ fn own_files(directory: &Path) -> Vec<PathBuf> {
 
 /// An entry of Python's client since 0.18, header included.
 pub(crate) fn python_file(keys: &[&str]) -> Vec<u8> {
-    let mut bytes = vec![0; 8];
-    for key in keys {
-        bytes.extend(u32::try_from(key.len()).unwrap().to_le_bytes());
-        bytes.extend(key.as_bytes());
-        bytes.resize(bytes.len() + 8 - (4 + key.len()) % 8, b' ');
-        bytes.extend(1.0_f64.to_le_bytes());
-        bytes.extend(0.0_f64.to_le_bytes());
-    }
-    let used = u32::try_from(bytes.len()).unwrap();
-    bytes[..4].copy_from_slice(&used.to_le_bytes());
+    let mut bytes = peer_file::python(keys.iter().map(|key| (key, 1.0, 0.0)));
     bytes.resize(65536, 0);
     bytes
 }

@@ -123,7 +123,10 @@ fn the_answer_is_what_the_client_asked_for() {
     let request =
         |method: &str, path: &str, headers: &[&str]| http::request(&metrics, method, path, headers).unwrap();
     let plain = request("GET", "/metrics", &[]);
-    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        plain.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+    );
     assert_eq!(plain.header("content-encoding"), None);
     assert!(plain.text().contains("# TYPE headcount_build_info gauge\n"));
     let compressed = request("GET", "/metrics", &["Accept-Encoding: gzip"]);

@@ -12,6 +12,7 @@ mod examples;
 mod exporter;
 mod fold;
 mod fork;
+mod formats;
 mod hooks;
 mod lanes;
 mod logs;

@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 pub mod binary;
+pub mod exposition;
 pub mod http;
+pub mod peer_file;
 pub mod peers;
 pub mod process;
 pub mod supervisor;

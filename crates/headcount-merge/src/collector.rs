@@ -9,6 +9,7 @@ use headcount_store::text::{Value, write_label_name, write_metric_name};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
+use crate::encode::to_count;
 use crate::gather::Merger;
 use crate::merged::{Family, Histogram, Series, SeriesValue};
 use crate::text::Buckets;
@@ -137,13 +138,4 @@ fn to_histogram(histogram: Histogram<'_>) -> proto::Histogram {
     let finite = histogram.buckets(Buckets::Cumulative).filter(|(bound, _)| bound.is_finite());
     out.set_bucket(finite.map(bucket).collect());
     out
-}
-
-/// Peers count in floats, `prometheus` in integers.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
-fn to_count(count: Value) -> u64 {
-    match count {
-        Value::Integer(count) => count,
-        Value::Float(count) => count.round() as u64,
-    }
 }

@@ -32,12 +32,14 @@
 //! * `conflict`: which families are exposed, where not all can be.
 //! * `rendering`: what of an exposition stays the same, written once.
 //! * `merged`: the result, and `text`, an exposition of it sample by sample.
+//! * `encode`: the result in every other format.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
 mod archive;
 mod collector;
 mod conflict;
+mod encode;
 mod fold;
 mod gather;
 mod gauge;
@@ -59,6 +61,7 @@ mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;
+pub use encode::{Escaping, Exposition, Format};
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};

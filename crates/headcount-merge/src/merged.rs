@@ -133,6 +133,11 @@ impl<'a> Merged<'a> {
         }
     }
 
+    /// About how long the result is as text, in bytes.
+    pub(crate) fn expected_len(&self) -> usize {
+        self.rendering.expected_len()
+    }
+
     /// What there is to say beside the result.
     #[must_use]
     pub fn report(&self) -> &Report {
@@ -204,6 +209,11 @@ impl<'a> Family<'a> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.parts.index.family(self.listed.family).kind
+    }
+
+    /// Whether the names of all labels are what every reader takes for one.
+    pub(crate) fn has_plain_labels(&self) -> bool {
+        !self.parts.index.family(self.listed.family).has_odd_labels
     }
 
     /// The series, in the order of their labels. A gauge that no process set has none.

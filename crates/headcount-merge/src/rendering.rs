@@ -73,6 +73,13 @@ impl Rendering {
         }
     }
 
+    /// About how long an exposition is, in bytes.
+    pub(crate) fn expected_len(&self) -> usize {
+        /// About what a value takes, with its line's end.
+        const VALUE: usize = 12;
+        self.fixed.len() + self.lines.len() * VALUE
+    }
+
     /// The families that are exposed, by name.
     pub(crate) fn exposed(&self) -> &[u32] {
         &self.exposed
@@ -136,11 +143,9 @@ impl Rendering {
 
     /// The exposition, in the text format 0.0.4.
     pub(crate) fn to_text(&self, parts: Parts<'_>) -> Vec<u8> {
-        /// About what a value takes, with its line's end.
-        const VALUE: usize = 12;
         let Parts { totals, gauges, .. } = parts;
         // To ask for memory once is half of writing.
-        let mut out = Vec::with_capacity(self.fixed.len() + self.lines.len() * VALUE);
+        let mut out = Vec::with_capacity(self.expected_len());
         let mut buckets = Sum::default();
         let mut start = 0;
         for &Line { end, value } in &self.lines {

@@ -15,7 +15,7 @@ pub fn write_family(out: &mut Vec<u8>, name: &str, help: &str, kind: Kind) {
     out.extend(b"# HELP ");
     write_metric_name(out, name);
     out.push(b' ');
-    write_escaped(out, help, Quotes::Plain);
+    write_help(out, help);
     out.extend(b"\n# TYPE ");
     write_metric_name(out, name);
     out.push(b' ');
@@ -40,15 +40,30 @@ fn write_name(out: &mut Vec<u8>, name: &str, also: impl Fn(char) -> bool) {
     }
 }
 
-fn is_legal_label_name(name: &str) -> bool {
+/// Appends a help text.
+pub fn write_help(out: &mut Vec<u8>, help: &str) {
+    write_escaped(out, help, Quotes::Plain);
+}
+
+/// Appends what stands between the quotation marks of a label's value.
+pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
+    write_escaped(out, value, Quotes::Escaped);
+}
+
+/// Whether a label may be called so without quotation marks.
+#[must_use]
+pub fn is_legal_label_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(legal) && !name.as_bytes().first().is_none_or(u8::is_ascii_digit)
 }
 
+/// Under this name Prometheus keeps a sample's own name, and drops a scrape in which another one has it.
+pub const OWN_NAME: &str = "__name__";
+
 /// Appends label names and values as they stand between the braces of a sample. No name comes twice.
 ///
-/// Of labels whose names become the same by underscores, the first stays. Returns whether all names stand
-/// there as they are.
+/// Of labels whose names become the same by underscores, the first stays; [`OWN_NAME`] does not. Returns whether
+/// all names stand there as they are.
 pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
     out: &mut Vec<u8>,
     labels: impl IntoIterator<Item = (N, V)>,
@@ -68,12 +83,14 @@ pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
             write_label_name(out, name);
             any_changed = true;
         }
-        if any_changed && has_label(&out[start..end], &out[name_start..]) {
+        let is_own_name = out[name_start..] == *OWN_NAME.as_bytes();
+        any_changed |= is_own_name;
+        if is_own_name || (any_changed && has_label(&out[start..end], &out[name_start..])) {
             out.truncate(end);
             continue;
         }
         out.extend(b"=\"");
-        write_escaped(out, value.as_ref(), Quotes::Escaped);
+        write_label_value(out, value.as_ref());
         out.push(b'"');
     }
     !any_changed
@@ -311,6 +328,7 @@ mod tests {
         assert_eq!(text(|out| write_label_name(out, "a:b\"\n")), "a_b__");
         let labels = [("é", "1"), ("ü", "2"), ("a", "3"), ("_", "4"), ("aé", ",_=\"")];
         assert_eq!(line(&labels, None), "x_bucket{_=\"1\",a=\"3\",a_=\",_=\\\"\"} 1\n");
+        assert_eq!(line(&[("a", "1"), ("é_name__", "2"), ("z", "3")], None), "x_bucket{a=\"1\",z=\"3\"} 1\n");
     }
 
     #[test]

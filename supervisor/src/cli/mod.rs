@@ -15,7 +15,7 @@ pub use hooks::HookArgs;
 pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
-pub use value::MetricsAddress;
+pub use value::{DumpFormat, MetricsAddress};
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
@@ -116,8 +116,11 @@ pub struct DumpArgs {
     /// Write to this file instead, all at once
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// In which format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: DumpFormat,
     /// Leave histogram buckets as they are in the files, each by itself, and omit the counts
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub no_accumulate: bool,
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use headcount_merge::Format;
+
 use crate::address::Address;
 
 /// An address, or none.
@@ -13,6 +15,32 @@ impl std::str::FromStr for MetricsAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "none" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+/// A format that metrics are printed in.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum DumpFormat {
+    /// Prometheus' text, version 0.0.4
+    #[default]
+    Text,
+    /// OpenMetrics text, version 1.0.0
+    #[value(name = "openmetrics")]
+    OpenMetrics,
+    /// io.prometheus.client.MetricFamily, each after its length
+    Protobuf,
+    /// JSON
+    Json,
+}
+
+impl From<DumpFormat> for Format {
+    fn from(format: DumpFormat) -> Self {
+        match format {
+            DumpFormat::Text => Self::Text,
+            DumpFormat::OpenMetrics => Self::OpenMetrics,
+            DumpFormat::Protobuf => Self::Protobuf,
+            DumpFormat::Json => Self::Json,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use headcount_merge::{Buckets, Merger};
+use headcount_merge::{Buckets, Exposition, Merger};
 use headcount_store::directory::Directory;
 
 use super::Done;
@@ -27,8 +27,11 @@ pub(super) fn dump(args: &DumpArgs) -> Done {
     let merged = merger.merge(&Directory::open(&args.dir.dir)?)?;
     merged.report().skipped.iter().for_each(|skipped| eprintln!("{skipped}"));
     merged.report().conflicts.iter().for_each(|conflict| eprintln!("{conflict}"));
-    let buckets = if args.no_accumulate { Buckets::PerBucket } else { Buckets::Cumulative };
-    let text = merged.to_text(buckets);
+    let text = if args.no_accumulate {
+        merged.to_text(Buckets::PerBucket)
+    } else {
+        merged.encode(&Exposition::new(args.format.into()))
+    };
     match &args.output {
         None => print(&text)?,
         Some(path) => write_at_once(path, &text)

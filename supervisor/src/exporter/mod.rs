@@ -1,9 +1,11 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! `scrape` makes the answer, `respond` decides which one is asked for, `serve` brings it to the socket,
-//! and `tidy` folds the files of dead processes in between. It runs in a process of its own, so that nothing
-//! that a worker writes, and nothing that a client sends, can stop the master.
+//! `scrape` makes the answer, `negotiate` and `query` understand what is asked for, `respond` answers that,
+//! `serve` brings it to the socket, and `tidy` folds the files of dead processes in between. It runs in a
+//! process of its own, so that nothing that a worker writes, and nothing that a client sends, can stop the master.
 
+mod negotiate;
+mod query;
 mod respond;
 mod scrape;
 mod serve;

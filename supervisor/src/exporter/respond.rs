@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use headcount_store::text::CONTENT_TYPE;
+use headcount_merge::{Escaping, Exposition, Format};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderMap, HeaderValue,
-    VARY,
-};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::Scraper;
+use super::{Scraper, negotiate, query};
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
 const COMPRESS_FROM: usize = 1400;
+
+/// The metrics for people and their scripts.
+const JSON: &str = "/api/v1/metrics";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -26,14 +26,15 @@ const LANDING_PAGE: &str = concat!(
     "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Headcount</title>\n",
     "<h1>Headcount</h1>\n<p>Version ",
     env!("CARGO_PKG_VERSION"),
-    "</p>\n<ul>\n<li><a href=\"/metrics\">Metrics</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n",
+    "</p>\n<ul>\n<li><a href=\"/metrics\">Metrics</a></li>\n<li><a href=\"/api/v1/metrics\">Metrics as \
+     JSON</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n",
     "<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</html>\n"
 );
 
 /// Answers one request.
 pub(super) async fn respond<B>(request: Request<B>, scraper: Arc<Mutex<Scraper>>) -> Response<Full<Bytes>> {
     let path = request.uri().path();
-    if !matches!(path, "/" | "/metrics" | "/-/healthy" | "/-/ready") {
+    if !matches!(path, "/" | "/metrics" | JSON | "/-/healthy" | "/-/ready") {
         return plain(StatusCode::NOT_FOUND, "There is nothing here. The metrics are at /metrics.\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -42,28 +43,38 @@ pub(super) async fn respond<B>(request: Request<B>, scraper: Arc<Mutex<Scraper>>
         return response;
     }
     match path {
-        "/metrics" => metrics(scraper, accepts_gzip(request.headers())).await,
+        "/metrics" => metrics(scraper, negotiate::format(request.headers()), &request).await,
+        JSON => metrics(scraper, (Format::Json, Escaping::default()), &request).await,
         "/-/healthy" => plain(StatusCode::OK, "Headcount is healthy.\n"),
         "/-/ready" => ready(scraper).await,
         _ => page(StatusCode::OK, HTML, LANDING_PAGE),
     }
 }
 
-async fn metrics(scraper: Arc<Mutex<Scraper>>, gzip: bool) -> Response<Full<Bytes>> {
+async fn metrics<B>(
+    scraper: Arc<Mutex<Scraper>>,
+    (format, escaping): (Format, Escaping),
+    request: &Request<B>,
+) -> Response<Full<Bytes>> {
+    let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
+    let gzip = negotiate::accepts_gzip(request.headers());
     let scrape = move || {
-        let body = scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape()?;
-        if gzip && body.len() >= COMPRESS_FROM { Ok((compress(&body)?, true)) } else { Ok((body, false)) }
+        let exposition = Exposition { format, escaping, names: &names };
+        let body = scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape(&exposition)?;
+        let content_type = exposition.content_type();
+        let compressed = gzip && body.len() >= COMPRESS_FROM;
+        Ok((if compressed { compress(&body)? } else { body }, compressed, content_type))
     };
     let scraped = tokio::task::spawn_blocking(scrape).await;
-    let (body, compressed) = match scraped {
+    let (body, compressed, content_type) = match scraped {
         Ok(Ok(scraped)) => scraped,
         Ok(Err(error)) => return failed(&error),
         Err(panicked) => return failed(&std::io::Error::other(panicked)),
     };
     let mut response = Response::new(Full::from(body));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(CONTENT_TYPE));
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -95,7 +106,7 @@ fn page(
 ) -> Response<Full<Bytes>> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -105,27 +116,13 @@ fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Whether gzip is among what the client accepts, and not by `q=0`, which says the contrary.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let clauses: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
-    let quality = |coding: &str| {
-        clauses.iter().find_map(|clause| {
-            let mut parts = clause.split(';').map(str::trim);
-            parts.next().filter(|name| name.eq_ignore_ascii_case(coding))?;
-            let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
-            // What is no number is taken for the default.
-            Some(quality.and_then(|quality| quality.parse::<f32>().ok()).unwrap_or(1.0))
-        })
-    };
-    quality("gzip").or_else(|| quality("*")).is_some_and(|quality| quality > 0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use headcount_store::directory::Directory;
     use http_body_util::BodyExt;
+    use hyper::header::ACCEPT_ENCODING;
+    use hyper::header::HeaderMap;
 
     fn answer(method: &str, path: &str, encoding: &str) -> (StatusCode, HeaderMap, Bytes) {
         let temporary = tempfile::tempdir().unwrap();
@@ -146,7 +143,7 @@ mod tests {
         let (status, headers, _) = answer("POST", "/metrics", "");
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(headers[ALLOW], "GET, HEAD");
-        for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+        for path in ["/", "/metrics", JSON, "/-/healthy", "/-/ready"] {
             assert_eq!(answer("GET", path, "").0, StatusCode::OK, "{path}");
         }
     }
@@ -154,7 +151,8 @@ mod tests {
     #[test]
     fn metrics_are_compressed_for_those_who_accept_it() {
         let (_, headers, plain) = answer("GET", "/metrics", "identity");
-        assert_eq!(headers[CONTENT_TYPE_HEADER], CONTENT_TYPE);
+        assert_eq!(headers[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+        assert_eq!(headers[VARY], "Accept, Accept-Encoding");
         assert_eq!(headers.get(CONTENT_ENCODING), None);
         let (_, headers, compressed) = answer("GET", "/metrics", "gzip");
         assert_eq!(headers[CONTENT_ENCODING], "gzip");
@@ -162,24 +160,5 @@ mod tests {
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*compressed), &mut text).unwrap();
         assert!(text.contains("headcount_build_info"));
         assert!(plain.starts_with(b"# HELP"));
-    }
-
-    #[test]
-    fn an_encoding_is_chosen_as_the_client_weighs_it() {
-        let check = |value: &'static str, expected| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
-            assert_eq!(accepts_gzip(&headers), expected, "{value}");
-        };
-        check("gzip", true);
-        check("deflate, GZIP;q=0.5", true);
-        check("*", true);
-        check("*;q=0.1", true);
-        check("gzip;q=0, *", false);
-        check("gzip; q=0.0", false);
-        check("identity", false);
-        check("", false);
-        check("gzip;q=nonsense", true);
-        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

@@ -1,0 +1,100 @@
+//! JSON, in the shape that `prom2json` has made known: a list of families, each with its metrics.
+//!
+//! Numbers are strings, as in it: JSON has neither infinity nor integers of 64 bits. Names and labels are those
+//! that the processes have given.
+
+use headcount_store::metric::Kind;
+use headcount_store::text::{Value, write_bound, write_value};
+
+use super::shown::Shown;
+use crate::merged::{Series, SeriesValue};
+use crate::text::Buckets;
+
+pub(super) fn encode(families: &[Shown<'_>], mut out: Vec<u8>) -> Vec<u8> {
+    out.push(b'[');
+    for (at, Shown { family, name }) in families.iter().enumerate() {
+        out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });
+        out.extend(b"{\"name\":");
+        put_text(&mut out, name);
+        out.extend(b",\"help\":");
+        put_text(&mut out, family.help());
+        out.extend(b",\"type\":\"");
+        out.extend(type_word(family.kind()).as_bytes());
+        out.extend(b"\",\"metrics\":[");
+        for (at, series) in family.series().enumerate() {
+            out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });
+            put_series(&mut out, series);
+        }
+        out.extend(b"]}");
+    }
+    out.extend(b"]\n");
+    out
+}
+
+fn type_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "COUNTER",
+        Kind::Gauge => "GAUGE",
+        Kind::Summary => "SUMMARY",
+        Kind::Histogram => "HISTOGRAM",
+    }
+}
+
+fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
+    out.push(b'{');
+    let mut any = false;
+    for (name, value) in series.labels() {
+        out.extend(if any { b",".as_slice() } else { b"\"labels\":{" });
+        any = true;
+        put_text(out, &name);
+        out.push(b':');
+        put_text(out, &value);
+    }
+    if any {
+        out.extend(b"},");
+    }
+    match series.value() {
+        SeriesValue::Number(value) => put_number(out, "value", value),
+        SeriesValue::Summary { count, sum } => {
+            put_number(out, "count", count);
+            out.push(b',');
+            put_number(out, "sum", sum);
+        }
+        SeriesValue::Histogram(histogram) => {
+            put_number(out, "count", histogram.count());
+            out.push(b',');
+            put_number(out, "sum", histogram.sum());
+            out.extend(b",\"buckets\":{");
+            for (at, (bound, count)) in histogram.buckets(Buckets::Cumulative).enumerate() {
+                out.extend(if at == 0 { b"\"".as_slice() } else { b",\"" });
+                write_bound(out, bound);
+                out.extend(b"\":\"");
+                write_value(out, count);
+                out.push(b'"');
+            }
+            out.push(b'}');
+        }
+    }
+    out.push(b'}');
+}
+
+fn put_number(out: &mut Vec<u8>, name: &str, value: Value) {
+    out.push(b'"');
+    out.extend(name.as_bytes());
+    out.extend(b"\":\"");
+    write_value(out, value);
+    out.push(b'"');
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend([b'\\', c as u8]),
+            '\n' => out.extend(b"\\n"),
+            c if c < ' ' => out.extend(format!("\\u{:04x}", u32::from(c)).as_bytes()),
+            c => out.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}

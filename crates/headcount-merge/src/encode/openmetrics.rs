@@ -1,0 +1,132 @@
+//! OpenMetrics text 1.0, which is stricter than Prometheus' text.
+//!
+//! A counter's family is called without the `_total` that its sample has; counts are whole, sums and counts
+//! neither fall below zero nor are they no numbers; and no family may be called as another one's samples are,
+//! even those that it could have. Where a family breaks one of these rules, each of its names becomes a family
+//! of unknown type: the samples are the same.
+
+use std::collections::HashSet;
+
+use headcount_store::metric::Kind;
+use headcount_store::text::{Value, write_label_value};
+
+use super::Escaping;
+use super::lines::Lines;
+use super::shown::{Shown, suffixes};
+use crate::merged::{Family, Histogram, SeriesValue};
+use crate::text::Buckets;
+
+/// A family is of another type than its samples allow.
+#[derive(Debug)]
+struct Unfit;
+
+pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, out: Vec<u8>) -> Vec<u8> {
+    let mut lines = Lines::new(out, escaping);
+    let mut taken: HashSet<String> = families.iter().flat_map(Shown::sample_names).collect();
+    for shown in families {
+        let start = lines.out.len();
+        let is_typed = typed_name(shown, &mut taken).is_some_and(|name| {
+            write_typed(&mut lines, name, &shown.family)
+                .inspect_err(|Unfit| lines.out.truncate(start))
+                .is_ok()
+        });
+        if !is_typed {
+            write_unknown(&mut lines, shown);
+        }
+    }
+    lines.out.extend(b"# EOF\n");
+    lines.out
+}
+
+/// The family's name, if it may have a type, and takes all names that go with that.
+fn typed_name<'a>(shown: &'a Shown<'_>, taken: &mut HashSet<String>) -> Option<&'a str> {
+    let name = match shown.family.kind() {
+        Kind::Gauge => return Some(&shown.name),
+        Kind::Counter => shown.name.strip_suffix("_total").filter(|name| !name.is_empty())?,
+        Kind::Histogram | Kind::Summary => &shown.name,
+    };
+    // Its samples' names it has already.
+    let claims = [name.to_owned(), format!("{name}_created")];
+    if claims.iter().any(|claim| taken.contains(claim)) {
+        return None;
+    }
+    taken.extend(claims);
+    Some(name)
+}
+
+fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(), Unfit> {
+    let kind = family.kind();
+    write_head(lines, name, kind.as_str(), family.help());
+    lines.begin_family(name, family);
+    for series in family.series() {
+        lines.begin_series(series);
+        match series.value() {
+            SeriesValue::Number(value) if kind == Kind::Counter => {
+                lines.sample("_total", None, counted(value)?);
+            }
+            SeriesValue::Number(value) => lines.sample("", None, value),
+            SeriesValue::Summary { count, sum } => {
+                lines.sample("_count", None, whole(count)?);
+                lines.sample("_sum", None, counted(sum)?);
+            }
+            SeriesValue::Histogram(histogram) => write_histogram(lines, histogram)?,
+        }
+    }
+    Ok(())
+}
+
+fn write_histogram(lines: &mut Lines, histogram: Histogram<'_>) -> Result<(), Unfit> {
+    lines.sample("_sum", None, counted(histogram.sum())?);
+    let mut below = 0.0;
+    for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
+        // Below zero the sum could fall, and then it is no counter.
+        if bound < 0.0 || whole(value)?.to_f64() < below {
+            return Err(Unfit);
+        }
+        below = value.to_f64();
+        lines.sample("_bucket", Some((at, bound)), value);
+    }
+    lines.sample("_count", None, whole(histogram.count())?);
+    Ok(())
+}
+
+/// What a counter can be.
+fn counted(value: Value) -> Result<Value, Unfit> {
+    if value.to_f64() >= 0.0 { Ok(value) } else { Err(Unfit) }
+}
+
+/// What a count can be.
+fn whole(value: Value) -> Result<Value, Unfit> {
+    let number = value.to_f64();
+    if number >= 0.0 && number.fract() == 0.0 { Ok(value) } else { Err(Unfit) }
+}
+
+/// A family of each name that its samples have.
+fn write_unknown(lines: &mut Lines, Shown { family, name }: &Shown<'_>) {
+    for suffix in suffixes(family.kind()) {
+        let name = format!("{name}{suffix}");
+        write_head(lines, &name, "unknown", family.help());
+        lines.begin_family(&name, family);
+        for series in family.series() {
+            lines.begin_series(series);
+            match (series.value(), *suffix) {
+                (SeriesValue::Number(value), _)
+                | (SeriesValue::Summary { count: value, .. }, "_count")
+                | (SeriesValue::Summary { sum: value, .. }, _) => lines.sample("", None, value),
+                (SeriesValue::Histogram(histogram), "_count") => lines.sample("", None, histogram.count()),
+                (SeriesValue::Histogram(histogram), "_sum") => lines.sample("", None, histogram.sum()),
+                (SeriesValue::Histogram(histogram), _) => {
+                    for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
+                        lines.sample("", Some((at, bound)), value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn write_head(lines: &mut Lines, name: &str, word: &str, help: &str) {
+    // Quotation marks are escaped as in label values.
+    lines.comment("HELP", name, |out| write_label_value(out, help));
+    lines.comment("TYPE", name, |out| out.extend(word.as_bytes()));
+}
