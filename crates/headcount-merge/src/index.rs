@@ -49,7 +49,6 @@ impl FamilyEntry {
 pub(crate) struct SeriesEntry {
     pub(crate) family: u32,
     labels: Range<usize>,
-    spelled: Range<usize>,
     hash: u64,
     pub(crate) sums: Sums,
 }
@@ -77,8 +76,8 @@ pub(crate) struct Index {
     series_table: HashTable<u32>,
     /// The labels of all series, in the encoding of [`labels`](crate::labels).
     labels: Vec<u8>,
-    /// The labels of all series, as an exposition spells them.
-    spelled: Vec<u8>,
+    /// Space in which labels are spelled, to see whether they can be as they are.
+    scratch: Vec<u8>,
     slots: Slot,
     gauges: GaugeSlot,
     /// How often something was added.
@@ -104,9 +103,9 @@ impl Index {
         &self.labels[self.series(series).labels.clone()]
     }
 
-    /// The labels of a series, as an exposition spells them.
-    pub(crate) fn spelled(&self, series: u32) -> &[u8] {
-        &self.spelled[self.series(series).spelled.clone()]
+    /// Appends the labels of a series, as an exposition spells them.
+    pub(crate) fn spell(&self, series: u32, out: &mut Vec<u8>) {
+        write_labels(out, decode(self.labels(series)));
     }
 
     /// The number of slots that were given out.
@@ -198,9 +197,10 @@ impl Index {
         self.version += 1;
         let added = number(self.series.len());
         self.series_table.insert_unique(hash, added, |&found| series[found as usize].hash);
-        let (start, spelled_start) = (self.labels.len(), self.spelled.len());
+        let start = self.labels.len();
         self.labels.extend(labels);
-        let is_plain = write_labels(&mut self.spelled, decode(labels));
+        self.scratch.clear();
+        let is_plain = write_labels(&mut self.scratch, decode(labels));
         let sums = match self.family(family).kind {
             Kind::Gauge => {
                 self.gauges += 1;
@@ -213,8 +213,7 @@ impl Index {
             }
             Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new() },
         };
-        let (labels, spelled) = (start..self.labels.len(), spelled_start..self.spelled.len());
-        self.series.push(SeriesEntry { family, labels, spelled, hash, sums });
+        self.series.push(SeriesEntry { family, labels: start..self.labels.len(), hash, sums });
         let entry = &mut self.families[family as usize];
         entry.series.push(added);
         entry.has_odd_labels |= !is_plain;

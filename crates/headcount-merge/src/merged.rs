@@ -178,7 +178,11 @@ impl Listed {
 /// Leaves out series whose labels are spelled as those of another one.
 fn keep_distinct(listed: &mut Vec<ListedSeries>, index: &Index) {
     let mut spellings = HashSet::new();
-    listed.retain(|listed| spellings.insert((index.spelled(listed.series), listed.process)));
+    listed.retain(|listed| {
+        let mut spelled = Vec::new();
+        index.spell(listed.series, &mut spelled);
+        spellings.insert((spelled, listed.process))
+    });
 }
 
 /// A family of the result.
@@ -247,11 +251,6 @@ pub enum SeriesValue<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// The labels as an exposition spells them, unless one is added that only this merge knows.
-    pub(crate) fn spelled(&self) -> Option<&'a [u8]> {
-        self.listed.process.is_none().then(|| self.parts.index.spelled(self.listed.series))
-    }
-
     /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let Parts { index, processes, .. } = self.parts;

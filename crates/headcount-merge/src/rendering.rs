@@ -28,10 +28,10 @@ pub(crate) struct Rendering {
     lines: Vec<Line>,
 }
 
-/// A line: what stands before its value ends here, and begins where that of the last line ends.
+/// A line: how long what stands before its value is, and where that comes from.
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    end: usize,
+    len: u32,
     value: LineValue,
 }
 
@@ -93,21 +93,24 @@ impl Rendering {
     fn add_family(&mut self, family: u32, index: &Index) {
         let entry = index.family(family);
         if entry.has_odd_labels || (entry.kind == Kind::Gauge && entry.mode.merge() == GaugeMerge::All) {
-            return self.end_line(LineValue::Family(family));
+            return self.end_line(self.fixed.len(), LineValue::Family(family));
         }
+        let start = self.fixed.len();
         write_family(&mut self.fixed, &entry.name, entry.help_or_default(), entry.kind);
-        self.end_line(LineValue::None);
+        self.end_line(start, LineValue::None);
         let mut name = Vec::new();
         write_metric_name(&mut name, &entry.name);
+        let mut labels = Vec::new();
         for &series in &entry.series {
-            self.add_series(&name, series, index);
+            labels.clear();
+            index.spell(series, &mut labels);
+            self.add_series(&name, &labels, &index.series(series).sums);
         }
     }
 
-    fn add_series(&mut self, name: &[u8], series: u32, index: &Index) {
-        let labels = index.spelled(series);
+    fn add_series(&mut self, name: &[u8], labels: &[u8], sums: &Sums) {
         let sample = |suffix| Sample { family: name, suffix, labels, bound: None };
-        match &index.series(series).sums {
+        match sums {
             &Sums::One(slot) => self.add_line(sample(""), LineValue::Sum(slot)),
             &Sums::Gauge(slot) => self.add_line(sample(""), LineValue::Gauge(slot)),
             &Sums::Summary { sum, count } => {
@@ -133,12 +136,15 @@ impl Rendering {
     }
 
     fn add_line(&mut self, sample: Sample<'_>, value: LineValue) {
+        let start = self.fixed.len();
         sample.write_key(&mut self.fixed);
-        self.end_line(value);
+        self.end_line(start, value);
     }
 
-    fn end_line(&mut self, value: LineValue) {
-        self.lines.push(Line { end: self.fixed.len(), value });
+    fn end_line(&mut self, start: usize, value: LineValue) {
+        // Names and labels come from records and keys, whose lengths are 32 bits.
+        let len = u32::try_from(self.fixed.len() - start).unwrap_or(u32::MAX);
+        self.lines.push(Line { len, value });
     }
 
     /// The exposition, in the text format 0.0.4.
@@ -147,9 +153,10 @@ impl Rendering {
         // To ask for memory once is half of writing.
         let mut out = Vec::with_capacity(self.expected_len());
         let mut buckets = Sum::default();
-        let mut start = 0;
-        for &Line { end, value } in &self.lines {
-            let fixed = &self.fixed[std::mem::replace(&mut start, end)..end];
+        let mut rest = &*self.fixed;
+        for &Line { len, value } in &self.lines {
+            let (fixed, after) = rest.split_at((len as usize).min(rest.len()));
+            rest = after;
             let value = match value {
                 LineValue::Sum(slot) => totals.get(slot),
                 LineValue::HistogramSum(slot) => {

@@ -50,11 +50,7 @@ impl Writer {
         write_metric_name(&mut self.name, family.name());
         for series in family.series() {
             self.labels.clear();
-            if let Some(spelled) = series.spelled() {
-                self.labels.extend(spelled);
-            } else {
-                write_labels(&mut self.labels, series.labels());
-            }
+            write_labels(&mut self.labels, series.labels());
             match series.value() {
                 SeriesValue::Number(value) => self.sample("", value),
                 SeriesValue::Summary { count, sum } => {
