@@ -67,13 +67,15 @@ impl Lines {
     /// The samples that follow are of this series.
     pub(super) fn begin_series(&mut self, series: Series<'_>) {
         self.labels.clear();
-        match (series.spelled(), self.escaping) {
-            (Some(spelled), Escaping::Underscores) => self.labels.extend(spelled),
-            (Some(spelled), Escaping::AllowUtf8) if self.has_plain_labels => self.labels.extend(spelled),
-            (None, Escaping::Underscores) => {
-                write_labels(&mut self.labels, series.labels());
-            }
-            _ => self.write_escaped_labels(series),
+        let as_text = match self.escaping {
+            Escaping::Underscores => true,
+            Escaping::AllowUtf8 => self.has_plain_labels,
+            _ => false,
+        };
+        if as_text {
+            write_labels(&mut self.labels, series.labels());
+        } else {
+            self.write_escaped_labels(series);
         }
     }
 
