@@ -5,16 +5,18 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use headcount::worker::Worker;
 use headcount_merge::Foreign;
 use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
-use nix::unistd::getpid;
+use nix::unistd::{getpid, getppid};
 
 use crate::attributes::{Affinity, Attributes};
 use crate::chain;
 use crate::exporter::{Scraper, serve_until_told};
+use crate::orphans::see_off;
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
 use crate::sockets::{Listener, WorkerSockets};
@@ -113,7 +115,16 @@ impl Children<'_> {
     }
 
     /// `masters` are descriptors that are the master's alone.
-    pub(crate) fn fork_exporter(&self, directory: &Path, masters: &[BorrowedFd<'_>]) -> io::Result<Pid> {
+    ///
+    /// When the master dies, workers that do not stop within `patience` are killed, which it tells by their
+    /// `notify` socket.
+    pub(crate) fn fork_exporter(
+        &self,
+        directory: &Path,
+        (notify, patience): (&Path, Duration),
+        masters: &[BorrowedFd<'_>],
+    ) -> io::Result<Pid> {
+        let master = getpid();
         fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
@@ -129,6 +140,10 @@ impl Children<'_> {
             if let Err(error) = served {
                 tracing::error!(error, "the exporter cannot serve");
                 return 1;
+            }
+            if getppid() != master {
+                close_in_child(self.exporter_socket.as_ref().map(AsFd::as_fd));
+                see_off(notify, patience);
             }
             0
         })

@@ -15,6 +15,7 @@
 //! * `systemd`: what the master tells whoever has started it.
 //! * [`relay`]: what workers print, on its way out.
 //! * [`hooks`]: what others want done when something happens.
+//! * `orphans`: workers whose master was killed.
 //! * [`environment`], [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
 //! * [`owner`], [`view`], [`usage`]: a supervisor that runs, as others find and see it.
@@ -39,6 +40,7 @@ mod memory;
 pub mod metrics;
 pub mod notify;
 pub mod options;
+mod orphans;
 pub mod owner;
 pub mod pid_file;
 pub mod pool;

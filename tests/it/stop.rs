@@ -138,6 +138,17 @@ fn stop_after(time: Duration) {
 }
 
 #[test]
+fn workers_that_do_not_stop_when_their_master_is_killed_are_killed_in_the_end() {
+    let directory = directory();
+    let options = ["--graceful-timeout", "500ms"];
+    let mut headcount = Headcount::run(2, directory.path(), &options, &[WORKER, "stubborn"]);
+    let all = process::children(headcount.pid());
+    headcount.signal(Signal::SIGKILL);
+    headcount.wait();
+    wait::until_true("everybody is gone", || all.iter().all(|&pid| !process::is_alive(pid)));
+}
+
+#[test]
 fn a_master_that_is_killed_lets_its_workers_finish_and_leaves_the_port_to_the_next() {
     let directory = directory();
     let mut headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);

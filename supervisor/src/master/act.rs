@@ -16,7 +16,10 @@ impl Master<'_> {
     pub(super) fn start_process(&mut self, seat: Seat) {
         let started = match seat {
             Seat::Worker(slot) => self.start_worker(slot),
-            Seat::Exporter => self.children.fork_exporter(self.directory.path(), &self.own_descriptors()),
+            Seat::Exporter => {
+                let workers = (self.notify.path(), self.pool.graceful_timeout());
+                self.children.fork_exporter(self.directory.path(), workers, &self.own_descriptors())
+            }
             Seat::Trial => self.fork_trial(),
         };
         match started {

@@ -196,6 +196,12 @@ impl Pool {
         self.generation
     }
 
+    /// How long a process may take to stop.
+    #[must_use]
+    pub fn graceful_timeout(&self) -> Duration {
+        self.policy.graceful_timeout
+    }
+
     /// How many workers there are to be.
     #[must_use]
     pub fn target(&self) -> u32 {
