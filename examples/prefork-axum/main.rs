@@ -94,7 +94,7 @@ async fn count(request: Request, next: Next) -> Response {
     METRICS.in_flight.inc();
     let timer = METRICS.latency.with([method.as_str(), route]).start_timer();
     let response = next.run(request).await;
-    timer.observe();
+    timer.observe_duration();
     METRICS.in_flight.dec();
     METRICS.requests.with([method.as_str(), route, response.status().as_str()]).inc();
     response

@@ -1,6 +1,6 @@
 //! Histograms: observations counted by bucket, and their sum.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store, SumCells};
@@ -9,6 +9,7 @@ use crate::buckets::Buckets;
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
 use crate::registry::Registry;
+use crate::timing::Timer;
 
 /// Observations counted by bucket, and their sum.
 ///
@@ -57,9 +58,8 @@ impl Histogram {
     }
 
     /// Starts a timer, which observes the seconds until it is dropped.
-    #[must_use = "a timer that is dropped at once measures nothing"]
     pub fn start_timer(&self) -> Timer {
-        Timer { histogram: *self, start: Instant::now(), finished: false }
+        Timer::start(*self)
     }
 
     /// Runs `work` and observes the seconds that it took, even if it panics.
@@ -76,37 +76,6 @@ impl Histogram {
         #[expect(clippy::cast_possible_truncation, reason = "a record holds fewer than 65,536 bounds")]
         let bucket = bucket as u32;
         bucket
-    }
-}
-
-/// Observes the seconds from its start to its end.
-#[derive(Debug)]
-pub struct Timer {
-    histogram: Histogram,
-    start: Instant,
-    finished: bool,
-}
-
-impl Timer {
-    /// Observes now, and returns what was observed.
-    pub fn observe(mut self) -> Duration {
-        self.finished = true;
-        let elapsed = self.start.elapsed();
-        self.histogram.observe_duration(elapsed);
-        elapsed
-    }
-
-    /// Ends without observing anything.
-    pub fn discard(mut self) {
-        self.finished = true;
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.histogram.observe_duration(self.start.elapsed());
-        }
     }
 }
 
@@ -164,18 +133,5 @@ mod tests {
         check(4.1, [0, 0, 0, 1]);
         check(f64::INFINITY, [0, 0, 0, 1]);
         check(f64::NAN, [0, 0, 0, 1]);
-    }
-
-    #[test]
-    fn a_timer_observes_once_unless_it_is_discarded() {
-        let registry = Registry::private().unwrap();
-        let histogram = histogram(registry);
-        drop(histogram.start_timer());
-        histogram.start_timer().observe();
-        histogram.start_timer().discard();
-        assert_eq!(histogram.time(|| 7), 7);
-        let panicked = std::panic::catch_unwind(|| histogram.time(|| panic!("expected")));
-        assert!(panicked.is_err());
-        assert!(registry.render().contains("h_count 4\n"));
     }
 }

@@ -22,7 +22,7 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
-//! [`histogram`], [`summary`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
+//! [`histogram`], [`summary`]; [`timing`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
 //! under a supervisor.
 //!
 //! # Forks and threads
@@ -41,6 +41,7 @@ pub mod notify;
 pub mod registry;
 pub mod render;
 pub mod summary;
+pub mod timing;
 pub mod worker;
 
 pub use buckets::Buckets;
@@ -49,7 +50,8 @@ pub use error::RegisterError;
 pub use family::Family;
 pub use gauge::Gauge;
 pub use headcount_store::metric::GaugeMode;
-pub use histogram::{Histogram, Timer};
+pub use histogram::Histogram;
 pub use registry::{Registry, use_directory};
 pub use render::render;
 pub use summary::Summary;
+pub use timing::{InFlight, Measure, Observe, Timer};
