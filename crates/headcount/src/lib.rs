@@ -37,6 +37,8 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+#[doc(hidden)]
+pub mod macros;
 pub mod notify;
 pub mod registry;
 pub mod render;
@@ -49,6 +51,7 @@ pub use counter::{Counter, FloatCounter};
 pub use error::RegisterError;
 pub use family::Family;
 pub use gauge::Gauge;
+pub use headcount_derive::{count_errors, counted, in_flight, timed};
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::Histogram;
 pub use registry::{Registry, use_directory};

@@ -1,0 +1,4 @@
+//! The macros, as programs use them.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod functions;
