@@ -21,9 +21,9 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for, and [`family`], which finds children by their labels; the four kinds, [`counter`], [`gauge`],
-//! [`histogram`], [`summary`]; [`timing`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
-//! under a supervisor.
+//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the
+//! four kinds, [`counter`], [`gauge`], [`histogram`], [`summary`]; [`timing`]; [`mod@render`]; [`notify`]; and
+//! [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
 //!
@@ -37,6 +37,7 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labels;
 #[doc(hidden)]
 pub mod macros;
 pub mod notify;
