@@ -2,6 +2,10 @@
 //!
 //! What they expand to names `::headcount`, its public items and `headcount::macros`, nothing else.
 
+mod attribute;
+mod case;
+mod labels;
+mod value;
 mod wrap;
 
 use proc_macro::TokenStream;
@@ -133,6 +137,93 @@ pub fn in_flight(metric: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
     expand(Measurement::Errors, metric, function)
+}
+
+/// Makes a struct a set of labels: each field is one, and its type a `LabelValue`: an enum that derives it, an
+/// integer, a boolean, `&str`, `String`, `Cow<str>`, `Literal`, or an `Option` of these.
+///
+/// | Attribute | Where | What it does |
+/// |---|---|---|
+/// | `#[label(rename = "type")]` | field | calls the label so, and not as the field |
+/// | `#[label(skip)]` | field | the field is no label |
+/// | `#[label(flatten)]` | field | the field is a label set itself, whose labels join in |
+/// | `#[label(flatten, prefix = "peer_")]` | field | the same, with this before their names |
+/// | `#[label(prefix = "http_")]` | struct | this stands before the names of all labels |
+///
+/// What cannot be a label is an error that names the field.
+///
+/// ```
+/// use headcount::{LabelValue, Labels};
+///
+/// #[derive(LabelValue)]
+/// enum Method {
+///     Get,
+///     #[label(rename = "PUT")]
+///     Put,
+/// }
+///
+/// #[derive(Labels)]
+/// struct Peer<'a> {
+///     zone: &'a str,
+///     port: Option<u16>,
+/// }
+///
+/// #[derive(Labels)]
+/// struct Request<'a> {
+///     method: Method,
+///     r#type: &'static str,
+///     #[label(flatten, prefix = "peer_")]
+///     peer: Peer<'a>,
+///     #[label(skip)]
+///     bytes: u64,
+/// }
+///
+/// let mut names = Vec::new();
+/// Request::names("", &mut names);
+/// assert_eq!(names, ["method", "type", "peer_zone", "peer_port"]);
+///
+/// let peer = Peer { zone: "eu", port: Some(443) };
+/// let request = Request { method: Method::Put, r#type: "json", peer, bytes: 7 };
+/// let mut values = Vec::new();
+/// request.visit(&mut |value| values.push(value.to_string()));
+/// assert_eq!(values, ["PUT", "json", "eu", "443"]);
+/// ```
+#[proc_macro_derive(Labels, attributes(label))]
+pub fn derive_labels(input: TokenStream) -> TokenStream {
+    syn::parse(input)
+        .and_then(|input| labels::derive(&input))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes an enum without fields the value of a label, which is found by the variant's number. A struct around
+/// one value, `struct Route<'a>(&'a str)`, stands for what it holds.
+///
+/// A variant's text is its name in `snake_case`. `#[label(rename_all = "UPPERCASE")]` at the enum chooses another
+/// case (`lowercase`, `UPPERCASE`, `PascalCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`),
+/// `#[label(rename = "GET")]` at a variant another text.
+///
+/// ```
+/// use headcount::LabelValue;
+///
+/// #[derive(LabelValue)]
+/// #[label(rename_all = "kebab-case")]
+/// enum Outcome {
+///     Done,
+///     TimedOut,
+///     #[label(rename = "5xx")]
+///     ServerError,
+/// }
+///
+/// let text = |outcome: Outcome| outcome.value().to_string();
+/// assert_eq!([Outcome::Done, Outcome::TimedOut, Outcome::ServerError].map(text), ["done", "timed-out", "5xx"]);
+/// ```
+#[proc_macro_derive(LabelValue, attributes(label))]
+pub fn derive_label_value(input: TokenStream) -> TokenStream {
+    syn::parse(input)
+        .and_then(|input| value::derive(&input))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 fn expand(measurement: Measurement, metric: TokenStream, function: TokenStream) -> TokenStream {
