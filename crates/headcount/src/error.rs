@@ -1,4 +1,12 @@
-//! Why a metric could not be created.
+//! Why a metric could not be created, and what comes of it.
+//!
+//! In the field nothing: [`OrNoop::or_noop`](crate::OrNoop::or_noop) puts a metric in its place that works and
+//! records nothing, and one line says so. In tests and development, [strict] mode panics.
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headcount_store::metric::{Kind, NameError};
 use headcount_store::write::{CreateError, SpaceError};
@@ -66,7 +74,79 @@ pub enum RegisterError {
         /// Why not.
         source: SpaceError,
     },
+    /// The registry could not be created, so none of its metrics can.
+    #[error("`{name}` has no registry: it could not be created")]
+    NoRegistry {
+        /// The metric.
+        name: String,
+    },
     /// The directory was to be chosen after the first metric had chosen it.
     #[error("metrics are in use already: choose the directory before the first one is created")]
     TooLate,
+}
+
+/// The variable that switches [strict] mode on, with any value but `0` and nothing.
+const STRICT: &str = "HEADCOUNT_STRICT";
+
+/// Set by [`strict`].
+static IS_STRICT: AtomicBool = AtomicBool::new(false);
+
+static REPORTER: OnceLock<fn(&RegisterError)> = OnceLock::new();
+
+/// From here on, a metric that cannot be created panics where a no-op would have taken its place: for tests and
+/// development. The variable `HEADCOUNT_STRICT=1` does the same.
+///
+/// ```should_panic
+/// use headcount::{Counter, OrNoop};
+///
+/// headcount::error::strict();
+/// Counter::new("requests-total", "Requests.").or_noop();
+/// ```
+pub fn strict() {
+    IS_STRICT.store(true, Ordering::Relaxed);
+}
+
+/// Has errors told to `reporter` that nobody has been given, instead of by a line on standard error: into the
+/// application's log, for instance. The first call counts.
+///
+/// ```
+/// use headcount::{Counter, OrNoop};
+///
+/// headcount::error::report_to(|error| println!("level=warn error=\"{error}\""));
+/// Counter::new("requests-total", "Requests.").or_noop().inc();
+/// ```
+pub fn report_to(reporter: fn(&RegisterError)) {
+    let _ = REPORTER.set(reporter);
+}
+
+/// Tells of a metric that is now a no-op.
+#[cold]
+pub(crate) fn report(error: &RegisterError) {
+    if is_strict() {
+        panic!("{}", chain(error));
+    }
+    let reporter = REPORTER.get().copied().unwrap_or(|error| {
+        // One write is one line, whoever else writes. If nobody reads it, nobody wants to know.
+        let _ = std::io::stderr().write_all(format!("headcount: {}\n", chain(error)).as_bytes());
+    });
+    reporter(error);
+}
+
+/// Tells of series that are lost, once in a process: how many is in `headcount_lost_series_total`.
+#[cold]
+pub(crate) fn report_lost(error: &RegisterError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) || is_strict() {
+        report(error);
+    }
+}
+
+fn is_strict() -> bool {
+    let by_variable = || std::env::var_os(STRICT).is_some_and(|value| !value.is_empty() && value != "0");
+    IS_STRICT.load(Ordering::Relaxed) || by_variable()
+}
+
+fn chain(error: &RegisterError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
 }

@@ -12,7 +12,8 @@ use foldhash::fast::RandomState;
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store};
 
-use crate::error::RegisterError;
+use crate::error::{RegisterError, report_lost};
+use crate::series::{Found, Series};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -52,10 +53,7 @@ pub(crate) mod sealed {
 pub struct Family<M: Metric, const N: usize>(&'static Inner<M, N>);
 
 struct Inner<M: Metric, const N: usize> {
-    store: Store,
-    number: u32,
-    name: String,
-    common: M::Common,
+    series: Series<M>,
     hasher: RandomState,
     root: OnceLock<Box<Node<M, N>>>,
 }
@@ -70,18 +68,44 @@ const BRANCHES: usize = 8;
 const BITS: u32 = BRANCHES.trailing_zeros();
 
 impl<M: Metric, const N: usize> Family<M, N> {
-    pub(crate) fn create(store: Store, number: u32, name: String, shape: &Shape) -> Self {
-        let (common, hasher) = (M::common(shape), RandomState::default());
-        Self(Box::leak(Box::new(Inner { store, number, name, common, hasher, root: OnceLock::new() })))
+    pub(crate) fn create(series: Series<M>) -> Self {
+        let (hasher, root) = (RandomState::default(), OnceLock::new());
+        Self(Box::leak(Box::new(Inner { series, hasher, root })))
+    }
+
+    /// Lets this metric have `limit` series in this process, instead of [`SERIES_LIMIT`](crate::SERIES_LIMIT).
+    ///
+    /// Label sets beyond that share one series, in which each label has the value `overflow`, and
+    /// `headcount_series_overflows_total` counts how often one of them was asked for.
+    ///
+    /// ```
+    /// use headcount::Counter;
+    ///
+    /// let visits = Counter::family("visits", "Visits.", ["country"])?.limited_to(2);
+    /// for country in ["at", "ch", "de", "fr"] {
+    ///     visits.with([country]).inc();
+    /// }
+    /// let text = headcount::render();
+    /// assert!(text.contains("visits_total{country=\"overflow\"} 2\n"));
+    /// assert!(text.contains("headcount_series_overflows_total{metric=\"visits\"} 2\n"));
+    /// # Ok::<(), headcount::RegisterError>(())
+    /// ```
+    #[must_use = "a limit is set in a declaration, which goes on with the family"]
+    pub fn limited_to(self, limit: u32) -> Self {
+        self.0.series.limit_to(limit);
+        self
     }
 
     /// The child with these label values, in the order of the family's labels. It is created if need be.
     ///
     /// When there is no space for it, the child works and records nothing: the loss is counted in the
-    /// file, and the merge exposes it.
+    /// file, and the merge exposes it. Beyond the [limit](Self::limited_to) it is the overflow.
     #[must_use]
     pub fn with(self, values: [&str; N]) -> M {
-        self.try_with(values).unwrap_or_else(|_| M::lost(&self.0.common, self.0.store))
+        self.try_with(values).unwrap_or_else(|error| {
+            report_lost(&error);
+            self.0.series.lost()
+        })
     }
 
     /// As [`with`](Self::with), for those who want to know.
@@ -115,18 +139,47 @@ impl<M: Metric, const N: usize> Family<M, N> {
 
     #[cold]
     fn create_child(self, values: &[&str; N], hash: u64) -> Result<M, RegisterError> {
-        let Inner { store, number, name, common, .. } = self.0;
-        // Nobody adds to the tree without this.
-        let mut registration = Registration::begin();
+        let series = &self.0.series;
+        if series.is_full() {
+            // It may have been created since.
+            if let Ok(child) = self.find(values, hash) {
+                return Ok(child);
+            }
+            if let Some(overflow) = series.overflow() {
+                return Ok(overflow);
+            }
+        }
+        self.create_under(&mut Registration::begin(), values, hash)
+    }
+
+    /// As [`try_with`](Self::try_with), for who registers something already.
+    pub(crate) fn with_under(
+        self,
+        registration: &mut Registration,
+        values: [&str; N],
+    ) -> Result<M, RegisterError> {
+        self.create_under(registration, &values, self.0.hasher.hash_one(values))
+    }
+
+    /// Nobody adds to the tree but who registers.
+    fn create_under(
+        self,
+        registration: &mut Registration,
+        values: &[&str; N],
+        hash: u64,
+    ) -> Result<M, RegisterError> {
         let place = match self.find(values, hash) {
             Ok(child) => return Ok(child),
             Err(place) => place,
         };
-        let child = M::create(common, &mut registration, *store, *number, values)
-            .map_err(|source| RegisterError::Space { name: name.clone(), source })?;
+        let child = match self.0.series.create(registration, values)? {
+            Found::New(child) => child,
+            Found::Overflow(child) => return Ok(child),
+        };
         let values = values.map(Box::from);
         let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
         let _ = place.set(Box::new(node));
+        self.0.series.remembered();
         Ok(child)
     }
 }
@@ -148,7 +201,7 @@ impl<M: Metric, const N: usize> Copy for Family<M, N> {}
 
 impl<M: Metric, const N: usize> fmt::Debug for Family<M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Family").field("name", &self.0.series.name()).finish_non_exhaustive()
     }
 }
 
@@ -189,7 +242,7 @@ mod tests {
         let long = "x".repeat(1 << 20);
         assert!(family.try_with([&long]).is_err());
         family.with([&long]).inc();
-        let image = headcount_store::write::Registration::begin().image(registry.store()).unwrap();
+        let image = headcount_store::write::Registration::begin().image(registry.store().unwrap()).unwrap();
         let header = image.header();
         assert_eq!((header.lost_series, header.lost_updates), (2, 1));
     }

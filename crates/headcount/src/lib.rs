@@ -6,10 +6,10 @@
 //!
 //! ```
 //! use std::sync::LazyLock;
-//! use headcount::{Counter, Family};
+//! use headcount::{Counter, Family, OrNoop};
 //!
 //! static REQUESTS: LazyLock<Family<Counter, 2>> = LazyLock::new(|| {
-//!     Counter::family("http_requests", "Requests answered.", ["method", "code"]).unwrap()
+//!     Counter::family("http_requests", "Requests answered.", ["method", "code"]).or_noop()
 //! });
 //!
 //! REQUESTS.with(["GET", "200"]).inc();
@@ -21,7 +21,8 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the
+//! `definition`, what a name in it stands for, and `view`, what it puts on metrics; `series`, where those of a
+//! family are created and limited; [`labels`], and [`family`], which finds children by them; the
 //! four kinds, [`counter`], [`gauge`], [`histogram`], [`summary`]; [`timing`]; [`mod@render`]; [`notify`]; and
 //! [`worker`], the worker's side of life under a supervisor.
 //!
@@ -40,11 +41,14 @@ pub mod histogram;
 pub mod labels;
 #[doc(hidden)]
 pub mod macros;
+mod noop;
 pub mod notify;
 pub mod registry;
 pub mod render;
+mod series;
 pub mod summary;
 pub mod timing;
+mod view;
 pub mod worker;
 
 pub use buckets::Buckets;
@@ -56,7 +60,9 @@ pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight,
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::Histogram;
 pub use labels::{LabelValue, Labels, Literal};
+pub use noop::OrNoop;
 pub use registry::{Registry, use_directory};
 pub use render::render;
+pub use series::SERIES_LIMIT;
 pub use summary::Summary;
 pub use timing::{InFlight, Measure, Observe, Timer};

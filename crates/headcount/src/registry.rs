@@ -15,21 +15,27 @@ use headcount_store::write::{CreateError, OnFork, Registration, Store};
 
 use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
-use crate::definition::{Registered, check_names, check_samples, family_name};
+use crate::definition::{Definition, Registered, check_names, check_samples, family_name};
 use crate::error::RegisterError;
 use crate::family::{Family, Metric};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::series::{Place, Series};
 use crate::summary::Summary;
+use crate::view::View;
 
 /// A set of metrics with a file of its own. A small handle; what it stands for lives as long as the
 /// process.
 #[derive(Clone, Copy, Debug)]
-pub struct Registry(&'static Inner);
+pub struct Registry {
+    inner: &'static Inner,
+    view: &'static View,
+}
 
 #[derive(Debug)]
 struct Inner {
-    store: Store,
+    /// `None` if it could not be created: nor can its metrics.
+    store: Option<Store>,
     /// Taken only under a [`Registration`], so that a forked child never finds it locked.
     families: Mutex<HashMap<String, Registered>>,
 }
@@ -51,7 +57,7 @@ pub fn use_directory(directory: impl AsRef<Path>) -> Result<(), RegisterError> {
         return Err(RegisterError::TooLate);
     }
     let store = create_store(&mut registration, directory.as_ref())?;
-    let _ = DEFAULT.set(Registry::new(store));
+    let _ = DEFAULT.set(Registry::new(Some(store)));
     Ok(())
 }
 
@@ -68,8 +74,14 @@ fn origin() -> Origin {
 }
 
 impl Registry {
-    fn new(store: Store) -> Self {
-        Self(Box::leak(Box::new(Inner { store, families: Mutex::default() })))
+    fn new(store: Option<Store>) -> Self {
+        let inner = Box::leak(Box::new(Inner { store, families: Mutex::default() }));
+        Self { inner, view: View::PLAIN }
+    }
+
+    /// A registry none of whose metrics can be created.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(None)
     }
 
     /// The registry that `Counter::new` and the like use.
@@ -89,7 +101,7 @@ impl Registry {
             Some(directory) => create_store(&mut registration, &directory)?,
             None => registration.create_private_store(OnFork::Follow)?,
         };
-        Ok(*DEFAULT.get_or_init(|| Self::new(store)))
+        Ok(*DEFAULT.get_or_init(|| Self::new(Some(store))))
     }
 
     /// A registry that records in a file of its own in `directory`.
@@ -98,7 +110,7 @@ impl Registry {
     ///
     /// When the directory does not exist or takes no file.
     pub fn in_directory(directory: impl AsRef<Path>) -> Result<Self, RegisterError> {
-        Ok(Self::new(create_store(&mut Registration::begin(), directory.as_ref())?))
+        Ok(Self::new(Some(create_store(&mut Registration::begin(), directory.as_ref())?)))
     }
 
     /// As [`in_directory`](Self::in_directory), for a process that forks only to exec: children do not
@@ -109,7 +121,7 @@ impl Registry {
     /// When the directory does not exist or takes no file.
     pub fn of_parent_in(directory: impl AsRef<Path>) -> Result<Self, RegisterError> {
         let store = Registration::begin().create_store(directory.as_ref(), origin(), OnFork::Leave)?;
-        Ok(Self::new(store))
+        Ok(Self::new(Some(store)))
     }
 
     /// A registry in memory that no other process sees.
@@ -118,11 +130,25 @@ impl Registry {
     ///
     /// When the system gives no memory.
     pub fn private() -> Result<Self, RegisterError> {
-        Ok(Self::new(Registration::begin().create_private_store(OnFork::Follow)?))
+        Ok(Self::new(Some(Registration::begin().create_private_store(OnFork::Follow)?)))
     }
 
-    pub(crate) fn store(self) -> Store {
-        self.0.store
+    pub(crate) fn store(self) -> Option<Store> {
+        self.inner.store
+    }
+
+    /// Where updates of metrics are counted that could not be created in any registry.
+    pub(crate) fn store_of_the_lost() -> Store {
+        DEFAULT.get().and_then(|registry| registry.inner.store).unwrap_or_else(Store::nowhere)
+    }
+
+    pub(crate) fn view(self) -> &'static View {
+        self.view
+    }
+
+    /// The same metrics, with other things put on those that are created from now on.
+    pub(crate) fn seen_as(self, view: &'static View) -> Self {
+        Self { view, ..self }
     }
 
     /// A counter without labels; see [`Counter::new`].
@@ -250,21 +276,67 @@ impl Registry {
         shape: Shape,
         labels: [&str; N],
     ) -> Result<Family<M, N>, RegisterError> {
-        let name = family_name(name, shape.kind());
-        check_names(name, shape.kind(), &labels)?;
-        let mut registration = Registration::begin();
-        let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = families.get(name) {
-            let same = |difference| RegisterError::Different { name: name.to_owned(), difference };
-            return known.as_same(help, &shape, &labels).map_err(same);
+        self.register_under(&mut Registration::begin(), name, help, &shape, labels)
+    }
+
+    fn register_under<M: Metric, const N: usize>(
+        self,
+        registration: &mut Registration,
+        name: &str,
+        help: &str,
+        shape: &Shape,
+        labels: [&str; N],
+    ) -> Result<Family<M, N>, RegisterError> {
+        let name = self.view.name(family_name(name, shape.kind()));
+        let Some(store) = self.inner.store else { return Err(RegisterError::NoRegistry { name }) };
+        let labels = self.view.names().chain(labels).collect();
+        let definition = Definition { help, shape, labels, view: self.view };
+        let registered = self.find_or_add(registration, store, name, &definition);
+        if registered.is_err() {
+            registration.count_lost_series(store);
         }
-        check_samples(name, shape.kind(), &families)?;
-        let description = Description { name, help, unit: "", shape: shape.clone(), labels: labels.to_vec() };
-        let number = registration
-            .add_family(self.0.store, &description)
-            .map_err(|source| RegisterError::Space { name: name.to_owned(), source })?;
-        let family = Family::create(self.0.store, number, name.to_owned(), &shape);
-        families.insert(name.to_owned(), Registered::new(help, shape, &labels, family));
+        registered
+    }
+
+    fn find_or_add<M: Metric, const N: usize>(
+        self,
+        registration: &mut Registration,
+        store: Store,
+        name: String,
+        definition: &Definition<'_>,
+    ) -> Result<Family<M, N>, RegisterError> {
+        let Definition { help, shape, ref labels, view } = *definition;
+        check_names(&name, shape.kind(), labels)?;
+        let mut families = self.inner.families.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = match families.get(&name).map(|known| (known.number, known.difference(definition))) {
+            Some((number, None)) => number,
+            Some((_, Some(difference))) => return Err(RegisterError::Different { name, difference }),
+            None => {
+                check_samples(&name, shape.kind(), &families)?;
+                let description =
+                    Description { name: &name, help, unit: "", shape: shape.clone(), labels: labels.clone() };
+                registration
+                    .add_family(store, &description)
+                    .map_err(|source| RegisterError::Space { name: name.clone(), source })?
+            }
+        };
+        let registered = families.entry(name.clone()).or_insert_with(|| Registered::new(definition, number));
+        if let Some(family) = registered.family(view) {
+            return Ok(family);
+        }
+        let place = Place { registry: self, store, number: registered.number };
+        let family = Family::create(Series::new(&name, Some(place), shape, N, view.series_limit));
+        registered.add(view, family);
         Ok(family)
+    }
+
+    /// The counter of look-ups that went to the overflow of the metric `name`.
+    pub(crate) fn count_overflows(self, registration: &mut Registration, name: &str) -> Option<Counter> {
+        let help = "Look-ups of label sets beyond a metric's limit, which went to its overflow series.";
+        let plain = self.seen_as(View::UNLIMITED);
+        let overflows = "headcount_series_overflows";
+        let family: Family<Counter, 1> =
+            plain.register_under(registration, overflows, help, &Shape::Counter, ["metric"]).ok()?;
+        family.with_under(registration, [name]).ok()
     }
 }

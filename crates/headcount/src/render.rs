@@ -23,7 +23,8 @@ impl Registry {
     /// The metrics of this process in this registry, in the text format 0.0.4.
     #[must_use]
     pub fn render(self) -> String {
-        let image = Registration::begin().image(self.store());
+        let Some(store) = self.store() else { return String::new() };
+        let image = Registration::begin().image(store);
         // Nothing is all that can be said of a file that was damaged from outside.
         let text = image.and_then(|image| render_image(&image)).unwrap_or_default();
         String::from_utf8(text).unwrap_or_default()
