@@ -23,7 +23,7 @@
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, and `view`, what it puts on metrics; `series`, where those of a
 //! family are created and limited; [`labels`], and [`family`], which finds children by them; the
-//! four kinds, [`counter`], [`gauge`], [`histogram`], [`summary`]; [`timing`]; [`mod@render`]; [`notify`]; and
+//! four kinds, [`counter`], [`gauge`], [`histogram`], [`summary`]; [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and
 //! [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -48,6 +48,7 @@ pub mod render;
 mod series;
 pub mod summary;
 pub mod timing;
+pub mod updater;
 mod view;
 pub mod worker;
 
@@ -66,3 +67,4 @@ pub use render::render;
 pub use series::SERIES_LIMIT;
 pub use summary::Summary;
 pub use timing::{InFlight, Measure, Observe, Timer};
+pub use updater::Updater;
