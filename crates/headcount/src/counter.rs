@@ -5,6 +5,7 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::local::LocalCounter;
 use crate::registry::Registry;
 
 /// A count, exact up to 2⁶⁴−1 (then it begins again at 0, which Prometheus takes for a restart).
@@ -53,6 +54,12 @@ impl Counter {
     #[inline]
     pub fn add(&self, n: u64) {
         self.0.add(0, n);
+    }
+
+    /// An accumulator for a loop, which adds to this counter when it is flushed or dropped.
+    #[must_use]
+    pub fn local(&self) -> LocalCounter {
+        LocalCounter::new(*self)
     }
 }
 

@@ -8,7 +8,9 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::local::LocalHistogram;
 use crate::registry::Registry;
+use crate::search::Search;
 use crate::timing::Timer;
 
 /// Observations counted by bucket, and their sum.
@@ -18,7 +20,7 @@ use crate::timing::Timer;
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram {
     cells: SumCells,
-    bounds: &'static [f64],
+    search: &'static Search,
 }
 
 impl Histogram {
@@ -48,7 +50,44 @@ impl Histogram {
     /// Counts `value` in the first bucket whose bound is not less; what is not a number counts in `+Inf`.
     #[inline]
     pub fn observe(&self, value: f64) {
-        self.cells.observe(1 + self.bucket(value), 1, value);
+        self.add(self.bucket(value), 1, value);
+    }
+
+    /// Counts `value` as if it had been observed `n` times.
+    #[inline]
+    pub fn observe_n(&self, value: f64, n: u64) {
+        if n > 0 {
+            self.add(self.bucket(value), n, Self::times(value, n));
+        }
+    }
+
+    /// An accumulator for a loop, which adds to this histogram when it is flushed or dropped.
+    #[must_use]
+    pub fn local(&self) -> LocalHistogram {
+        LocalHistogram::new(*self)
+    }
+
+    /// What `value` adds to the sum if it is observed `n` times: nothing if never, even if it is infinite.
+    #[inline]
+    pub(crate) fn times(value: f64, n: u64) -> f64 {
+        if n == 0 { 0.0 } else { value * n as f64 }
+    }
+
+    /// Adds to the count of a bucket, and to the sum.
+    #[inline]
+    pub(crate) fn add(&self, bucket: u32, n: u64, sum: f64) {
+        self.cells.observe(1 + bucket, n, sum);
+    }
+
+    /// The number of the bucket that holds `value`.
+    #[inline]
+    pub(crate) fn bucket(&self, value: f64) -> u32 {
+        self.search.bucket(value)
+    }
+
+    /// How many buckets there are, with the one of +Inf.
+    pub(crate) fn buckets(&self) -> usize {
+        self.search.len() + 1
     }
 
     /// Counts a duration, in seconds.
@@ -67,43 +106,33 @@ impl Histogram {
         let _timer = self.start_timer();
         work()
     }
-
-    #[inline]
-    fn bucket(&self, value: f64) -> u32 {
-        // Written so that a NaN passes by every bound.
-        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN belongs to no finite bucket")]
-        let bucket = self.bounds.partition_point(|&bound| !(value <= bound));
-        #[expect(clippy::cast_possible_truncation, reason = "a record holds fewer than 65,536 bounds")]
-        let bucket = bucket as u32;
-        bucket
-    }
 }
 
 impl sealed::Metric for Histogram {
-    type Common = Vec<f64>;
+    type Common = Search;
 
-    fn common(shape: &Shape) -> Vec<f64> {
+    fn common(shape: &Shape) -> Search {
         match shape {
-            Shape::Histogram { bounds } => bounds.clone(),
-            _ => Vec::new(),
+            Shape::Histogram { bounds } => Search::new(bounds),
+            _ => Search::new(&[]),
         }
     }
 
     fn create(
-        bounds: &'static Vec<f64>,
+        search: &'static Search,
         registration: &mut Registration,
         store: Store,
         family: u32,
         values: &[&str],
     ) -> Result<Self, SpaceError> {
         // The sum, the buckets, and the one of +Inf.
-        let count = u32::try_from(bounds.len() + 2).unwrap_or(u32::MAX);
+        let count = u32::try_from(search.len() + 2).unwrap_or(u32::MAX);
         let cells = registration.add_summed(store, family, values, count)?;
-        Ok(Self { cells, bounds })
+        Ok(Self { cells, search })
     }
 
-    fn lost(bounds: &'static Vec<f64>, store: Store) -> Self {
-        Self { cells: store.lost_cells(), bounds }
+    fn lost(search: &'static Search, store: Store) -> Self {
+        Self { cells: store.lost_cells(), search }
     }
 }
 

@@ -22,9 +22,10 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, and `view`, what it puts on metrics; `series`, where those of a
-//! family are created and limited; [`labels`], and [`family`], which finds children by them; the
-//! four kinds, [`counter`], [`gauge`], [`histogram`], [`summary`]; [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and
-//! [`worker`], the worker's side of life under a supervisor.
+//! family are created and limited; [`labels`], and [`family`], which finds children by them; the four kinds,
+//! [`counter`], [`gauge`], `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop;
+//! [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a
+//! supervisor.
 //!
 //! # Forks and threads
 //!
@@ -39,12 +40,14 @@ pub mod family;
 pub mod gauge;
 pub mod histogram;
 pub mod labels;
+pub mod local;
 #[doc(hidden)]
 pub mod macros;
 mod noop;
 pub mod notify;
 pub mod registry;
 pub mod render;
+mod search;
 mod series;
 pub mod summary;
 pub mod timing;
@@ -61,6 +64,7 @@ pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight,
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::Histogram;
 pub use labels::{LabelValue, Labels, Literal};
+pub use local::{LocalCounter, LocalHistogram};
 pub use noop::OrNoop;
 pub use registry::{Registry, use_directory};
 pub use render::render;

@@ -2,15 +2,16 @@
 //!
 //! Every thread that adds has a slab of its own, a range of addresses in which each summed series of
 //! the process has the same place. To add is a plain load and store, for nobody else writes there; a
-//! reader sums the slabs up. A handle is an index into the range, the same for every thread. How much
+//! reader sums the slabs up. A handle is a place in the range, the same for every thread. How much
 //! of its range a thread has mapped so far is a number beside the range's address: one comparison
-//! tells whether the cell is there, and whether there is a slab at all.
+//! tells whether the cell is there, and whether there is a slab at all. That comparison, the addition of
+//! the place to the address, and the addition itself are three instructions, and all there is.
 //!
 //! # Safety
 //!
-//! One rule: below `end` cells, all memory behind `base` is mapped, for reading and writing, until the
+//! One rule: below `end` bytes, all memory behind `base` is mapped, for reading and writing, until the
 //! process ends. [`State`](super::state::State) establishes it before it raises `end`.
-#![expect(unsafe_code, reason = "cells are reached through a base address and an index")]
+#![expect(unsafe_code, reason = "cells are reached through a base address and a place")]
 
 use std::cell::Cell;
 use std::io;
@@ -30,7 +31,7 @@ thread_local! {
 
 struct Current {
     base: Cell<*mut AtomicU64>,
-    /// How many cells from `base` on may be touched.
+    /// How many bytes from `base` on may be touched.
     end: Cell<u32>,
     /// The slab's number, if `base` is not null.
     number: Cell<u32>,
@@ -45,15 +46,33 @@ impl Current {
 /// The summed cells of one series: a small number that is valid in every thread, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SumCells {
+    /// Where the first one is in every slab, in bytes: what an update would otherwise have to compute.
     first: u32,
 }
 
-/// Cells from here on do not exist; which one is asked for tells whose update was lost.
-const LOST: u32 = u32::MAX - 0xffff;
+/// Places from here on do not exist; which one is asked for tells whose update was lost. So far above what
+/// exists and so far below the end of the numbers that no cell of a series gets past either.
+const LOST: u32 = 1 << 31;
+
+/// Length of a cell in bytes.
+#[expect(clippy::cast_possible_truncation, reason = "it is 8")]
+const CELL: u32 = size_of::<AtomicU64>() as u32;
+
+/// Which of an update's two numbers count.
+#[derive(Clone, Copy)]
+enum Adds {
+    /// The integer.
+    Count,
+    /// The float, to the cell that is named.
+    Float,
+    /// The integer to the cell that is named, the float to the first.
+    Both,
+}
 
 impl SumCells {
     pub(super) fn at(first: u32) -> Self {
-        Self { first }
+        // Slabs end long before the multiplication would wrap around.
+        Self { first: first * CELL }
     }
 
     /// The cells of a series that could not be created: updates are counted as lost, for `store`.
@@ -64,54 +83,59 @@ impl SumCells {
     /// Adds to the cell `index`, a `u64`. Wraps around beyond `u64::MAX`, as a counter may.
     #[inline]
     pub fn add(self, index: u32, n: u64) {
-        self.update(index, |slab| slab.add(self.first + index, n));
+        self.update(Adds::Count, index, n, 0.0);
     }
 
     /// Adds to the cell `index`, an `f64`.
     #[inline]
     pub fn add_f64(self, index: u32, x: f64) {
-        self.update(index, |slab| slab.add_f64(self.first + index, x));
+        self.update(Adds::Float, index, 0, x);
     }
 
     /// Adds `n` to the integer cell `count` and `x` to the float cell 0.
     #[inline]
     pub fn observe(self, count: u32, n: u64, x: f64) {
-        self.update(count, |slab| {
-            slab.add(self.first + count, n);
-            slab.add_f64(self.first, x);
-        });
+        self.update(Adds::Both, count, n, x);
     }
 
-    /// Runs `write` with the slab of this thread, in which every cell up to `last` is mapped.
-    #[inline]
-    fn update(self, last: u32, write: impl Fn(Slab)) {
+    /// Inlined with `adds` known, nothing is left of this but a comparison and the addition.
+    #[inline(always)]
+    fn update(self, adds: Adds, index: u32, n: u64, x: f64) {
         CURRENT.with(|current| {
-            if self.first.saturating_add(last) < current.end.get() {
-                write(Slab { base: current.base.get() });
+            if self.place(index) < current.end.get() {
+                Slab { base: current.base.get() }.apply(self, adds, index, n, x);
             } else {
-                self.extend_and_write(last, &write);
+                self.extend_and_update(adds, index, n, x);
             }
         });
     }
 
-    /// The first update of a thread, or of a cell that was created since: gets the memory, then writes.
+    /// Where the cell `index` is in every slab, in bytes.
+    #[inline(always)]
+    fn place(self, index: u32) -> u32 {
+        // No cell of a series has so great an index that this wraps around.
+        self.first.wrapping_add(index.wrapping_mul(CELL))
+    }
+
+    /// The first update of a thread, or of a cell that was created since: gets the memory, then adds. What
+    /// it needs comes in registers, so that an update that is not the first writes nothing to the stack.
     ///
     /// A thread that is past giving its slab back (its other thread-locals are being dropped) borrows one
     /// for this single update.
     #[cold]
     #[inline(never)]
-    fn extend_and_write(self, last: u32, write: &dyn Fn(Slab)) {
+    fn extend_and_update(self, adds: Adds, index: u32, n: u64, x: f64) {
         let mut state = State::lock();
         if let Some(store) = self.first.checked_sub(LOST) {
             return state.count_lost(store);
         }
-        let Some(last) = self.first.checked_add(last) else { return };
+        let last = self.place(index) / CELL;
         let alive = LEASE.try_with(|_| ()).is_ok();
         let Some(number) = own_slab().or_else(|| state.lease_slab()) else {
             return state.count_lost_at(last);
         };
         match state.extend_slab(number, last) {
-            Ok(()) => write(Slab { base: state.slab_base(number) }),
+            Ok(()) => Slab { base: state.slab_base(number) }.apply(self, adds, index, n, x),
             Err(_) => state.count_lost_at(last),
         }
         if alive {
@@ -129,29 +153,57 @@ struct Slab {
 }
 
 impl Slab {
+    /// Adds to a series' cells, which are mapped up to `index`.
+    #[inline(always)]
+    fn apply(self, cells: SumCells, adds: Adds, index: u32, n: u64, x: f64) {
+        match adds {
+            Adds::Count => self.add(cells.place(index), n),
+            Adds::Float => self.add_f64(cells.place(index), x),
+            Adds::Both => {
+                self.add(cells.place(index), n);
+                self.add_f64(cells.first, x);
+            }
+        }
+    }
+
     #[inline]
-    fn add(self, cell: u32, n: u64) {
-        let cell = self.cell(cell);
+    fn add(self, place: u32, n: u64) {
+        let cell = self.cell(place);
         // One thread writes here, so what was loaded is still true when it is stored.
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
     #[inline]
-    fn add_f64(self, cell: u32, x: f64) {
-        let cell = self.cell(cell);
+    fn add_f64(self, place: u32, x: f64) {
+        let cell = self.cell(place);
         let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + x;
         cell.store(sum.to_bits(), Ordering::Relaxed);
     }
 
     #[inline]
-    fn cell(&self, cell: u32) -> &AtomicU64 {
-        // SAFETY: the index is below the mapped end: `update` compared it, or `extend_and_write` had
+    fn cell(&self, place: u32) -> &AtomicU64 {
+        // SAFETY: the place is below the mapped end: `update` compared it, or `extend_and_update` had
         // the state map it; so it is inside the one range that was reserved for this slab.
-        let place = unsafe { self.base.add(cell as usize) };
-        // SAFETY: mapped, as above; aligned, because the range begins with a page and cells are as
-        // long as an `AtomicU64` is aligned; mapped memory stays mapped.
+        let place = in_register(unsafe { self.base.byte_add(place as usize) });
+        // SAFETY: mapped, as above; aligned, because the range begins with a page and places are
+        // whole cells, which are as long as an `AtomicU64` is aligned; mapped memory stays mapped.
         unsafe { &*place }
     }
+}
+
+/// The same address, in a register of its own. Left to itself the compiler has each load and store compute
+/// it anew from base and index; processors that forward a store to the next load of the same address within
+/// a cycle (Intel's since Golden Cove) do so only if the address is one register.
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the address is not followed here")]
+#[inline(always)]
+fn in_register<T>(address: *mut T) -> *mut T {
+    let mut same = address;
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    // SAFETY: no instruction at all, which touches neither memory, stack nor flags.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack, preserves_flags));
+    }
+    same
 }
 
 /// The number of the calling thread's slab, if it has one.
@@ -174,7 +226,7 @@ pub(super) fn extend_own(state: &mut State, last: u32) -> io::Result<()> {
 fn adopt(state: &State, number: u32) {
     CURRENT.with(|current| {
         current.base.set(state.slab_base(number));
-        current.end.set(state.slab_end(number));
+        current.end.set(state.slab_end(number) * CELL);
         current.number.set(number);
     });
 }

@@ -1,0 +1,134 @@
+//! Which bucket a value belongs to.
+//!
+//! Values come at random, so a search that branches on them guesses wrong about once an observation, which
+//! costs more than all the rest. Up to sixteen bounds are therefore all compared, by a few vector
+//! instructions; more are halved without branches.
+//!
+//! # Safety
+//!
+//! One rule: instructions that not every processor of an architecture has are not used.
+#![expect(unsafe_code, reason = "vector instructions are functions of an architecture")]
+
+/// Bounds that are compared at once.
+const FEW: usize = 16;
+
+/// Aligned as vectors are.
+#[derive(Debug)]
+#[repr(align(16))]
+struct Few([f64; FEW]);
+
+/// The bounds of a histogram, ready to be searched.
+#[derive(Debug)]
+pub struct Search {
+    /// All bounds and then +Inf, if there are so few.
+    few: Few,
+    bounds: Box<[f64]>,
+}
+
+impl Search {
+    pub(crate) fn new(bounds: &[f64]) -> Self {
+        let mut few = [f64::INFINITY; FEW];
+        few.iter_mut().zip(bounds).for_each(|(place, &bound)| *place = bound);
+        Self { few: Few(few), bounds: bounds.into() }
+    }
+
+    /// How many bounds there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// The first bound that is not less than `value`, or one beyond the last. That is where what is not a
+    /// number belongs, too.
+    #[inline]
+    pub(crate) fn bucket(&self, value: f64) -> u32 {
+        if self.bounds.len() <= FEW { self.among_few(value) } else { self.among_many(value) }
+    }
+
+    #[inline]
+    fn among_few(&self, value: f64) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has SSE2.
+        let above = unsafe { count_above_sse2(value, &self.few) };
+        #[cfg(not(target_arch = "x86_64"))]
+        let above = count_above(value, &self.few);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+        let len = self.bounds.len() as u32;
+        // Only what is not a number lies above the padding, too.
+        above.min(len)
+    }
+
+    #[inline]
+    fn among_many(&self, value: f64) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "a record holds fewer than 65,536 bounds")]
+        let bucket = self.bounds.partition_point(|&bound| is_above(value, bound)) as u32;
+        bucket
+    }
+}
+
+/// How many of the ascending bounds `value` lies above.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn count_above_sse2(value: f64, Few(bounds): &Few) -> u32 {
+    use std::arch::x86_64::*;
+    let value = _mm_set1_pd(value);
+    let two = |at: usize| {
+        // SAFETY: there are two numbers at that place, which is aligned: `at` is even, and `Few` is aligned.
+        let bounds = unsafe { _mm_load_pd(&raw const bounds[at]) };
+        _mm_castpd_si128(_mm_cmpnle_pd(value, bounds))
+    };
+    let four = |at: usize| _mm_packs_epi32(two(at), two(at + 2));
+    let eight = |at: usize| _mm_packs_epi32(four(at), four(at + 4));
+    let sixteen = _mm_packs_epi16(eight(0), eight(8));
+    // A bit for each bound, the first the lowest: whatever lies above one lies above all before it.
+    _mm_movemask_epi8(sixteen).trailing_ones()
+}
+
+/// The same in plain Rust, for other processors: the compiler makes vectors of it.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+fn count_above(value: f64, Few(bounds): &Few) -> u32 {
+    // As long as the lanes that are compared, so that nothing is narrowed between.
+    let above: u64 = bounds.iter().map(|&bound| u64::from(is_above(value, bound))).sum();
+    #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+    let above = above as u32;
+    above
+}
+
+#[inline]
+fn is_above(value: f64, bound: f64) -> bool {
+    // Written so that a NaN is above every bound.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN belongs to no finite bucket")]
+    let above = !(value <= bound);
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bounds as histograms have them, and values that are often one of them.
+    fn cases() -> impl Strategy<Value = (Vec<f64>, f64)> {
+        let number = prop_oneof![-10_i8..10].prop_map(f64::from);
+        let bounds = prop::collection::btree_set(-40_i8..40, 1..=40);
+        let bounds = bounds.prop_map(|set| set.into_iter().map(|n| f64::from(n) / 2.0).collect());
+        let odd = prop::sample::select(vec![f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0]);
+        (bounds, prop_oneof![4 => number, 4 => any::<f64>(), 1 => odd])
+    }
+
+    proptest! {
+        #[test]
+        fn every_search_finds_what_looking_at_one_bound_after_the_other_finds((bounds, value) in cases()) {
+            let found = bounds.iter().position(|&bound| value <= bound).unwrap_or(bounds.len());
+            let search = Search::new(&bounds);
+            prop_assert_eq!(search.bucket(value) as usize, found);
+            prop_assert_eq!(search.among_many(value) as usize, found);
+            if bounds.len() <= FEW {
+                let few = count_above(value, &search.few) as usize;
+                prop_assert_eq!(few.min(bounds.len()), found);
+            }
+        }
+    }
+}
