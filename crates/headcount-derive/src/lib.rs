@@ -5,10 +5,12 @@
 mod attribute;
 mod case;
 mod labels;
+mod metric;
 mod value;
 mod wrap;
 
 use proc_macro::TokenStream;
+use syn::parse::Parser;
 
 use wrap::Measurement;
 
@@ -137,6 +139,53 @@ pub fn in_flight(metric: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
     expand(Measurement::Errors, metric, function)
+}
+
+/// Declares a metric: its name, kind, labels and help text, in one item.
+///
+/// The item is a function without a body. Its name is the metric's, its parameters are the labels, its return type
+/// is the kind, the first paragraph of its doc comment the help text. Whoever calls it gets the metric with these
+/// labels. It is created at the first call; what cannot be created is a no-op (see `headcount::OrNoop`).
+///
+/// | Option | What it does |
+/// |---|---|
+/// | `mode = GaugeMode::LiveSum` | says what becomes of many processes' values; a gauge needs it |
+/// | `buckets = [0.1, 1.0]` | the bounds of a histogram: an array, `Buckets`, or what makes some. Otherwise the default |
+/// | `limit = 500` | how many series there may be in one process; see `Family::limited_to` |
+/// | `name = "http_requests"` | another name than the function's |
+/// | `registry = SHOP` | another registry than the default |
+///
+/// A parameter is of a type that is a `LabelValue`, whose lifetimes are left out, and takes the attributes of a
+/// field that derives [`macro@Labels`]: `#[label(rename = "type")]`, `#[label(flatten)]`.
+///
+/// ```
+/// use headcount::{Counter, Gauge, GaugeMode, LabelValue, metric};
+///
+/// #[derive(LabelValue)]
+/// enum Method {
+///     Get,
+///     Post,
+/// }
+///
+/// /// Requests answered.
+/// #[metric]
+/// pub fn http_requests(method: Method, route: &str, #[label(rename = "code")] status: u16) -> Counter;
+///
+/// /// Connections that are open.
+/// #[metric(mode = GaugeMode::LiveSum)]
+/// fn connections() -> Gauge;
+///
+/// connections().inc();
+/// http_requests(Method::Post, "/users", 201).inc();
+/// let text = headcount::render();
+/// assert!(text.contains("# HELP http_requests_total Requests answered.\n"));
+/// assert!(text.contains("http_requests_total{method=\"post\",route=\"/users\",code=\"201\"} 1\n"));
+/// ```
+#[proc_macro_attribute]
+pub fn metric(options: TokenStream, declaration: TokenStream) -> TokenStream {
+    let expanded = Parser::parse(metric::Options::parse, options)
+        .and_then(|options| metric::declare(&options, &syn::parse(declaration)?));
+    expanded.unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
 /// Makes a struct a set of labels: each field is one, and its type a `LabelValue`: an enum that derives it, an

@@ -7,7 +7,7 @@ use headcount_store::format::family::Shape;
 use headcount_store::metric::{Kind, check_label_name, check_metric_name};
 
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::{Children, Metric};
 use crate::view::View;
 
 /// A metric that has been registered.
@@ -20,8 +20,8 @@ pub(crate) struct Registered {
     constant: usize,
     /// Its number in the file.
     pub(crate) number: u32,
-    /// By the values of the constant labels, the [`Family`], whose type the shape and the number of labels tell.
-    families: Vec<(Vec<String>, Box<dyn Any + Send>)>,
+    /// By the values of the constant labels, the [`Children`], whose type the shape tells.
+    children: Vec<(Vec<String>, Box<dyn Any + Send>)>,
 }
 
 impl Registered {
@@ -35,7 +35,7 @@ impl Registered {
             labels,
             constant,
             number,
-            families: Vec::new(),
+            children: Vec::new(),
         }
     }
 
@@ -55,14 +55,14 @@ impl Registered {
         (self.help != *help).then_some("help text")
     }
 
-    /// The family with the view's constant labels, if there is one.
-    pub(crate) fn family<M: Metric, const N: usize>(&self, view: &View) -> Option<Family<M, N>> {
-        let known = self.families.iter().find(|(values, _)| view.values().eq(values));
-        known.and_then(|(_, family)| family.downcast_ref().copied())
+    /// The children with the view's constant labels, if there are any.
+    pub(crate) fn children<M: Metric>(&self, view: &View) -> Option<&'static Children<M>> {
+        let known = self.children.iter().find(|(values, _)| view.values().eq(values));
+        known.and_then(|(_, children)| children.downcast_ref().copied())
     }
 
-    pub(crate) fn add<M: Metric, const N: usize>(&mut self, view: &View, family: Family<M, N>) {
-        self.families.push((view.values().map(str::to_owned).collect(), Box::new(family)));
+    pub(crate) fn add<M: Metric>(&mut self, view: &View, children: &'static Children<M>) {
+        self.children.push((view.values().map(str::to_owned).collect(), Box::new(children)));
     }
 }
 
@@ -132,6 +132,7 @@ mod tests {
     use super::*;
     use crate::buckets::Buckets;
     use crate::counter::Counter;
+    use crate::family::Family;
     use crate::registry::Registry;
 
     fn registry() -> Registry {

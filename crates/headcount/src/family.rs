@@ -50,27 +50,104 @@ pub(crate) mod sealed {
 ///
 /// A small handle. Looking up a child that exists takes no lock and allocates nothing; keep the child
 /// where even that is too much.
-pub struct Family<M: Metric, const N: usize>(&'static Inner<M, N>);
+pub struct Family<M: Metric, const N: usize>(&'static Children<M>);
 
-struct Inner<M: Metric, const N: usize> {
+/// The children of a family, by whatever type its labels are looked up.
+pub(crate) struct Children<M: Metric> {
     series: Series<M>,
     hasher: RandomState,
-    root: OnceLock<Box<Node<M, N>>>,
+    root: OnceLock<Box<Node<M>>>,
 }
 
-struct Node<M, const N: usize> {
-    values: [Box<str>; N],
+struct Node<M> {
+    values: Box<[Box<str>]>,
     child: M,
-    branches: [OnceLock<Box<Node<M, N>>>; BRANCHES],
+    branches: [OnceLock<Box<Node<M>>>; BRANCHES],
 }
 
 const BRANCHES: usize = 8;
 const BITS: u32 = BRANCHES.trailing_zeros();
 
+impl<M: Metric> Children<M> {
+    pub(crate) fn new(series: Series<M>) -> Self {
+        Self { series, hasher: RandomState::default(), root: OnceLock::new() }
+    }
+
+    pub(crate) fn series(&self) -> &Series<M> {
+        &self.series
+    }
+
+    pub(crate) fn find_or_create(&'static self, values: &[&str]) -> Result<M, RegisterError> {
+        let hash = self.hasher.hash_one(values);
+        match self.find(values, hash) {
+            Ok(child) => Ok(child),
+            Err(_) => self.create_child(values, hash),
+        }
+    }
+
+    /// A child that works and records nothing, because of an error.
+    #[cold]
+    pub(crate) fn lost(&'static self, error: &RegisterError) -> M {
+        report_lost(error);
+        self.series.lost()
+    }
+
+    /// The child, or the empty place where it belongs.
+    fn find(&self, values: &[&str], mut hash: u64) -> Result<M, &OnceLock<Box<Node<M>>>> {
+        let mut place = &self.root;
+        while let Some(node) = place.get() {
+            if node.values.iter().zip(values).all(|(known, value)| **known == **value) {
+                return Ok(node.child);
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
+            let branch = hash as usize % BRANCHES;
+            place = &node.branches[branch];
+            // Equal hashes of different labels, if they ever meet, make a chain.
+            hash = hash.rotate_right(BITS);
+        }
+        Err(place)
+    }
+
+    #[cold]
+    fn create_child(&'static self, values: &[&str], hash: u64) -> Result<M, RegisterError> {
+        if self.series.is_full() {
+            // It may have been created since.
+            if let Ok(child) = self.find(values, hash) {
+                return Ok(child);
+            }
+            if let Some(overflow) = self.series.overflow() {
+                return Ok(overflow);
+            }
+        }
+        self.find_or_create_under(&mut Registration::begin(), values)
+    }
+
+    /// As [`find_or_create`](Self::find_or_create), for who registers something already: nobody else adds to
+    /// the tree.
+    pub(crate) fn find_or_create_under(
+        &'static self,
+        registration: &mut Registration,
+        values: &[&str],
+    ) -> Result<M, RegisterError> {
+        let place = match self.find(values, self.hasher.hash_one(values)) {
+            Ok(child) => return Ok(child),
+            Err(place) => place,
+        };
+        let child = match self.series.create(registration, values)? {
+            Found::New(child) => child,
+            Found::Overflow(child) => return Ok(child),
+        };
+        let values = values.iter().copied().map(Box::from).collect();
+        let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
+        let _ = place.set(Box::new(node));
+        self.series.remembered();
+        Ok(child)
+    }
+}
+
 impl<M: Metric, const N: usize> Family<M, N> {
-    pub(crate) fn create(series: Series<M>) -> Self {
-        let (hasher, root) = (RandomState::default(), OnceLock::new());
-        Self(Box::leak(Box::new(Inner { series, hasher, root })))
+    pub(crate) fn of(children: &'static Children<M>) -> Self {
+        Self(children)
     }
 
     /// Lets this metric have `limit` series in this process, instead of [`SERIES_LIMIT`](crate::SERIES_LIMIT).
@@ -92,7 +169,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// ```
     #[must_use = "a limit is set in a declaration, which goes on with the family"]
     pub fn limited_to(self, limit: u32) -> Self {
-        self.0.series.limit_to(limit);
+        self.0.series().limit_to(limit);
         self
     }
 
@@ -102,10 +179,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// file, and the merge exposes it. Beyond the [limit](Self::limited_to) it is the overflow.
     #[must_use]
     pub fn with(self, values: [&str; N]) -> M {
-        self.try_with(values).unwrap_or_else(|error| {
-            report_lost(&error);
-            self.0.series.lost()
-        })
+        self.try_with(values).unwrap_or_else(|error| self.0.lost(&error))
     }
 
     /// As [`with`](Self::with), for those who want to know.
@@ -114,73 +188,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        let hash = self.0.hasher.hash_one(values);
-        match self.find(&values, hash) {
-            Ok(child) => Ok(child),
-            Err(_) => self.create_child(&values, hash),
-        }
-    }
-
-    /// The child, or the empty place where it belongs.
-    fn find(self, values: &[&str; N], mut hash: u64) -> Result<M, &'static OnceLock<Box<Node<M, N>>>> {
-        let mut place = &self.0.root;
-        while let Some(node) = place.get() {
-            if node.values.iter().zip(values).all(|(known, value)| **known == **value) {
-                return Ok(node.child);
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
-            let branch = hash as usize % BRANCHES;
-            place = &node.branches[branch];
-            // Equal hashes of different labels, if they ever meet, make a chain.
-            hash = hash.rotate_right(BITS);
-        }
-        Err(place)
-    }
-
-    #[cold]
-    fn create_child(self, values: &[&str; N], hash: u64) -> Result<M, RegisterError> {
-        let series = &self.0.series;
-        if series.is_full() {
-            // It may have been created since.
-            if let Ok(child) = self.find(values, hash) {
-                return Ok(child);
-            }
-            if let Some(overflow) = series.overflow() {
-                return Ok(overflow);
-            }
-        }
-        self.create_under(&mut Registration::begin(), values, hash)
-    }
-
-    /// As [`try_with`](Self::try_with), for who registers something already.
-    pub(crate) fn with_under(
-        self,
-        registration: &mut Registration,
-        values: [&str; N],
-    ) -> Result<M, RegisterError> {
-        self.create_under(registration, &values, self.0.hasher.hash_one(values))
-    }
-
-    /// Nobody adds to the tree but who registers.
-    fn create_under(
-        self,
-        registration: &mut Registration,
-        values: &[&str; N],
-        hash: u64,
-    ) -> Result<M, RegisterError> {
-        let place = match self.find(values, hash) {
-            Ok(child) => return Ok(child),
-            Err(place) => place,
-        };
-        let child = match self.0.series.create(registration, values)? {
-            Found::New(child) => child,
-            Found::Overflow(child) => return Ok(child),
-        };
-        let values = values.map(Box::from);
-        let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
-        let _ = place.set(Box::new(node));
-        self.0.series.remembered();
-        Ok(child)
+        self.0.find_or_create(&values)
     }
 }
 
@@ -201,7 +209,7 @@ impl<M: Metric, const N: usize> Copy for Family<M, N> {}
 
 impl<M: Metric, const N: usize> fmt::Debug for Family<M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("name", &self.0.series.name()).finish_non_exhaustive()
+        f.debug_struct("Family").field("name", &self.0.series().name()).finish_non_exhaustive()
     }
 }
 

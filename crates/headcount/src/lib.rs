@@ -5,14 +5,13 @@
 //! it dies. `headcount run -- ./server` starts the processes and serves one merged `/metrics`.
 //!
 //! ```
-//! use std::sync::LazyLock;
-//! use headcount::{Counter, Family, OrNoop};
+//! use headcount::{Counter, metric};
 //!
-//! static REQUESTS: LazyLock<Family<Counter, 2>> = LazyLock::new(|| {
-//!     Counter::family("http_requests", "Requests answered.", ["method", "code"]).or_noop()
-//! });
+//! /// Requests answered.
+//! #[metric]
+//! fn http_requests(method: &str, code: u16) -> Counter;
 //!
-//! REQUESTS.with(["GET", "200"]).inc();
+//! http_requests("GET", 200).inc();
 //! assert!(headcount::render().contains("http_requests_total{method=\"GET\",code=\"200\"} 1"));
 //! ```
 //!
@@ -22,7 +21,7 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, and `view`, what it puts on metrics; `series`, where those of a
-//! family are created and limited; [`labels`], and [`family`], which finds children by them; the four kinds,
+//! family are created and limited; [`labels`], and [`family`] and [`labelled`], which find children by them; the four kinds,
 //! [`counter`], [`gauge`], `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop;
 //! [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a
 //! supervisor.
@@ -39,6 +38,7 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labelled;
 pub mod labels;
 pub mod local;
 #[doc(hidden)]
@@ -60,9 +60,10 @@ pub use counter::{Counter, FloatCounter};
 pub use error::RegisterError;
 pub use family::Family;
 pub use gauge::Gauge;
-pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight, timed};
+pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight, metric, timed};
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::Histogram;
+pub use labelled::Labelled;
 pub use labels::{LabelValue, Labels, Literal};
 pub use local::{LocalCounter, LocalHistogram};
 pub use noop::OrNoop;
@@ -72,3 +73,8 @@ pub use series::SERIES_LIMIT;
 pub use summary::Summary;
 pub use timing::{InFlight, Measure, Observe, Timer};
 pub use updater::Updater;
+
+/// The guide's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

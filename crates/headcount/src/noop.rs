@@ -4,9 +4,11 @@ use headcount_store::format::family::Shape;
 
 use crate::counter::{Counter, FloatCounter};
 use crate::error::{RegisterError, report};
-use crate::family::{Family, Metric};
+use crate::family::{Children, Family, Metric};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::registry::Registry;
 use crate::series::Series;
 use crate::summary::Summary;
@@ -41,15 +43,26 @@ impl<M: Metric, const N: usize> OrNoop for Result<Family<M, N>, RegisterError> {
     fn or_noop(self) -> Family<M, N> {
         self.unwrap_or_else(|error| {
             report(&error);
-            nowhere()
+            Family::of(nowhere())
         })
     }
 }
 
-/// The children of this family work and record nothing.
-fn nowhere<M: Metric, const N: usize>() -> Family<M, N> {
+impl<M: Metric, L: Labels> OrNoop for Result<Labelled<M, L>, RegisterError> {
+    type Created = Labelled<M, L>;
+
+    fn or_noop(self) -> Labelled<M, L> {
+        self.unwrap_or_else(|error| {
+            report(&error);
+            Labelled::of(nowhere())
+        })
+    }
+}
+
+/// Children that work and record nothing.
+fn nowhere<M: Metric>() -> &'static Children<M> {
     // Where nothing is recorded, any shape will do: what it leaves open has a default.
-    Family::create(Series::new("", None, &Shape::Summary, N, 0))
+    Box::leak(Box::new(Children::new(Series::new("", None, &Shape::Summary, 0, 0))))
 }
 
 macro_rules! metrics {
@@ -60,7 +73,7 @@ macro_rules! metrics {
             fn or_noop(self) -> $metric {
                 self.unwrap_or_else(|error| {
                     report(&error);
-                    nowhere().with([])
+                    Family::<_, 0>::of(nowhere()).with([])
                 })
             }
         }

@@ -17,7 +17,7 @@ use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
 use crate::definition::{Definition, Registered, check_names, check_samples, family_name};
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::{Children, Family, Metric};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::series::{Place, Series};
@@ -171,7 +171,7 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Counter, N>, RegisterError> {
-        self.register(name, help, Shape::Counter, labels)
+        self.family(name, help, Shape::Counter, labels)
     }
 
     /// A counter of fractions without labels; see [`FloatCounter::new`].
@@ -194,7 +194,7 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<FloatCounter, N>, RegisterError> {
-        self.register(name, help, Shape::FloatCounter, labels)
+        self.family(name, help, Shape::FloatCounter, labels)
     }
 
     /// A gauge without labels; see [`Gauge::new`].
@@ -218,7 +218,7 @@ impl Registry {
         mode: GaugeMode,
         labels: [&str; N],
     ) -> Result<Family<Gauge, N>, RegisterError> {
-        self.register(name, help, Shape::Gauge(mode), labels)
+        self.family(name, help, Shape::Gauge(mode), labels)
     }
 
     /// A histogram without labels; see [`Histogram::new`].
@@ -242,7 +242,7 @@ impl Registry {
         buckets: Buckets,
         labels: [&str; N],
     ) -> Result<Family<Histogram, N>, RegisterError> {
-        self.register(name, help, Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+        self.family(name, help, Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
     }
 
     /// A summary without labels; see [`Summary::new`].
@@ -265,31 +265,41 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Summary, N>, RegisterError> {
-        self.register(name, help, Shape::Summary, labels)
+        self.family(name, help, Shape::Summary, labels)
     }
 
-    /// Finds the family of that name, or creates it.
-    fn register<M: Metric, const N: usize>(
+    fn family<M: Metric, const N: usize>(
         self,
         name: &str,
         help: &str,
         shape: Shape,
         labels: [&str; N],
     ) -> Result<Family<M, N>, RegisterError> {
-        self.register_under(&mut Registration::begin(), name, help, &shape, labels)
+        self.register(name, help, &shape, &labels).map(Family::of)
     }
 
-    fn register_under<M: Metric, const N: usize>(
+    /// Finds the family of that name, or creates it.
+    pub(crate) fn register<M: Metric>(
+        self,
+        name: &str,
+        help: &str,
+        shape: &Shape,
+        labels: &[&str],
+    ) -> Result<&'static Children<M>, RegisterError> {
+        self.register_under(&mut Registration::begin(), name, help, shape, labels)
+    }
+
+    fn register_under<M: Metric>(
         self,
         registration: &mut Registration,
         name: &str,
         help: &str,
         shape: &Shape,
-        labels: [&str; N],
-    ) -> Result<Family<M, N>, RegisterError> {
+        labels: &[&str],
+    ) -> Result<&'static Children<M>, RegisterError> {
         let name = self.view.name(family_name(name, shape.kind()));
         let Some(store) = self.inner.store else { return Err(RegisterError::NoRegistry { name }) };
-        let labels = self.view.names().chain(labels).collect();
+        let labels = self.view.names().chain(labels.iter().copied()).collect();
         let definition = Definition { help, shape, labels, view: self.view };
         let registered = self.find_or_add(registration, store, name, &definition);
         if registered.is_err() {
@@ -298,13 +308,13 @@ impl Registry {
         registered
     }
 
-    fn find_or_add<M: Metric, const N: usize>(
+    fn find_or_add<M: Metric>(
         self,
         registration: &mut Registration,
         store: Store,
         name: String,
         definition: &Definition<'_>,
-    ) -> Result<Family<M, N>, RegisterError> {
+    ) -> Result<&'static Children<M>, RegisterError> {
         let Definition { help, shape, ref labels, view } = *definition;
         check_names(&name, shape.kind(), labels)?;
         let mut families = self.inner.families.lock().unwrap_or_else(PoisonError::into_inner);
@@ -321,13 +331,15 @@ impl Registry {
             }
         };
         let registered = families.entry(name.clone()).or_insert_with(|| Registered::new(definition, number));
-        if let Some(family) = registered.family(view) {
-            return Ok(family);
+        if let Some(children) = registered.children(view) {
+            return Ok(children);
         }
-        let place = Place { registry: self, store, number: registered.number };
-        let family = Family::create(Series::new(&name, Some(place), shape, N, view.series_limit));
-        registered.add(view, family);
-        Ok(family)
+        let place = Place { registry: self, store, number };
+        let labels = labels.len() - view.names().count();
+        let series = Series::new(&name, Some(place), shape, labels, view.series_limit);
+        let children: &'static _ = Box::leak(Box::new(Children::new(series)));
+        registered.add(view, children);
+        Ok(children)
     }
 
     /// The counter of look-ups that went to the overflow of the metric `name`.
@@ -335,8 +347,8 @@ impl Registry {
         let help = "Look-ups of label sets beyond a metric's limit, which went to its overflow series.";
         let plain = self.seen_as(View::UNLIMITED);
         let overflows = "headcount_series_overflows";
-        let family: Family<Counter, 1> =
-            plain.register_under(registration, overflows, help, &Shape::Counter, ["metric"]).ok()?;
-        family.with_under(registration, [name]).ok()
+        let children: &Children<Counter> =
+            plain.register_under(registration, overflows, help, &Shape::Counter, &["metric"]).ok()?;
+        children.find_or_create_under(registration, &[name]).ok()
     }
 }

@@ -3,3 +3,4 @@
 
 mod functions;
 mod labels;
+mod metrics;
