@@ -7,7 +7,7 @@ use headcount_store::format::family::Shape;
 use headcount_store::metric::{Kind, check_label_name, check_metric_name};
 
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::{Children, Metric};
 
 /// A metric that has been registered.
 #[derive(Debug)]
@@ -15,28 +15,28 @@ pub(crate) struct Registered {
     help: String,
     shape: Shape,
     labels: Vec<String>,
-    /// The [`Family`], whose type the shape and the number of labels tell.
-    family: Box<dyn Any + Send>,
+    /// The [`Children`], whose type the shape tells.
+    children: Box<dyn Any + Send>,
 }
 
 impl Registered {
-    pub(crate) fn new<M: Metric, const N: usize>(
+    pub(crate) fn new<M: Metric>(
         help: &str,
         shape: Shape,
-        labels: &[&str; N],
-        family: Family<M, N>,
+        labels: &[&str],
+        children: &'static Children<M>,
     ) -> Self {
-        let labels = labels.map(str::to_owned).to_vec();
-        Self { help: help.to_owned(), shape, labels, family: Box::new(family) }
+        let labels = labels.iter().map(|&label| label.to_owned()).collect();
+        Self { help: help.to_owned(), shape, labels, children: Box::new(children) }
     }
 
-    /// The family, if it is the one that is asked for; else what differs.
-    pub(crate) fn as_same<M: Metric, const N: usize>(
+    /// The children, if they are those that are asked for; else what differs.
+    pub(crate) fn as_same<M: Metric>(
         &self,
         help: &str,
         shape: &Shape,
-        labels: &[&str; N],
-    ) -> Result<Family<M, N>, &'static str> {
+        labels: &[&str],
+    ) -> Result<&'static Children<M>, &'static str> {
         if self.shape != *shape {
             let same_kind = self.shape.kind() == shape.kind();
             return Err(if same_kind { "mode, type of value or set of buckets" } else { "kind" });
@@ -47,7 +47,7 @@ impl Registered {
         if self.help != help {
             return Err("help text");
         }
-        self.family.downcast_ref().copied().ok_or("kind")
+        self.children.downcast_ref().copied().ok_or("kind")
     }
 }
 
@@ -107,6 +107,7 @@ mod tests {
     use super::*;
     use crate::buckets::Buckets;
     use crate::counter::Counter;
+    use crate::family::Family;
     use crate::registry::Registry;
 
     fn registry() -> Registry {

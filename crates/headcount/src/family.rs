@@ -1,18 +1,16 @@
 //! Families: metrics that differ only in the values of their labels.
 //!
-//! Children are kept in a tree that only grows, so that looking one up takes no lock: each node holds a
-//! child, and its branches are chosen by the bits of the labels' hash. A hit is decided by comparing
-//! the labels themselves, never by the hash.
+//! Children are found in a [table](crate::table) by the words of their labels, without a lock. Labels that
+//! stay where they are can be found by their addresses, in a table of its own, and labels of a type by what
+//! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::sync::OnceLock;
 
-use foldhash::fast::RandomState;
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store};
 
 use crate::error::RegisterError;
+use crate::table::{Part, Table};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -49,30 +47,73 @@ pub(crate) mod sealed {
 ///
 /// A small handle. Looking up a child that exists takes no lock and allocates nothing; keep the child
 /// where even that is too much.
-pub struct Family<M: Metric, const N: usize>(&'static Inner<M, N>);
+pub struct Family<M: Metric, const N: usize>(&'static Children<M>);
 
-struct Inner<M: Metric, const N: usize> {
+/// The children of a family, by whatever type its labels are looked up.
+pub(crate) struct Children<M: Metric> {
     store: Store,
     number: u32,
     name: String,
     common: M::Common,
-    hasher: RandomState,
-    root: OnceLock<Box<Node<M, N>>>,
+    by_text: Table<M>,
+    by_address: Table<M>,
 }
 
-struct Node<M, const N: usize> {
-    values: [Box<str>; N],
-    child: M,
-    branches: [OnceLock<Box<Node<M, N>>>; BRANCHES],
-}
+impl<M: Metric> Children<M> {
+    pub(crate) fn new(store: Store, number: u32, name: String, shape: &Shape) -> Self {
+        let common = M::common(shape);
+        Self { store, number, name, common, by_text: Table::new(), by_address: Table::new() }
+    }
 
-const BRANCHES: usize = 8;
-const BITS: u32 = BRANCHES.trailing_zeros();
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A child that works and records nothing.
+    #[cold]
+    pub(crate) fn lost(&'static self) -> M {
+        M::lost(&self.common, self.store)
+    }
+
+    /// The children by their labels as text: all that there are.
+    #[inline]
+    pub(crate) fn by_text(&self) -> &Table<M> {
+        &self.by_text
+    }
+
+    /// The child with these labels, which is created if need be, and from now on found in `other` by
+    /// `others_parts`, too.
+    #[cold]
+    pub(crate) fn find_or_create(
+        &'static self,
+        values: &[&str],
+        other: Option<(&Table<M>, &[Part])>,
+    ) -> Result<M, RegisterError> {
+        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values.iter().copied());
+        let parts: Vec<Part> = values.iter().map(|value| Part::text(value)).collect();
+        // Nobody adds to a table without this.
+        let mut registration = Registration::begin();
+        let child = match self.by_text.find(&parts, same_texts) {
+            Some(child) => child,
+            None => {
+                let child = M::create(&self.common, &mut registration, self.store, self.number, values)
+                    .map_err(|source| RegisterError::Space { name: self.name.clone(), source })?;
+                self.by_text.add(&mut registration, &parts, values, child);
+                child
+            }
+        };
+        if let Some((table, parts)) = other
+            && table.find(parts, same_texts).is_none()
+        {
+            table.add(&mut registration, parts, values, child);
+        }
+        Ok(child)
+    }
+}
 
 impl<M: Metric, const N: usize> Family<M, N> {
-    pub(crate) fn create(store: Store, number: u32, name: String, shape: &Shape) -> Self {
-        let (common, hasher) = (M::common(shape), RandomState::default());
-        Self(Box::leak(Box::new(Inner { store, number, name, common, hasher, root: OnceLock::new() })))
+    pub(crate) fn of(children: &'static Children<M>) -> Self {
+        Self(children)
     }
 
     /// The child with these label values, in the order of the family's labels. It is created if need be.
@@ -81,7 +122,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// file, and the merge exposes it.
     #[must_use]
     pub fn with(self, values: [&str; N]) -> M {
-        self.try_with(values).unwrap_or_else(|_| M::lost(&self.0.common, self.0.store))
+        self.try_with(values).unwrap_or_else(|_| self.0.lost())
     }
 
     /// As [`with`](Self::with), for those who want to know.
@@ -90,44 +131,28 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        let hash = self.0.hasher.hash_one(values);
-        match self.find(&values, hash) {
-            Ok(child) => Ok(child),
-            Err(_) => self.create_child(&values, hash),
+        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values);
+        match self.0.by_text.find(&values.map(Part::text), same_texts) {
+            Some(child) => Ok(child),
+            None => self.0.find_or_create(&values, None),
         }
     }
 
-    /// The child, or the empty place where it belongs.
-    fn find(self, values: &[&str; N], mut hash: u64) -> Result<M, &'static OnceLock<Box<Node<M, N>>>> {
-        let mut place = &self.0.root;
-        while let Some(node) = place.get() {
-            if node.values.iter().zip(values).all(|(known, value)| **known == **value) {
-                return Ok(node.child);
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
-            let branch = hash as usize % BRANCHES;
-            place = &node.branches[branch];
-            // Equal hashes of different labels, if they ever meet, make a chain.
-            hash = hash.rotate_right(BITS);
+    /// As [`with`](Self::with), with texts that stay where they are, such as literals: they are found by
+    /// their addresses, without looking at them.
+    #[must_use]
+    pub fn with_literals(self, values: [&'static str; N]) -> M {
+        match self.0.by_address.find(&values.map(Part::literal), |_| true) {
+            Some(child) => child,
+            None => self.with_new_literals(values),
         }
-        Err(place)
     }
 
     #[cold]
-    fn create_child(self, values: &[&str; N], hash: u64) -> Result<M, RegisterError> {
-        let Inner { store, number, name, common, .. } = self.0;
-        // Nobody adds to the tree without this.
-        let mut registration = Registration::begin();
-        let place = match self.find(values, hash) {
-            Ok(child) => return Ok(child),
-            Err(place) => place,
-        };
-        let child = M::create(common, &mut registration, *store, *number, values)
-            .map_err(|source| RegisterError::Space { name: name.clone(), source })?;
-        let values = values.map(Box::from);
-        let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
-        let _ = place.set(Box::new(node));
-        Ok(child)
+    #[inline(never)]
+    fn with_new_literals(self, values: [&'static str; N]) -> M {
+        let other = (&self.0.by_address, &values.map(Part::literal)[..]);
+        self.0.find_or_create(&values, Some(other)).unwrap_or_else(|_| self.0.lost())
     }
 }
 
@@ -148,7 +173,7 @@ impl<M: Metric, const N: usize> Copy for Family<M, N> {}
 
 impl<M: Metric, const N: usize> fmt::Debug for Family<M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Family").field("name", &self.0.name()).finish_non_exhaustive()
     }
 }
 
@@ -165,6 +190,23 @@ mod tests {
         let text = registry.render();
         assert!(text.contains("c_total{a=\"ab\",b=\"c\"} 1\n"), "{text}");
         assert!(text.contains("c_total{a=\"a\",b=\"bc\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn labels_of_every_length_are_found_again_by_text_and_by_address() {
+        let registry = Registry::private().unwrap();
+        let family = registry.counter_family("c", "", ["a", "b", "c", "d", "e"]).unwrap();
+        let text = "0123456789abcdefghijklmnopqrstuvwxyz";
+        for (len, n) in (0..text.len()).zip(1..) {
+            let values = [&text[..len], "x", &text[len..], "", "y"];
+            family.with(values).add(n);
+            family.with_literals(values).add(n);
+            family.with(values.map(|value| value.to_owned()).each_ref().map(String::as_str)).add(n);
+        }
+        let rendered = registry.render();
+        let lines: Vec<_> = rendered.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), text.len());
+        assert!(lines.iter().zip(1..).all(|(line, n)| line.ends_with(&format!(" {}", 3 * n))), "{rendered}");
     }
 
     #[test]

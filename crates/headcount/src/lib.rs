@@ -21,7 +21,7 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the four kinds, [`counter`], [`gauge`],
+//! `definition`, what a name in it stands for; [`labels`], and `table`, in which children are found by them; [`family`] and [`labelled`], which have children; the four kinds, [`counter`], [`gauge`],
 //! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
 //! under a supervisor.
 //!
@@ -37,6 +37,7 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labelled;
 pub mod labels;
 pub mod local;
 pub mod notify;
@@ -44,6 +45,7 @@ pub mod registry;
 pub mod render;
 mod search;
 pub mod summary;
+mod table;
 pub mod worker;
 
 pub use buckets::Buckets;
@@ -53,6 +55,7 @@ pub use family::Family;
 pub use gauge::Gauge;
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::{Histogram, Timer};
+pub use labelled::Labelled;
 pub use local::{LocalCounter, LocalHistogram};
 pub use registry::{Registry, use_directory};
 pub use render::render;

@@ -17,9 +17,11 @@ use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
 use crate::definition::{Registered, check_names, check_samples, family_name};
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::{Children, Family, Metric};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::summary::Summary;
 
 /// A set of metrics with a file of its own. A small handle; what it stands for lives as long as the
@@ -145,7 +147,20 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Counter, N>, RegisterError> {
-        self.register(name, help, Shape::Counter, labels)
+        self.family(name, help, Shape::Counter, labels)
+    }
+
+    /// Counters with labels of a type; see [`Counter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<Counter, L>, RegisterError> {
+        Labelled::register(self, name, help, Shape::Counter)
     }
 
     /// A counter of fractions without labels; see [`FloatCounter::new`].
@@ -168,7 +183,20 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<FloatCounter, N>, RegisterError> {
-        self.register(name, help, Shape::FloatCounter, labels)
+        self.family(name, help, Shape::FloatCounter, labels)
+    }
+
+    /// Counters of fractions with labels of a type; see [`FloatCounter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_float_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<FloatCounter, L>, RegisterError> {
+        Labelled::register(self, name, help, Shape::FloatCounter)
     }
 
     /// A gauge without labels; see [`Gauge::new`].
@@ -192,7 +220,21 @@ impl Registry {
         mode: GaugeMode,
         labels: [&str; N],
     ) -> Result<Family<Gauge, N>, RegisterError> {
-        self.register(name, help, Shape::Gauge(mode), labels)
+        self.family(name, help, Shape::Gauge(mode), labels)
+    }
+
+    /// Gauges with labels of a type; see [`Gauge::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_gauge<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+    ) -> Result<Labelled<Gauge, L>, RegisterError> {
+        Labelled::register(self, name, help, Shape::Gauge(mode))
     }
 
     /// A histogram without labels; see [`Histogram::new`].
@@ -216,7 +258,21 @@ impl Registry {
         buckets: Buckets,
         labels: [&str; N],
     ) -> Result<Family<Histogram, N>, RegisterError> {
-        self.register(name, help, Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+        self.family(name, help, histogram(&buckets), labels)
+    }
+
+    /// Histograms with labels of a type; see [`Histogram::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_histogram<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Result<Labelled<Histogram, L>, RegisterError> {
+        Labelled::register(self, name, help, histogram(&buckets))
     }
 
     /// A summary without labels; see [`Summary::new`].
@@ -239,32 +295,60 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Summary, N>, RegisterError> {
-        self.register(name, help, Shape::Summary, labels)
+        self.family(name, help, Shape::Summary, labels)
     }
 
-    /// Finds the family of that name, or creates it.
-    fn register<M: Metric, const N: usize>(
+    /// Summaries with labels of a type; see [`Summary::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_summary<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<Summary, L>, RegisterError> {
+        Labelled::register(self, name, help, Shape::Summary)
+    }
+
+    fn family<M: Metric, const N: usize>(
         self,
         name: &str,
         help: &str,
         shape: Shape,
         labels: [&str; N],
     ) -> Result<Family<M, N>, RegisterError> {
+        self.register(name, help, shape, &labels).map(Family::of)
+    }
+
+    /// Finds the family of that name, or creates it.
+    pub(crate) fn register<M: Metric>(
+        self,
+        name: &str,
+        help: &str,
+        shape: Shape,
+        labels: &[&str],
+    ) -> Result<&'static Children<M>, RegisterError> {
         let name = family_name(name, shape.kind());
-        check_names(name, shape.kind(), &labels)?;
+        check_names(name, shape.kind(), labels)?;
         let mut registration = Registration::begin();
         let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = families.get(name) {
             let same = |difference| RegisterError::Different { name: name.to_owned(), difference };
-            return known.as_same(help, &shape, &labels).map_err(same);
+            return known.as_same(help, &shape, labels).map_err(same);
         }
         check_samples(name, shape.kind(), &families)?;
         let description = Description { name, help, unit: "", shape: shape.clone(), labels: labels.to_vec() };
         let number = registration
             .add_family(self.0.store, &description)
             .map_err(|source| RegisterError::Space { name: name.to_owned(), source })?;
-        let family = Family::create(self.0.store, number, name.to_owned(), &shape);
-        families.insert(name.to_owned(), Registered::new(help, shape, &labels, family));
-        Ok(family)
+        let children = Children::new(self.0.store, number, name.to_owned(), &shape);
+        let children: &'static _ = Box::leak(Box::new(children));
+        families.insert(name.to_owned(), Registered::new(help, shape, labels, children));
+        Ok(children)
     }
+}
+
+fn histogram(buckets: &Buckets) -> Shape {
+    Shape::Histogram { bounds: buckets.bounds().to_vec() }
 }
