@@ -150,7 +150,7 @@ fn with_labels(
             ::std::sync::LazyLock::new(|| {
                 ::headcount::macros::declare_labelled(#arguments) #(.limited_to(#limit))*
             });
-        FAMILY.with(&HeadcountLabels { #(#names),* })
+        FAMILY.get(&HeadcountLabels { #(#names),* })
     })
 }
 

@@ -5,6 +5,8 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::local::LocalCounter;
 use crate::registry::Registry;
 
@@ -42,6 +44,15 @@ impl Counter {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.counter_family(name, help, labels)
+    }
+
+    /// Counters with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(name: &str, help: &str) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_counter(name, help)
     }
 
     /// Adds 1.
@@ -85,6 +96,15 @@ impl FloatCounter {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.float_counter_family(name, help, labels)
+    }
+
+    /// Counters with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(name: &str, help: &str) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_float_counter(name, help)
     }
 
     /// Adds `x`. What a counter may not do is ignored: a negative `x`, or one that is not a number.

@@ -1,19 +1,17 @@
 //! Families: metrics that differ only in the values of their labels.
 //!
-//! Children are kept in a tree that only grows, so that looking one up takes no lock: each node holds a
-//! child, and its branches are chosen by the bits of the labels' hash. A hit is decided by comparing
-//! the labels themselves, never by the hash.
+//! Children are found in a [table](crate::table) by the words of their labels, without a lock. Labels that
+//! stay where they are can be found by their addresses, in a table of its own, and labels of a type by what
+//! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::sync::OnceLock;
 
-use foldhash::fast::RandomState;
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store};
 
 use crate::error::{RegisterError, report_lost};
 use crate::series::{Found, Series};
+use crate::table::{Part, Table};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -55,34 +53,17 @@ pub struct Family<M: Metric, const N: usize>(&'static Children<M>);
 /// The children of a family, by whatever type its labels are looked up.
 pub(crate) struct Children<M: Metric> {
     series: Series<M>,
-    hasher: RandomState,
-    root: OnceLock<Box<Node<M>>>,
+    by_text: Table<M>,
+    by_address: Table<M>,
 }
-
-struct Node<M> {
-    values: Box<[Box<str>]>,
-    child: M,
-    branches: [OnceLock<Box<Node<M>>>; BRANCHES],
-}
-
-const BRANCHES: usize = 8;
-const BITS: u32 = BRANCHES.trailing_zeros();
 
 impl<M: Metric> Children<M> {
     pub(crate) fn new(series: Series<M>) -> Self {
-        Self { series, hasher: RandomState::default(), root: OnceLock::new() }
+        Self { series, by_text: Table::new(), by_address: Table::new() }
     }
 
     pub(crate) fn series(&self) -> &Series<M> {
         &self.series
-    }
-
-    pub(crate) fn find_or_create(&'static self, values: &[&str]) -> Result<M, RegisterError> {
-        let hash = self.hasher.hash_one(values);
-        match self.find(values, hash) {
-            Ok(child) => Ok(child),
-            Err(_) => self.create_child(values, hash),
-        }
     }
 
     /// A child that works and records nothing, because of an error.
@@ -92,57 +73,67 @@ impl<M: Metric> Children<M> {
         self.series.lost()
     }
 
-    /// The child, or the empty place where it belongs.
-    fn find(&self, values: &[&str], mut hash: u64) -> Result<M, &OnceLock<Box<Node<M>>>> {
-        let mut place = &self.root;
-        while let Some(node) = place.get() {
-            if node.values.iter().zip(values).all(|(known, value)| **known == **value) {
-                return Ok(node.child);
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
-            let branch = hash as usize % BRANCHES;
-            place = &node.branches[branch];
-            // Equal hashes of different labels, if they ever meet, make a chain.
-            hash = hash.rotate_right(BITS);
-        }
-        Err(place)
+    /// The children by their labels as text: all that there are.
+    #[inline]
+    pub(crate) fn by_text(&self) -> &Table<M> {
+        &self.by_text
     }
 
+    /// The child with these labels, which is created if need be, and from now on found in `other` by
+    /// `others_parts`, too.
     #[cold]
-    fn create_child(&'static self, values: &[&str], hash: u64) -> Result<M, RegisterError> {
-        if self.series.is_full() {
-            // It may have been created since.
-            if let Ok(child) = self.find(values, hash) {
-                return Ok(child);
-            }
-            if let Some(overflow) = self.series.overflow() {
-                return Ok(overflow);
-            }
+    pub(crate) fn find_or_create(
+        &'static self,
+        values: &[&str],
+        other: Option<(&Table<M>, &[Part])>,
+    ) -> Result<Found<M>, RegisterError> {
+        if let Some(overflow) = self.overflow(values) {
+            return Ok(Found::Overflow(overflow));
         }
-        self.find_or_create_under(&mut Registration::begin(), values)
+        self.find_or_create_under(&mut Registration::begin(), values, other)
     }
 
-    /// As [`find_or_create`](Self::find_or_create), for who registers something already: nobody else adds to
-    /// the tree.
+    /// What takes the updates of a child that is one too many.
+    fn overflow(&self, values: &[&str]) -> Option<M> {
+        let is_one_of_them = || self.by_text.find(&texts(values), |texts| are_same(texts, values)).is_some();
+        if !self.series.is_full() || is_one_of_them() { None } else { self.series.overflow() }
+    }
+
+    /// As [`find_or_create`](Self::find_or_create), for who registers something already. Nobody else adds to a
+    /// table.
     pub(crate) fn find_or_create_under(
         &'static self,
         registration: &mut Registration,
         values: &[&str],
-    ) -> Result<M, RegisterError> {
-        let place = match self.find(values, self.hasher.hash_one(values)) {
-            Ok(child) => return Ok(child),
-            Err(place) => place,
+        other: Option<(&Table<M>, &[Part])>,
+    ) -> Result<Found<M>, RegisterError> {
+        let (parts, same_texts) = (texts(values), |texts: &[Box<str>]| are_same(texts, values));
+        let child = match self.by_text.find(&parts, same_texts) {
+            Some(child) => child,
+            None => match self.series.create(registration, values)? {
+                Found::Child(child) => {
+                    self.by_text.add(registration, &parts, values, child);
+                    self.series.remembered();
+                    child
+                }
+                Found::Overflow(child) => return Ok(Found::Overflow(child)),
+            },
         };
-        let child = match self.series.create(registration, values)? {
-            Found::New(child) => child,
-            Found::Overflow(child) => return Ok(child),
-        };
-        let values = values.iter().copied().map(Box::from).collect();
-        let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
-        let _ = place.set(Box::new(node));
-        self.series.remembered();
-        Ok(child)
+        if let Some((table, parts)) = other
+            && table.find(parts, same_texts).is_none()
+        {
+            table.add(registration, parts, values, child);
+        }
+        Ok(Found::Child(child))
     }
+}
+
+fn texts(values: &[&str]) -> Vec<Part> {
+    values.iter().map(|value| Part::text(value)).collect()
+}
+
+fn are_same(texts: &[Box<str>], values: &[&str]) -> bool {
+    texts.iter().map(|text| &**text).eq(values.iter().copied())
 }
 
 impl<M: Metric, const N: usize> Family<M, N> {
@@ -188,7 +179,31 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        self.0.find_or_create(&values)
+        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values);
+        match self.0.by_text.find(&values.map(Part::text), same_texts) {
+            Some(child) => Ok(child),
+            None => self.0.find_or_create(&values, None).map(Found::metric),
+        }
+    }
+
+    /// As [`with`](Self::with), with texts that stay where they are, such as literals: they are found by
+    /// their addresses, without looking at them.
+    #[must_use]
+    pub fn with_literals(self, values: [&'static str; N]) -> M {
+        match self.0.by_address.find(&values.map(Part::literal), |_| true) {
+            Some(child) => child,
+            None => self.with_new_literals(values),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_new_literals(self, values: [&'static str; N]) -> M {
+        let other = (&self.0.by_address, &values.map(Part::literal)[..]);
+        self.0
+            .find_or_create(&values, Some(other))
+            .map(Found::metric)
+            .unwrap_or_else(|error| self.0.lost(&error))
     }
 }
 
@@ -226,6 +241,23 @@ mod tests {
         let text = registry.render();
         assert!(text.contains("c_total{a=\"ab\",b=\"c\"} 1\n"), "{text}");
         assert!(text.contains("c_total{a=\"a\",b=\"bc\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn labels_of_every_length_are_found_again_by_text_and_by_address() {
+        let registry = Registry::private().unwrap();
+        let family = registry.counter_family("c", "", ["a", "b", "c", "d", "e"]).unwrap();
+        let text = "0123456789abcdefghijklmnopqrstuvwxyz";
+        for (len, n) in (0..text.len()).zip(1..) {
+            let values = [&text[..len], "x", &text[len..], "", "y"];
+            family.with(values).add(n);
+            family.with_literals(values).add(n);
+            family.with(values.map(|value| value.to_owned()).each_ref().map(String::as_str)).add(n);
+        }
+        let rendered = registry.render();
+        let lines: Vec<_> = rendered.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), text.len());
+        assert!(lines.iter().zip(1..).all(|(line, n)| line.ends_with(&format!(" {}", 3 * n))), "{rendered}");
     }
 
     #[test]

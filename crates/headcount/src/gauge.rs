@@ -8,6 +8,8 @@ use headcount_store::write::{GaugeCell, MostRecentCells, Registration, SpaceErro
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::registry::Registry;
 
 /// A value that is set, and merged over processes as its [`GaugeMode`] says.
@@ -45,6 +47,19 @@ impl Gauge {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.gauge_family(name, help, mode, labels)
+    }
+
+    /// Gauges with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+    ) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_gauge(name, help, mode)
     }
 
     /// Sets the value.

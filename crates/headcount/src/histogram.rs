@@ -8,6 +8,8 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::local::LocalHistogram;
 use crate::registry::Registry;
 use crate::search::Search;
@@ -45,6 +47,19 @@ impl Histogram {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.histogram_family(name, help, buckets, labels)
+    }
+
+    /// Histograms with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_histogram(name, help, buckets)
     }
 
     /// Counts `value` in the first bucket whose bound is not less; what is not a number counts in `+Inf`.

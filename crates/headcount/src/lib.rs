@@ -20,11 +20,11 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for, and `view`, what it puts on metrics; `series`, where those of a
-//! family are created and limited; [`labels`], and [`family`] and [`labelled`], which find children by them; the four kinds,
-//! [`counter`], [`gauge`], `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop;
-//! [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a
-//! supervisor.
+//! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
+//! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
+//! are found by them; [`family`] and [`labelled`], which have children; the four kinds, [`counter`], [`gauge`],
+//! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`timing`]; [`updater`];
+//! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
 //!
@@ -45,11 +45,13 @@ pub mod local;
 pub mod macros;
 mod noop;
 pub mod notify;
+mod registration;
 pub mod registry;
 pub mod render;
 mod search;
 mod series;
 pub mod summary;
+mod table;
 pub mod timing;
 pub mod updater;
 mod view;

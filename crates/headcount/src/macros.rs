@@ -138,10 +138,8 @@ pub fn declare<M: Metric>(
 where
     Result<M, RegisterError>: OrNoop<Created = M>,
 {
-    let create = |registry: Registry| {
-        let children = registry.register(name, help, &of_kind.shape(name)?, &[])?;
-        Family::<M, 0>::of(children).only()
-    };
+    let create =
+        |registry: Registry| registry.family(name, help, of_kind.shape(name)?, []).and_then(Family::only);
     registry.and_then(create).or_noop()
 }
 
@@ -152,11 +150,5 @@ pub fn declare_labelled<M: Metric, L: Labels>(
     help: &str,
     of_kind: impl OfKind<M>,
 ) -> Labelled<M, L> {
-    let create = |registry: Registry| {
-        let mut names = Vec::new();
-        L::names("", &mut names);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        registry.register(name, help, &of_kind.shape(name)?, &names).map(Labelled::of)
-    };
-    registry.and_then(create).or_noop()
+    registry.and_then(|registry| registry.labelled(name, help, of_kind.shape(name)?)).or_noop()
 }

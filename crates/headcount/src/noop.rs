@@ -54,7 +54,7 @@ impl<M: Metric, L: Labels> OrNoop for Result<Labelled<M, L>, RegisterError> {
     fn or_noop(self) -> Labelled<M, L> {
         self.unwrap_or_else(|error| {
             report(&error);
-            Labelled::of(nowhere())
+            Labelled::of(nowhere(), 0)
         })
     }
 }

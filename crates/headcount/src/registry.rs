@@ -5,22 +5,23 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use headcount_store::directory::from_environment;
-use headcount_store::format::family::{Family as Description, Shape};
+use headcount_store::format::family::Shape;
 use headcount_store::metric::GaugeMode;
 use headcount_store::process::Origin;
 use headcount_store::write::{CreateError, OnFork, Registration, Store};
 
 use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
-use crate::definition::{Definition, Registered, check_names, check_samples, family_name};
+use crate::definition::Registered;
 use crate::error::RegisterError;
-use crate::family::{Children, Family, Metric};
+use crate::family::Family;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
-use crate::series::{Place, Series};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::summary::Summary;
 use crate::view::View;
 
@@ -142,6 +143,11 @@ impl Registry {
         DEFAULT.get().and_then(|registry| registry.inner.store).unwrap_or_else(Store::nowhere)
     }
 
+    /// To be taken only under a [`Registration`].
+    pub(crate) fn families(self) -> MutexGuard<'static, HashMap<String, Registered>> {
+        self.inner.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn view(self) -> &'static View {
         self.view
     }
@@ -174,6 +180,19 @@ impl Registry {
         self.family(name, help, Shape::Counter, labels)
     }
 
+    /// Counters with labels of a type; see [`Counter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<Counter, L>, RegisterError> {
+        self.labelled(name, help, Shape::Counter)
+    }
+
     /// A counter of fractions without labels; see [`FloatCounter::new`].
     ///
     /// # Errors
@@ -195,6 +214,19 @@ impl Registry {
         labels: [&str; N],
     ) -> Result<Family<FloatCounter, N>, RegisterError> {
         self.family(name, help, Shape::FloatCounter, labels)
+    }
+
+    /// Counters of fractions with labels of a type; see [`FloatCounter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_float_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<FloatCounter, L>, RegisterError> {
+        self.labelled(name, help, Shape::FloatCounter)
     }
 
     /// A gauge without labels; see [`Gauge::new`].
@@ -221,6 +253,20 @@ impl Registry {
         self.family(name, help, Shape::Gauge(mode), labels)
     }
 
+    /// Gauges with labels of a type; see [`Gauge::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_gauge<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+    ) -> Result<Labelled<Gauge, L>, RegisterError> {
+        self.labelled(name, help, Shape::Gauge(mode))
+    }
+
     /// A histogram without labels; see [`Histogram::new`].
     ///
     /// # Errors
@@ -242,7 +288,21 @@ impl Registry {
         buckets: Buckets,
         labels: [&str; N],
     ) -> Result<Family<Histogram, N>, RegisterError> {
-        self.family(name, help, Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+        self.family(name, help, histogram(&buckets), labels)
+    }
+
+    /// Histograms with labels of a type; see [`Histogram::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_histogram<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Result<Labelled<Histogram, L>, RegisterError> {
+        self.labelled(name, help, histogram(&buckets))
     }
 
     /// A summary without labels; see [`Summary::new`].
@@ -268,87 +328,20 @@ impl Registry {
         self.family(name, help, Shape::Summary, labels)
     }
 
-    fn family<M: Metric, const N: usize>(
+    /// Summaries with labels of a type; see [`Summary::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_summary<L: Labels>(
         self,
         name: &str,
         help: &str,
-        shape: Shape,
-        labels: [&str; N],
-    ) -> Result<Family<M, N>, RegisterError> {
-        self.register(name, help, &shape, &labels).map(Family::of)
+    ) -> Result<Labelled<Summary, L>, RegisterError> {
+        self.labelled(name, help, Shape::Summary)
     }
+}
 
-    /// Finds the family of that name, or creates it.
-    pub(crate) fn register<M: Metric>(
-        self,
-        name: &str,
-        help: &str,
-        shape: &Shape,
-        labels: &[&str],
-    ) -> Result<&'static Children<M>, RegisterError> {
-        self.register_under(&mut Registration::begin(), name, help, shape, labels)
-    }
-
-    fn register_under<M: Metric>(
-        self,
-        registration: &mut Registration,
-        name: &str,
-        help: &str,
-        shape: &Shape,
-        labels: &[&str],
-    ) -> Result<&'static Children<M>, RegisterError> {
-        let name = self.view.name(family_name(name, shape.kind()));
-        let Some(store) = self.inner.store else { return Err(RegisterError::NoRegistry { name }) };
-        let labels = self.view.names().chain(labels.iter().copied()).collect();
-        let definition = Definition { help, shape, labels, view: self.view };
-        let registered = self.find_or_add(registration, store, name, &definition);
-        if registered.is_err() {
-            registration.count_lost_series(store);
-        }
-        registered
-    }
-
-    fn find_or_add<M: Metric>(
-        self,
-        registration: &mut Registration,
-        store: Store,
-        name: String,
-        definition: &Definition<'_>,
-    ) -> Result<&'static Children<M>, RegisterError> {
-        let Definition { help, shape, ref labels, view } = *definition;
-        check_names(&name, shape.kind(), labels)?;
-        let mut families = self.inner.families.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = match families.get(&name).map(|known| (known.number, known.difference(definition))) {
-            Some((number, None)) => number,
-            Some((_, Some(difference))) => return Err(RegisterError::Different { name, difference }),
-            None => {
-                check_samples(&name, shape.kind(), &families)?;
-                let description =
-                    Description { name: &name, help, unit: "", shape: shape.clone(), labels: labels.clone() };
-                registration
-                    .add_family(store, &description)
-                    .map_err(|source| RegisterError::Space { name: name.clone(), source })?
-            }
-        };
-        let registered = families.entry(name.clone()).or_insert_with(|| Registered::new(definition, number));
-        if let Some(children) = registered.children(view) {
-            return Ok(children);
-        }
-        let place = Place { registry: self, store, number };
-        let labels = labels.len() - view.names().count();
-        let series = Series::new(&name, Some(place), shape, labels, view.series_limit);
-        let children: &'static _ = Box::leak(Box::new(Children::new(series)));
-        registered.add(view, children);
-        Ok(children)
-    }
-
-    /// The counter of look-ups that went to the overflow of the metric `name`.
-    pub(crate) fn count_overflows(self, registration: &mut Registration, name: &str) -> Option<Counter> {
-        let help = "Look-ups of label sets beyond a metric's limit, which went to its overflow series.";
-        let plain = self.seen_as(View::UNLIMITED);
-        let overflows = "headcount_series_overflows";
-        let children: &Children<Counter> =
-            plain.register_under(registration, overflows, help, &Shape::Counter, &["metric"]).ok()?;
-        children.find_or_create_under(registration, &[name]).ok()
-    }
+fn histogram(buckets: &Buckets) -> Shape {
+    Shape::Histogram { bounds: buckets.bounds().to_vec() }
 }

@@ -51,10 +51,18 @@ struct Overflow<M> {
 
 /// A series that was asked for.
 pub(crate) enum Found<M> {
-    /// A new one, to be remembered, and then [counted](Series::remembered).
-    New(M),
+    /// The one with these labels, to be remembered; if it is new, to be [counted](Series::remembered) then.
+    Child(M),
     /// The overflow, not to be remembered.
     Overflow(M),
+}
+
+impl<M> Found<M> {
+    pub(crate) fn metric(self) -> M {
+        match self {
+            Self::Child(metric) | Self::Overflow(metric) => metric,
+        }
+    }
 }
 
 impl<M: Metric> Series<M> {
@@ -98,7 +106,7 @@ impl<M: Metric> Series<M> {
     ) -> Result<Found<M>, RegisterError> {
         let Some(place) = &self.place else { return Ok(Found::Overflow(self.keep(self.lost(), None))) };
         if !self.is_full() {
-            return self.record(registration, place, values).map(Found::New);
+            return self.record(registration, place, values).map(Found::Child);
         }
         if let Some(child) = self.overflow() {
             return Ok(Found::Overflow(child));
@@ -147,6 +155,7 @@ impl<M: Metric> Overflow<M> {
 
 #[cfg(test)]
 mod tests {
+    use crate::labels::{LabelValue, Labels, Value};
     use crate::registry::Registry;
 
     #[test]
@@ -174,6 +183,39 @@ mod tests {
         let text = registry.render();
         assert!(text.contains("plain_total 1\n"), "{text}");
         assert!(text.contains("labelled_total{a=\"overflow\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn labels_of_a_type_stand_under_the_limit_whether_they_are_numbered_or_not() {
+        struct Set<T>(T);
+        impl<T: LabelValue> Labels for Set<T> {
+            const COUNT: Option<usize> = T::COUNT;
+
+            fn names(prefix: &str, names: &mut Vec<String>) {
+                names.push(format!("{prefix}a"));
+            }
+
+            fn index(&self) -> usize {
+                self.0.index()
+            }
+
+            fn visit<'a>(&'a self, visit: &mut impl FnMut(Value<'a>)) {
+                visit(self.0.value());
+            }
+        }
+        let registry = Registry::private().unwrap();
+        let numbered = registry.labelled_counter("numbered", "").unwrap().limited_to(1);
+        let numbers = registry.labelled_counter("numbers", "").unwrap().limited_to(1);
+        for _ in 0..2 {
+            [true, false].into_iter().for_each(|value| numbered.get(&Set(value)).inc());
+            [7, 8].into_iter().for_each(|value| numbers.get(&Set(value)).inc());
+        }
+        let text = registry.render();
+        for (name, first) in [("numbered", "true"), ("numbers", "7")] {
+            assert!(text.contains(&format!("{name}_total{{a=\"{first}\"}} 2\n")), "{text}");
+            assert!(text.contains(&format!("{name}_total{{a=\"overflow\"}} 2\n")), "{text}");
+            assert!(text.contains(&format!("overflows_total{{metric=\"{name}\"}} 2\n")), "{text}");
+        }
     }
 
     #[test]
