@@ -150,3 +150,39 @@ fn chain(error: &RegisterError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Output};
+
+    use crate::noop::OrNoop;
+    use crate::registry::Registry;
+
+    /// Set in the process that a test starts of itself.
+    const CHILD: &str = "HEADCOUNT_TEST_CHILD";
+
+    fn run_again(test: &str, variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").env_remove(super::STRICT);
+        command.envs(variables.iter().copied()).output().unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_created_is_told_by_one_line_or_in_strict_mode_by_a_panic() {
+        if std::env::var_os(CHILD).is_some() {
+            let registry = Registry::private().unwrap();
+            registry.counter("good", "").or_noop().inc();
+            return registry.counter("bad-name", "").or_noop().inc();
+        }
+        let test = "error::tests::what_cannot_be_created_is_told_by_one_line_or_in_strict_mode_by_a_panic";
+        let line = "`bad-name` contains `-`: a name consists of letters, digits and underscores";
+        for lenient in [&[][..], &[(super::STRICT, "0")]] {
+            let output = run_again(test, lenient);
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), format!("headcount: {line}\n"));
+        }
+        let output = run_again(test, &[(super::STRICT, "1")]);
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(line), "{output:?}");
+    }
+}
