@@ -13,12 +13,33 @@ use crate::registry::Registry;
 /// A count, exact up to 2⁶⁴−1 (then it begins again at 0, which Prometheus takes for a restart).
 ///
 /// A small handle that may be copied and used by any thread. To add is a plain load and store.
+///
+/// ```
+/// use headcount::{Counter, OrNoop};
+///
+/// let jobs = Counter::new("jobs", "Jobs done.").or_noop();
+/// jobs.inc();
+/// jobs.add(2);
+/// let mails = Counter::family("mails", "Mails sent.", ["kind"]).or_noop();
+/// mails.with(["welcome"]).inc();
+/// let text = headcount::render();
+/// assert!(text.contains("jobs_total 3\n") && text.contains("mails_total{kind=\"welcome\"} 1\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Counter(SumCells);
 
 /// A sum of fractions, such as seconds.
 ///
 /// A small handle that may be copied and used by any thread.
+///
+/// ```
+/// use headcount::{FloatCounter, OrNoop};
+///
+/// let busy = FloatCounter::new("busy_seconds", "Seconds of work.").or_noop();
+/// busy.add(0.25);
+/// busy.add(-1.0); // is ignored
+/// assert!(headcount::render().contains("busy_seconds_total 0.25\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FloatCounter(SumCells);
 

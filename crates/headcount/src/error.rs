@@ -14,6 +14,14 @@ use headcount_store::write::{CreateError, SpaceError};
 use crate::buckets::BucketError;
 
 /// A metric could not be created, and what to do about it.
+///
+/// ```
+/// use headcount::{Counter, RegisterError};
+///
+/// let error = Counter::new("jobs-done", "").unwrap_err();
+/// assert!(matches!(error, RegisterError::Name(_)));
+/// assert_eq!(error.to_string(), "`jobs-done` contains `-`: a name consists of letters, digits and underscores");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The name of the metric or of a label breaks a rule of Prometheus.

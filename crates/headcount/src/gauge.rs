@@ -16,6 +16,20 @@ use crate::registry::Registry;
 ///
 /// A gauge that a process never set takes no part in the merge. A small handle that may be copied and
 /// used by any thread.
+///
+/// ```
+/// use headcount::{Gauge, GaugeMode, OrNoop};
+///
+/// // The sum over all processes that live.
+/// let open = Gauge::new("connections", "Connections that are open.", GaugeMode::LiveSum).or_noop();
+/// open.inc();
+/// assert_eq!(open.get(), Some(1.0));
+///
+/// // The same in all of them: what was set last.
+/// let loaded = Gauge::new("loaded_timestamp_seconds", "When it was loaded.", GaugeMode::MostRecent).or_noop();
+/// loaded.set_to_current_time();
+/// # assert!(loaded.get() > Some(1.7e9));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge(Cells);
 

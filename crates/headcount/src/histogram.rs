@@ -19,6 +19,17 @@ use crate::timing::Timer;
 ///
 /// The count is the sum of the buckets, so the two can never disagree. A small handle that may be
 /// copied and used by any thread.
+///
+/// ```
+/// use std::time::Duration;
+/// use headcount::{Buckets, Histogram, OrNoop};
+///
+/// let seconds = Histogram::new("request_seconds", "How long requests take.", Buckets::default()).or_noop();
+/// seconds.observe(0.3);
+/// seconds.observe_duration(Duration::from_millis(20));
+/// seconds.time(|| "some work");
+/// assert!(headcount::render().contains("request_seconds_count 3\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram {
     cells: SumCells,

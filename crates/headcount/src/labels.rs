@@ -136,6 +136,17 @@ impl fmt::Display for Value<'_> {
 }
 
 /// A text that stays where it is, as a label: found by its address, without looking at it.
+///
+/// ```
+/// use headcount::{Counter, Literal, metric};
+///
+/// /// Pages shown.
+/// #[metric]
+/// fn pages(name: Literal) -> Counter;
+///
+/// pages(Literal("start")).inc();
+/// assert!(headcount::render().contains("pages_total{name=\"start\"} 1\n"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Literal(pub &'static str);
 

@@ -27,6 +27,21 @@ use crate::view::View;
 
 /// A set of metrics with a file of its own. A small handle; what it stands for lives as long as the
 /// process.
+///
+/// ```
+/// use headcount::Registry;
+///
+/// // In memory that nobody else sees, for a test:
+/// let registry = Registry::private()?;
+/// registry.counter("jobs", "Jobs done.")?.inc();
+/// assert!(registry.render().contains("jobs_total 1\n"));
+///
+/// // Names and labels that are the same for a part of the program:
+/// let mail = registry.with_prefix("mail_").with_labels([("zone", "eu")]);
+/// mail.counter("sent", "Mails sent.")?.inc();
+/// assert!(registry.render().contains("mail_sent_total{zone=\"eu\"} 1\n"));
+/// # Ok::<(), headcount::RegisterError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Registry {
     inner: &'static Inner,
@@ -48,6 +63,14 @@ const SLOT: &str = "HEADCOUNT_SLOT";
 const GENERATION: &str = "HEADCOUNT_GENERATION";
 
 /// Makes the default registry record in `directory`, whatever the environment says.
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// headcount::use_directory(directory.path())?;
+/// headcount::Counter::new("jobs", "Jobs done.")?.inc();
+/// assert_eq!(std::fs::read_dir(directory.path())?.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -11,6 +11,16 @@ use crate::labels::Labels;
 use crate::registry::Registry;
 
 /// Observations counted, and their sum. A small handle that may be copied and used by any thread.
+///
+/// ```
+/// use headcount::{OrNoop, Summary};
+///
+/// let bytes = Summary::new("answer_bytes", "Bytes of answers.").or_noop();
+/// bytes.observe(512.0);
+/// bytes.observe(256.0);
+/// let text = headcount::render();
+/// assert!(text.contains("answer_bytes_count 2\n") && text.contains("answer_bytes_sum 768\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Summary(SumCells);
 

@@ -12,6 +12,18 @@ use crate::summary::Summary;
 
 /// What takes durations, in seconds: histograms, summaries, gauges (which keep the last one), and whatever
 /// leads to one, such as a `LazyLock`.
+///
+/// ```
+/// use std::time::Duration;
+/// use headcount::{Observe, OrNoop, Summary};
+///
+/// fn note(metric: &impl Observe) {
+///     metric.record(Duration::from_secs(2));
+/// }
+///
+/// note(&Summary::new("naps_seconds", "How long naps take.").or_noop());
+/// assert!(headcount::render().contains("naps_seconds_sum 2\n"));
+/// ```
 pub trait Observe {
     /// Records a duration.
     fn record(&self, duration: Duration);
