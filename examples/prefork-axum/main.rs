@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::net::TcpListener;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,38 +14,20 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use headcount::worker::{Drain, Worker};
-use headcount::{Buckets, Counter, Family, Gauge, GaugeMode, Histogram};
+use headcount::{Counter, Gauge, GaugeMode, Histogram, metric};
 use tokio::net::UnixStream;
 
-/// What this server counts. The names and labels are checked when the metrics are made, at the start.
-struct Metrics {
-    requests: Family<Counter, 3>,
-    latency: Family<Histogram, 2>,
-    in_flight: Gauge,
-}
+/// Requests that were answered.
+#[metric]
+fn http_requests(method: &str, route: &str, code: u16) -> Counter;
 
-static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
-    let make = || -> Result<_, headcount::RegisterError> {
-        let labels = ["method", "route", "code"];
-        let help = "Seconds from a request to its answer.";
-        Ok(Metrics {
-            requests: Counter::family("http_requests", "Requests that were answered.", labels)?,
-            latency: Histogram::family(
-                "http_request_duration_seconds",
-                help,
-                Buckets::default(),
-                ["method", "route"],
-            )?,
-            // The sum over all processes that live: what a dead one was answering, nobody is.
-            in_flight: Gauge::new(
-                "http_requests_in_flight",
-                "Requests that are being answered.",
-                GaugeMode::LiveSum,
-            )?,
-        })
-    };
-    make().expect("these names and labels are well-formed")
-});
+/// Seconds from a request to its answer.
+#[metric]
+fn http_request_duration_seconds(method: &str, route: &str) -> Histogram;
+
+/// Requests that are being answered: the sum over all processes that live, for what a dead one was answering, nobody is.
+#[metric(mode = GaugeMode::LiveSum)]
+fn http_requests_in_flight() -> Gauge;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut worker = Worker::from_environment()?;
@@ -55,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => TcpListener::bind("127.0.0.1:8000")?,
     };
     let drain = worker.drain()?;
-    METRICS.in_flight.set(0.0);
+    // It is there before the first request.
+    http_requests_in_flight().set(0.0);
     // One thread for each process: there are as many processes as processors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(serve(&worker, listener, drain))
@@ -91,11 +73,10 @@ async fn count(request: Request, next: Next) -> Response {
     // The route and not the path: whoever sends the requests does not decide how many series there are.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    METRICS.in_flight.inc();
-    let timer = METRICS.latency.with([method.as_str(), route]).start_timer();
+    let _in_flight = http_requests_in_flight().in_flight();
+    let timer = http_request_duration_seconds(method.as_str(), route).start_timer();
     let response = next.run(request).await;
-    timer.observe();
-    METRICS.in_flight.dec();
-    METRICS.requests.with([method.as_str(), route, response.status().as_str()]).inc();
+    timer.observe_duration();
+    http_requests(method.as_str(), route, response.status().as_u16()).inc();
     response
 }

@@ -5,18 +5,41 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::local::LocalCounter;
 use crate::registry::Registry;
 
 /// A count, exact up to 2⁶⁴−1 (then it begins again at 0, which Prometheus takes for a restart).
 ///
 /// A small handle that may be copied and used by any thread. To add is a plain load and store.
+///
+/// ```
+/// use headcount::{Counter, OrNoop};
+///
+/// let jobs = Counter::new("jobs", "Jobs done.").or_noop();
+/// jobs.inc();
+/// jobs.add(2);
+/// let mails = Counter::family("mails", "Mails sent.", ["kind"]).or_noop();
+/// mails.with(["welcome"]).inc();
+/// let text = headcount::render();
+/// assert!(text.contains("jobs_total 3\n") && text.contains("mails_total{kind=\"welcome\"} 1\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Counter(SumCells);
 
 /// A sum of fractions, such as seconds.
 ///
 /// A small handle that may be copied and used by any thread.
+///
+/// ```
+/// use headcount::{FloatCounter, OrNoop};
+///
+/// let busy = FloatCounter::new("busy_seconds", "Seconds of work.").or_noop();
+/// busy.add(0.25);
+/// busy.add(-1.0); // is ignored
+/// assert!(headcount::render().contains("busy_seconds_total 0.25\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FloatCounter(SumCells);
 
@@ -42,6 +65,15 @@ impl Counter {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.counter_family(name, help, labels)
+    }
+
+    /// Counters with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(name: &str, help: &str) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_counter(name, help)
     }
 
     /// Adds 1.
@@ -85,6 +117,15 @@ impl FloatCounter {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.float_counter_family(name, help, labels)
+    }
+
+    /// Counters with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(name: &str, help: &str) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_float_counter(name, help)
     }
 
     /// Adds `x`. What a counter may not do is ignored: a negative `x`, or one that is not a number.

@@ -7,48 +7,73 @@ use headcount_store::format::family::Shape;
 use headcount_store::metric::{Kind, check_label_name, check_metric_name};
 
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::{Children, Metric};
+use crate::view::View;
 
 /// A metric that has been registered.
 #[derive(Debug)]
 pub(crate) struct Registered {
     help: String,
     shape: Shape,
+    /// The names of all labels, of which the first are constant.
     labels: Vec<String>,
-    /// The [`Family`], whose type the shape and the number of labels tell.
-    family: Box<dyn Any + Send>,
+    constant: usize,
+    /// Its number in the file.
+    pub(crate) number: u32,
+    /// By the values of the constant labels, the [`Children`], whose type the shape tells.
+    children: Vec<(Vec<String>, Box<dyn Any + Send>)>,
 }
 
 impl Registered {
-    pub(crate) fn new<M: Metric, const N: usize>(
-        help: &str,
-        shape: Shape,
-        labels: &[&str; N],
-        family: Family<M, N>,
-    ) -> Self {
-        let labels = labels.map(str::to_owned).to_vec();
-        Self { help: help.to_owned(), shape, labels, family: Box::new(family) }
+    pub(crate) fn new(definition: &Definition<'_>, number: u32) -> Self {
+        let Definition { help, shape, labels, view } = definition;
+        let labels = labels.iter().map(|&label| label.to_owned()).collect();
+        let constant = view.names().count();
+        Self {
+            help: (*help).to_owned(),
+            shape: (*shape).clone(),
+            labels,
+            constant,
+            number,
+            children: Vec::new(),
+        }
     }
 
-    /// The family, if it is the one that is asked for; else what differs.
-    pub(crate) fn as_same<M: Metric, const N: usize>(
-        &self,
-        help: &str,
-        shape: &Shape,
-        labels: &[&str; N],
-    ) -> Result<Family<M, N>, &'static str> {
-        if self.shape != *shape {
+    /// What differs, if it is not the one that is asked for.
+    pub(crate) fn difference(&self, definition: &Definition<'_>) -> Option<&'static str> {
+        let Definition { help, shape, labels, view } = definition;
+        if self.shape != **shape {
             let same_kind = self.shape.kind() == shape.kind();
-            return Err(if same_kind { "mode, type of value or set of buckets" } else { "kind" });
+            return Some(if same_kind { "mode, type of value or set of buckets" } else { "kind" });
         }
         if self.labels != *labels {
-            return Err("set of labels");
+            return Some("set of labels");
         }
-        if self.help != help {
-            return Err("help text");
+        if self.constant != view.names().count() {
+            return Some("set of constant labels");
         }
-        self.family.downcast_ref().copied().ok_or("kind")
+        (self.help != *help).then_some("help text")
     }
+
+    /// The children with the view's constant labels, if there are any.
+    pub(crate) fn children<M: Metric>(&self, view: &View) -> Option<&'static Children<M>> {
+        let known = self.children.iter().find(|(values, _)| view.values().eq(values));
+        known.and_then(|(_, children)| children.downcast_ref().copied())
+    }
+
+    pub(crate) fn add<M: Metric>(&mut self, view: &View, children: &'static Children<M>) {
+        self.children.push((view.values().map(str::to_owned).collect(), Box::new(children)));
+    }
+}
+
+/// A metric as it is asked for, but for its name.
+#[derive(Debug)]
+pub(crate) struct Definition<'a> {
+    pub(crate) help: &'a str,
+    pub(crate) shape: &'a Shape,
+    /// All labels, the constant ones of the view first.
+    pub(crate) labels: Vec<&'a str>,
+    pub(crate) view: &'a View,
 }
 
 /// A counter is the same with and without `_total` behind its name, which its samples get anyway.
@@ -107,6 +132,7 @@ mod tests {
     use super::*;
     use crate::buckets::Buckets;
     use crate::counter::Counter;
+    use crate::family::Family;
     use crate::registry::Registry;
 
     fn registry() -> Registry {

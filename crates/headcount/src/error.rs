@@ -1,4 +1,12 @@
-//! Why a metric could not be created.
+//! Why a metric could not be created, and what comes of it.
+//!
+//! In the field nothing: [`OrNoop::or_noop`](crate::OrNoop::or_noop) puts a metric in its place that works and
+//! records nothing, and one line says so. In tests and development, [strict] mode panics.
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headcount_store::metric::{Kind, NameError};
 use headcount_store::write::{CreateError, SpaceError};
@@ -6,6 +14,14 @@ use headcount_store::write::{CreateError, SpaceError};
 use crate::buckets::BucketError;
 
 /// A metric could not be created, and what to do about it.
+///
+/// ```
+/// use headcount::{Counter, RegisterError};
+///
+/// let error = Counter::new("jobs-done", "").unwrap_err();
+/// assert!(matches!(error, RegisterError::Name(_)));
+/// assert_eq!(error.to_string(), "`jobs-done` contains `-`: a name consists of letters, digits and underscores");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The name of the metric or of a label breaks a rule of Prometheus.
@@ -66,7 +82,115 @@ pub enum RegisterError {
         /// Why not.
         source: SpaceError,
     },
+    /// The registry could not be created, so none of its metrics can.
+    #[error("`{name}` has no registry: it could not be created")]
+    NoRegistry {
+        /// The metric.
+        name: String,
+    },
     /// The directory was to be chosen after the first metric had chosen it.
     #[error("metrics are in use already: choose the directory before the first one is created")]
     TooLate,
+}
+
+/// The variable that switches [strict] mode on, with any value but `0` and nothing.
+const STRICT: &str = "HEADCOUNT_STRICT";
+
+/// Set by [`strict`].
+static IS_STRICT: AtomicBool = AtomicBool::new(false);
+
+static REPORTER: OnceLock<fn(&RegisterError)> = OnceLock::new();
+
+/// From here on, a metric that cannot be created panics where a no-op would have taken its place: for tests and
+/// development. The variable `HEADCOUNT_STRICT=1` does the same.
+///
+/// ```should_panic
+/// use headcount::{Counter, OrNoop};
+///
+/// headcount::error::strict();
+/// Counter::new("requests-total", "Requests.").or_noop();
+/// ```
+pub fn strict() {
+    IS_STRICT.store(true, Ordering::Relaxed);
+}
+
+/// Has errors told to `reporter` that nobody has been given, instead of by a line on standard error: into the
+/// application's log, for instance. The first call counts.
+///
+/// ```
+/// use headcount::{Counter, OrNoop};
+///
+/// headcount::error::report_to(|error| println!("level=warn error=\"{error}\""));
+/// Counter::new("requests-total", "Requests.").or_noop().inc();
+/// ```
+pub fn report_to(reporter: fn(&RegisterError)) {
+    let _ = REPORTER.set(reporter);
+}
+
+/// Tells of a metric that is now a no-op.
+#[cold]
+pub(crate) fn report(error: &RegisterError) {
+    if is_strict() {
+        panic!("{}", chain(error));
+    }
+    let reporter = REPORTER.get().copied().unwrap_or(|error| {
+        // One write is one line, whoever else writes. If nobody reads it, nobody wants to know.
+        let _ = std::io::stderr().write_all(format!("headcount: {}\n", chain(error)).as_bytes());
+    });
+    reporter(error);
+}
+
+/// Tells of series that are lost, once in a process: how many is in `headcount_lost_series_total`.
+#[cold]
+pub(crate) fn report_lost(error: &RegisterError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) || is_strict() {
+        report(error);
+    }
+}
+
+fn is_strict() -> bool {
+    let by_variable = || std::env::var_os(STRICT).is_some_and(|value| !value.is_empty() && value != "0");
+    IS_STRICT.load(Ordering::Relaxed) || by_variable()
+}
+
+fn chain(error: &RegisterError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Output};
+
+    use crate::noop::OrNoop;
+    use crate::registry::Registry;
+
+    /// Set in the process that a test starts of itself.
+    const CHILD: &str = "HEADCOUNT_TEST_CHILD";
+
+    fn run_again(test: &str, variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").env_remove(super::STRICT);
+        command.envs(variables.iter().copied()).output().unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_created_is_told_by_one_line_or_in_strict_mode_by_a_panic() {
+        if std::env::var_os(CHILD).is_some() {
+            let registry = Registry::private().unwrap();
+            registry.counter("good", "").or_noop().inc();
+            return registry.counter("bad-name", "").or_noop().inc();
+        }
+        let test = "error::tests::what_cannot_be_created_is_told_by_one_line_or_in_strict_mode_by_a_panic";
+        let line = "`bad-name` contains `-`: a name consists of letters, digits and underscores";
+        for lenient in [&[][..], &[(super::STRICT, "0")]] {
+            let output = run_again(test, lenient);
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), format!("headcount: {line}\n"));
+        }
+        let output = run_again(test, &[(super::STRICT, "1")]);
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(line), "{output:?}");
+    }
 }

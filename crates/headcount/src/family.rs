@@ -1,18 +1,17 @@
 //! Families: metrics that differ only in the values of their labels.
 //!
-//! Children are kept in a tree that only grows, so that looking one up takes no lock: each node holds a
-//! child, and its branches are chosen by the bits of the labels' hash. A hit is decided by comparing
-//! the labels themselves, never by the hash.
+//! Children are found in a [table](crate::table) by the words of their labels, without a lock. Labels that
+//! stay where they are can be found by their addresses, in a table of its own, and labels of a type by what
+//! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::sync::OnceLock;
 
-use foldhash::fast::RandomState;
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store};
 
-use crate::error::RegisterError;
+use crate::error::{RegisterError, report_lost};
+use crate::series::{Found, Series};
+use crate::table::{Part, Table};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -49,39 +48,129 @@ pub(crate) mod sealed {
 ///
 /// A small handle. Looking up a child that exists takes no lock and allocates nothing; keep the child
 /// where even that is too much.
-pub struct Family<M: Metric, const N: usize>(&'static Inner<M, N>);
+pub struct Family<M: Metric, const N: usize>(&'static Children<M>);
 
-struct Inner<M: Metric, const N: usize> {
-    store: Store,
-    number: u32,
-    name: String,
-    common: M::Common,
-    hasher: RandomState,
-    root: OnceLock<Box<Node<M, N>>>,
+/// The children of a family, by whatever type its labels are looked up.
+pub(crate) struct Children<M: Metric> {
+    series: Series<M>,
+    by_text: Table<M>,
+    by_address: Table<M>,
 }
 
-struct Node<M, const N: usize> {
-    values: [Box<str>; N],
-    child: M,
-    branches: [OnceLock<Box<Node<M, N>>>; BRANCHES],
+impl<M: Metric> Children<M> {
+    pub(crate) fn new(series: Series<M>) -> Self {
+        Self { series, by_text: Table::new(), by_address: Table::new() }
+    }
+
+    pub(crate) fn series(&self) -> &Series<M> {
+        &self.series
+    }
+
+    /// A child that works and records nothing, because of an error.
+    #[cold]
+    pub(crate) fn lost(&'static self, error: &RegisterError) -> M {
+        report_lost(error);
+        self.series.lost()
+    }
+
+    /// The children by their labels as text: all that there are.
+    #[inline]
+    pub(crate) fn by_text(&self) -> &Table<M> {
+        &self.by_text
+    }
+
+    /// The child with these labels, which is created if need be, and from now on found in `other` by
+    /// `others_parts`, too.
+    #[cold]
+    pub(crate) fn find_or_create(
+        &'static self,
+        values: &[&str],
+        other: Option<(&Table<M>, &[Part])>,
+    ) -> Result<Found<M>, RegisterError> {
+        if let Some(overflow) = self.overflow(values) {
+            return Ok(Found::Overflow(overflow));
+        }
+        self.find_or_create_under(&mut Registration::begin(), values, other)
+    }
+
+    /// What takes the updates of a child that is one too many.
+    fn overflow(&self, values: &[&str]) -> Option<M> {
+        let is_one_of_them = || self.by_text.find(&texts(values), |texts| are_same(texts, values)).is_some();
+        if !self.series.is_full() || is_one_of_them() { None } else { self.series.overflow() }
+    }
+
+    /// As [`find_or_create`](Self::find_or_create), for who registers something already. Nobody else adds to a
+    /// table.
+    pub(crate) fn find_or_create_under(
+        &'static self,
+        registration: &mut Registration,
+        values: &[&str],
+        other: Option<(&Table<M>, &[Part])>,
+    ) -> Result<Found<M>, RegisterError> {
+        let (parts, same_texts) = (texts(values), |texts: &[Box<str>]| are_same(texts, values));
+        let child = match self.by_text.find(&parts, same_texts) {
+            Some(child) => child,
+            None => match self.series.create(registration, values)? {
+                Found::Child(child) => {
+                    self.by_text.add(registration, &parts, values, child);
+                    self.series.remembered();
+                    child
+                }
+                Found::Overflow(child) => return Ok(Found::Overflow(child)),
+            },
+        };
+        if let Some((table, parts)) = other
+            && table.find(parts, same_texts).is_none()
+        {
+            table.add(registration, parts, values, child);
+        }
+        Ok(Found::Child(child))
+    }
 }
 
-const BRANCHES: usize = 8;
-const BITS: u32 = BRANCHES.trailing_zeros();
+fn texts(values: &[&str]) -> Vec<Part> {
+    values.iter().map(|value| Part::text(value)).collect()
+}
+
+fn are_same(texts: &[Box<str>], values: &[&str]) -> bool {
+    texts.iter().map(|text| &**text).eq(values.iter().copied())
+}
 
 impl<M: Metric, const N: usize> Family<M, N> {
-    pub(crate) fn create(store: Store, number: u32, name: String, shape: &Shape) -> Self {
-        let (common, hasher) = (M::common(shape), RandomState::default());
-        Self(Box::leak(Box::new(Inner { store, number, name, common, hasher, root: OnceLock::new() })))
+    pub(crate) fn of(children: &'static Children<M>) -> Self {
+        Self(children)
+    }
+
+    /// Lets this metric have `limit` series in this process, instead of [`SERIES_LIMIT`](crate::SERIES_LIMIT).
+    ///
+    /// Label sets beyond that share one series, in which each label has the value `overflow`, and
+    /// `headcount_series_overflows_total` counts how often one of them was asked for.
+    ///
+    /// ```
+    /// use headcount::Counter;
+    ///
+    /// let visits = Counter::family("visits", "Visits.", ["country"])?.limited_to(2);
+    /// for country in ["at", "ch", "de", "fr"] {
+    ///     visits.with([country]).inc();
+    /// }
+    /// let text = headcount::render();
+    /// assert!(text.contains("visits_total{country=\"overflow\"} 2\n"));
+    /// assert!(text.contains("headcount_series_overflows_total{metric=\"visits\"} 2\n"));
+    /// # Ok::<(), headcount::RegisterError>(())
+    /// ```
+    #[must_use = "a limit is set in a declaration, which goes on with the family"]
+    pub fn limited_to(self, limit: u32) -> Self {
+        self.0.series().limit_to(limit);
+        self
     }
 
     /// The child with these label values, in the order of the family's labels. It is created if need be.
     ///
     /// When there is no space for it, the child works and records nothing: the loss is counted in the
-    /// file, and the merge exposes it.
+    /// file, and the merge exposes it. Beyond the [limit](Self::limited_to) it is the overflow.
     #[must_use]
     pub fn with(self, values: [&str; N]) -> M {
-        self.try_with(values).unwrap_or_else(|_| M::lost(&self.0.common, self.0.store))
+        self.try_with(values).unwrap_or_else(|error| self.0.lost(&error))
     }
 
     /// As [`with`](Self::with), for those who want to know.
@@ -90,44 +179,31 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        let hash = self.0.hasher.hash_one(values);
-        match self.find(&values, hash) {
-            Ok(child) => Ok(child),
-            Err(_) => self.create_child(&values, hash),
+        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values);
+        match self.0.by_text.find(&values.map(Part::text), same_texts) {
+            Some(child) => Ok(child),
+            None => self.0.find_or_create(&values, None).map(Found::metric),
         }
     }
 
-    /// The child, or the empty place where it belongs.
-    fn find(self, values: &[&str; N], mut hash: u64) -> Result<M, &'static OnceLock<Box<Node<M, N>>>> {
-        let mut place = &self.0.root;
-        while let Some(node) = place.get() {
-            if node.values.iter().zip(values).all(|(known, value)| **known == **value) {
-                return Ok(node.child);
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
-            let branch = hash as usize % BRANCHES;
-            place = &node.branches[branch];
-            // Equal hashes of different labels, if they ever meet, make a chain.
-            hash = hash.rotate_right(BITS);
+    /// As [`with`](Self::with), with texts that stay where they are, such as literals: they are found by
+    /// their addresses, without looking at them.
+    #[must_use]
+    pub fn with_literals(self, values: [&'static str; N]) -> M {
+        match self.0.by_address.find(&values.map(Part::literal), |_| true) {
+            Some(child) => child,
+            None => self.with_new_literals(values),
         }
-        Err(place)
     }
 
     #[cold]
-    fn create_child(self, values: &[&str; N], hash: u64) -> Result<M, RegisterError> {
-        let Inner { store, number, name, common, .. } = self.0;
-        // Nobody adds to the tree without this.
-        let mut registration = Registration::begin();
-        let place = match self.find(values, hash) {
-            Ok(child) => return Ok(child),
-            Err(place) => place,
-        };
-        let child = M::create(common, &mut registration, *store, *number, values)
-            .map_err(|source| RegisterError::Space { name: name.clone(), source })?;
-        let values = values.map(Box::from);
-        let node = Node { values, child, branches: std::array::from_fn(|_| OnceLock::new()) };
-        let _ = place.set(Box::new(node));
-        Ok(child)
+    #[inline(never)]
+    fn with_new_literals(self, values: [&'static str; N]) -> M {
+        let other = (&self.0.by_address, &values.map(Part::literal)[..]);
+        self.0
+            .find_or_create(&values, Some(other))
+            .map(Found::metric)
+            .unwrap_or_else(|error| self.0.lost(&error))
     }
 }
 
@@ -148,7 +224,7 @@ impl<M: Metric, const N: usize> Copy for Family<M, N> {}
 
 impl<M: Metric, const N: usize> fmt::Debug for Family<M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Family").field("name", &self.0.series().name()).finish_non_exhaustive()
     }
 }
 
@@ -165,6 +241,23 @@ mod tests {
         let text = registry.render();
         assert!(text.contains("c_total{a=\"ab\",b=\"c\"} 1\n"), "{text}");
         assert!(text.contains("c_total{a=\"a\",b=\"bc\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn labels_of_every_length_are_found_again_by_text_and_by_address() {
+        let registry = Registry::private().unwrap();
+        let family = registry.counter_family("c", "", ["a", "b", "c", "d", "e"]).unwrap();
+        let text = "0123456789abcdefghijklmnopqrstuvwxyz";
+        for (len, n) in (0..text.len()).zip(1..) {
+            let values = [&text[..len], "x", &text[len..], "", "y"];
+            family.with(values).add(n);
+            family.with_literals(values).add(n);
+            family.with(values.map(|value| value.to_owned()).each_ref().map(String::as_str)).add(n);
+        }
+        let rendered = registry.render();
+        let lines: Vec<_> = rendered.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), text.len());
+        assert!(lines.iter().zip(1..).all(|(line, n)| line.ends_with(&format!(" {}", 3 * n))), "{rendered}");
     }
 
     #[test]
@@ -189,7 +282,7 @@ mod tests {
         let long = "x".repeat(1 << 20);
         assert!(family.try_with([&long]).is_err());
         family.with([&long]).inc();
-        let image = headcount_store::write::Registration::begin().image(registry.store()).unwrap();
+        let image = headcount_store::write::Registration::begin().image(registry.store().unwrap()).unwrap();
         let header = image.header();
         assert_eq!((header.lost_series, header.lost_updates), (2, 1));
     }

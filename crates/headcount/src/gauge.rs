@@ -8,12 +8,28 @@ use headcount_store::write::{GaugeCell, MostRecentCells, Registration, SpaceErro
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::registry::Registry;
 
 /// A value that is set, and merged over processes as its [`GaugeMode`] says.
 ///
 /// A gauge that a process never set takes no part in the merge. A small handle that may be copied and
 /// used by any thread.
+///
+/// ```
+/// use headcount::{Gauge, GaugeMode, OrNoop};
+///
+/// // The sum over all processes that live.
+/// let open = Gauge::new("connections", "Connections that are open.", GaugeMode::LiveSum).or_noop();
+/// open.inc();
+/// assert_eq!(open.get(), Some(1.0));
+///
+/// // The same in all of them: what was set last.
+/// let loaded = Gauge::new("loaded_timestamp_seconds", "When it was loaded.", GaugeMode::MostRecent).or_noop();
+/// loaded.set_to_current_time();
+/// # assert!(loaded.get() > Some(1.7e9));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge(Cells);
 
@@ -45,6 +61,19 @@ impl Gauge {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.gauge_family(name, help, mode, labels)
+    }
+
+    /// Gauges with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+    ) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_gauge(name, help, mode)
     }
 
     /// Sets the value.

@@ -1,6 +1,6 @@
 //! Histograms: observations counted by bucket, and their sum.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store, SumCells};
@@ -8,14 +8,28 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::local::LocalHistogram;
 use crate::registry::Registry;
 use crate::search::Search;
+use crate::timing::Timer;
 
 /// Observations counted by bucket, and their sum.
 ///
 /// The count is the sum of the buckets, so the two can never disagree. A small handle that may be
 /// copied and used by any thread.
+///
+/// ```
+/// use std::time::Duration;
+/// use headcount::{Buckets, Histogram, OrNoop};
+///
+/// let seconds = Histogram::new("request_seconds", "How long requests take.", Buckets::default()).or_noop();
+/// seconds.observe(0.3);
+/// seconds.observe_duration(Duration::from_millis(20));
+/// seconds.time(|| "some work");
+/// assert!(headcount::render().contains("request_seconds_count 3\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram {
     cells: SumCells,
@@ -44,6 +58,19 @@ impl Histogram {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.histogram_family(name, help, buckets, labels)
+    }
+
+    /// Histograms with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_histogram(name, help, buckets)
     }
 
     /// Counts `value` in the first bucket whose bound is not less; what is not a number counts in `+Inf`.
@@ -96,46 +123,14 @@ impl Histogram {
     }
 
     /// Starts a timer, which observes the seconds until it is dropped.
-    #[must_use = "a timer that is dropped at once measures nothing"]
     pub fn start_timer(&self) -> Timer {
-        Timer { histogram: *self, start: Instant::now(), finished: false }
+        Timer::start(*self)
     }
 
     /// Runs `work` and observes the seconds that it took, even if it panics.
     pub fn time<R>(&self, work: impl FnOnce() -> R) -> R {
         let _timer = self.start_timer();
         work()
-    }
-}
-
-/// Observes the seconds from its start to its end.
-#[derive(Debug)]
-pub struct Timer {
-    histogram: Histogram,
-    start: Instant,
-    finished: bool,
-}
-
-impl Timer {
-    /// Observes now, and returns what was observed.
-    pub fn observe(mut self) -> Duration {
-        self.finished = true;
-        let elapsed = self.start.elapsed();
-        self.histogram.observe_duration(elapsed);
-        elapsed
-    }
-
-    /// Ends without observing anything.
-    pub fn discard(mut self) {
-        self.finished = true;
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.histogram.observe_duration(self.start.elapsed());
-        }
     }
 }
 
@@ -193,18 +188,5 @@ mod tests {
         check(4.1, [0, 0, 0, 1]);
         check(f64::INFINITY, [0, 0, 0, 1]);
         check(f64::NAN, [0, 0, 0, 1]);
-    }
-
-    #[test]
-    fn a_timer_observes_once_unless_it_is_discarded() {
-        let registry = Registry::private().unwrap();
-        let histogram = histogram(registry);
-        drop(histogram.start_timer());
-        histogram.start_timer().observe();
-        histogram.start_timer().discard();
-        assert_eq!(histogram.time(|| 7), 7);
-        let panicked = std::panic::catch_unwind(|| histogram.time(|| panic!("expected")));
-        assert!(panicked.is_err());
-        assert!(registry.render().contains("h_count 4\n"));
     }
 }

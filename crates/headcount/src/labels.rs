@@ -41,6 +41,10 @@ use std::fmt;
 ///
 /// A field that is a label set itself adds its own labels: `names` and `visit` pass both arguments on to
 /// it, the prefix with what is to stand before the names; `COUNT` and `index` treat it as one value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no set of labels",
+    note = "a struct whose fields are labels derives `headcount::Labels`"
+)]
 pub trait Labels {
     /// How many different sets there are: the [`product`] over the fields. `None` if they cannot be numbered.
     const COUNT: Option<usize> = None;
@@ -85,6 +89,10 @@ pub trait Labels {
 /// assert_eq!(Some(Method::Post).value().to_string(), "post");
 /// assert_eq!((Some(Method::Post).index(), None::<Method>.index()), (2, 0));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of a label",
+    note = "an enum without fields, or a struct around one value, derives `headcount::LabelValue`"
+)]
 pub trait LabelValue {
     /// How many different values there are; `None` if they cannot be numbered.
     const COUNT: Option<usize> = None;
@@ -128,6 +136,17 @@ impl fmt::Display for Value<'_> {
 }
 
 /// A text that stays where it is, as a label: found by its address, without looking at it.
+///
+/// ```
+/// use headcount::{Counter, Literal, metric};
+///
+/// /// Pages shown.
+/// #[metric]
+/// fn pages(name: Literal) -> Counter;
+///
+/// pages(Literal("start")).inc();
+/// assert!(headcount::render().contains("pages_total{name=\"start\"} 1\n"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Literal(pub &'static str);
 

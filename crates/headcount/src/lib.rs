@@ -5,14 +5,13 @@
 //! it dies. `headcount run -- ./server` starts the processes and serves one merged `/metrics`.
 //!
 //! ```
-//! use std::sync::LazyLock;
-//! use headcount::{Counter, Family};
+//! use headcount::{Counter, metric};
 //!
-//! static REQUESTS: LazyLock<Family<Counter, 2>> = LazyLock::new(|| {
-//!     Counter::family("http_requests", "Requests answered.", ["method", "code"]).unwrap()
-//! });
+//! /// Requests answered.
+//! #[metric]
+//! fn http_requests(method: &str, code: u16) -> Counter;
 //!
-//! REQUESTS.with(["GET", "200"]).inc();
+//! http_requests("GET", 200).inc();
 //! assert!(headcount::render().contains("http_requests_total{method=\"GET\",code=\"200\"} 1"));
 //! ```
 //!
@@ -21,9 +20,11 @@
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for; [`labels`], and [`family`], which finds children by them; the four kinds, [`counter`], [`gauge`],
-//! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life
-//! under a supervisor.
+//! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
+//! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
+//! are found by them; [`family`] and [`labelled`], which have children; the four kinds, [`counter`], [`gauge`],
+//! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`timing`]; [`updater`];
+//! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
 //!
@@ -37,13 +38,23 @@ pub mod error;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
+pub mod labelled;
 pub mod labels;
 pub mod local;
+#[doc(hidden)]
+pub mod macros;
+mod noop;
 pub mod notify;
+mod registration;
 pub mod registry;
 pub mod render;
 mod search;
+mod series;
 pub mod summary;
+mod table;
+pub mod timing;
+pub mod updater;
+mod view;
 pub mod worker;
 
 pub use buckets::Buckets;
@@ -51,9 +62,21 @@ pub use counter::{Counter, FloatCounter};
 pub use error::RegisterError;
 pub use family::Family;
 pub use gauge::Gauge;
+pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight, metric, timed};
 pub use headcount_store::metric::GaugeMode;
-pub use histogram::{Histogram, Timer};
+pub use histogram::Histogram;
+pub use labelled::Labelled;
+pub use labels::{LabelValue, Labels, Literal};
 pub use local::{LocalCounter, LocalHistogram};
+pub use noop::OrNoop;
 pub use registry::{Registry, use_directory};
 pub use render::render;
+pub use series::SERIES_LIMIT;
 pub use summary::Summary;
+pub use timing::{InFlight, Measure, Observe, Timer};
+pub use updater::Updater;
+
+/// The guide's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

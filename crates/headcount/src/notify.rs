@@ -9,6 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// The way to whoever listens at `NOTIFY_SOCKET`.
+///
+/// ```
+/// use headcount::notify::Notifier;
+///
+/// if let Some(notifier) = Notifier::from_environment()? {
+///     notifier.send("STATUS=loading\n")?;
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Notifier {
     socket: UnixDatagram,

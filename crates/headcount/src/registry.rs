@@ -5,31 +5,53 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use headcount_store::directory::from_environment;
-use headcount_store::format::family::{Family as Description, Shape};
+use headcount_store::format::family::Shape;
 use headcount_store::metric::GaugeMode;
 use headcount_store::process::Origin;
 use headcount_store::write::{CreateError, OnFork, Registration, Store};
 
 use crate::buckets::Buckets;
 use crate::counter::{Counter, FloatCounter};
-use crate::definition::{Registered, check_names, check_samples, family_name};
+use crate::definition::Registered;
 use crate::error::RegisterError;
-use crate::family::{Family, Metric};
+use crate::family::Family;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::summary::Summary;
+use crate::view::View;
 
 /// A set of metrics with a file of its own. A small handle; what it stands for lives as long as the
 /// process.
+///
+/// ```
+/// use headcount::Registry;
+///
+/// // In memory that nobody else sees, for a test:
+/// let registry = Registry::private()?;
+/// registry.counter("jobs", "Jobs done.")?.inc();
+/// assert!(registry.render().contains("jobs_total 1\n"));
+///
+/// // Names and labels that are the same for a part of the program:
+/// let mail = registry.with_prefix("mail_").with_labels([("zone", "eu")]);
+/// mail.counter("sent", "Mails sent.")?.inc();
+/// assert!(registry.render().contains("mail_sent_total{zone=\"eu\"} 1\n"));
+/// # Ok::<(), headcount::RegisterError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Registry(&'static Inner);
+pub struct Registry {
+    inner: &'static Inner,
+    view: &'static View,
+}
 
 #[derive(Debug)]
 struct Inner {
-    store: Store,
+    /// `None` if it could not be created: nor can its metrics.
+    store: Option<Store>,
     /// Taken only under a [`Registration`], so that a forked child never finds it locked.
     families: Mutex<HashMap<String, Registered>>,
 }
@@ -42,6 +64,14 @@ const GENERATION: &str = "HEADCOUNT_GENERATION";
 
 /// Makes the default registry record in `directory`, whatever the environment says.
 ///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// headcount::use_directory(directory.path())?;
+/// headcount::Counter::new("jobs", "Jobs done.")?.inc();
+/// assert_eq!(std::fs::read_dir(directory.path())?.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// When a metric has been created before, or the directory does not exist or takes no file.
@@ -51,7 +81,7 @@ pub fn use_directory(directory: impl AsRef<Path>) -> Result<(), RegisterError> {
         return Err(RegisterError::TooLate);
     }
     let store = create_store(&mut registration, directory.as_ref())?;
-    let _ = DEFAULT.set(Registry::new(store));
+    let _ = DEFAULT.set(Registry::new(Some(store)));
     Ok(())
 }
 
@@ -68,8 +98,14 @@ fn origin() -> Origin {
 }
 
 impl Registry {
-    fn new(store: Store) -> Self {
-        Self(Box::leak(Box::new(Inner { store, families: Mutex::default() })))
+    fn new(store: Option<Store>) -> Self {
+        let inner = Box::leak(Box::new(Inner { store, families: Mutex::default() }));
+        Self { inner, view: View::PLAIN }
+    }
+
+    /// A registry none of whose metrics can be created.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(None)
     }
 
     /// The registry that `Counter::new` and the like use.
@@ -89,7 +125,7 @@ impl Registry {
             Some(directory) => create_store(&mut registration, &directory)?,
             None => registration.create_private_store(OnFork::Follow)?,
         };
-        Ok(*DEFAULT.get_or_init(|| Self::new(store)))
+        Ok(*DEFAULT.get_or_init(|| Self::new(Some(store))))
     }
 
     /// A registry that records in a file of its own in `directory`.
@@ -98,7 +134,7 @@ impl Registry {
     ///
     /// When the directory does not exist or takes no file.
     pub fn in_directory(directory: impl AsRef<Path>) -> Result<Self, RegisterError> {
-        Ok(Self::new(create_store(&mut Registration::begin(), directory.as_ref())?))
+        Ok(Self::new(Some(create_store(&mut Registration::begin(), directory.as_ref())?)))
     }
 
     /// As [`in_directory`](Self::in_directory), for a process that forks only to exec: children do not
@@ -109,7 +145,7 @@ impl Registry {
     /// When the directory does not exist or takes no file.
     pub fn of_parent_in(directory: impl AsRef<Path>) -> Result<Self, RegisterError> {
         let store = Registration::begin().create_store(directory.as_ref(), origin(), OnFork::Leave)?;
-        Ok(Self::new(store))
+        Ok(Self::new(Some(store)))
     }
 
     /// A registry in memory that no other process sees.
@@ -118,11 +154,30 @@ impl Registry {
     ///
     /// When the system gives no memory.
     pub fn private() -> Result<Self, RegisterError> {
-        Ok(Self::new(Registration::begin().create_private_store(OnFork::Follow)?))
+        Ok(Self::new(Some(Registration::begin().create_private_store(OnFork::Follow)?)))
     }
 
-    pub(crate) fn store(self) -> Store {
-        self.0.store
+    pub(crate) fn store(self) -> Option<Store> {
+        self.inner.store
+    }
+
+    /// Where updates of metrics are counted that could not be created in any registry.
+    pub(crate) fn store_of_the_lost() -> Store {
+        DEFAULT.get().and_then(|registry| registry.inner.store).unwrap_or_else(Store::nowhere)
+    }
+
+    /// To be taken only under a [`Registration`].
+    pub(crate) fn families(self) -> MutexGuard<'static, HashMap<String, Registered>> {
+        self.inner.families.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn view(self) -> &'static View {
+        self.view
+    }
+
+    /// The same metrics, with other things put on those that are created from now on.
+    pub(crate) fn seen_as(self, view: &'static View) -> Self {
+        Self { view, ..self }
     }
 
     /// A counter without labels; see [`Counter::new`].
@@ -145,7 +200,20 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Counter, N>, RegisterError> {
-        self.register(name, help, Shape::Counter, labels)
+        self.family(name, help, Shape::Counter, labels)
+    }
+
+    /// Counters with labels of a type; see [`Counter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<Counter, L>, RegisterError> {
+        self.labelled(name, help, Shape::Counter)
     }
 
     /// A counter of fractions without labels; see [`FloatCounter::new`].
@@ -168,7 +236,20 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<FloatCounter, N>, RegisterError> {
-        self.register(name, help, Shape::FloatCounter, labels)
+        self.family(name, help, Shape::FloatCounter, labels)
+    }
+
+    /// Counters of fractions with labels of a type; see [`FloatCounter::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_float_counter<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+    ) -> Result<Labelled<FloatCounter, L>, RegisterError> {
+        self.labelled(name, help, Shape::FloatCounter)
     }
 
     /// A gauge without labels; see [`Gauge::new`].
@@ -192,7 +273,21 @@ impl Registry {
         mode: GaugeMode,
         labels: [&str; N],
     ) -> Result<Family<Gauge, N>, RegisterError> {
-        self.register(name, help, Shape::Gauge(mode), labels)
+        self.family(name, help, Shape::Gauge(mode), labels)
+    }
+
+    /// Gauges with labels of a type; see [`Gauge::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_gauge<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+    ) -> Result<Labelled<Gauge, L>, RegisterError> {
+        self.labelled(name, help, Shape::Gauge(mode))
     }
 
     /// A histogram without labels; see [`Histogram::new`].
@@ -216,7 +311,21 @@ impl Registry {
         buckets: Buckets,
         labels: [&str; N],
     ) -> Result<Family<Histogram, N>, RegisterError> {
-        self.register(name, help, Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+        self.family(name, help, histogram(&buckets), labels)
+    }
+
+    /// Histograms with labels of a type; see [`Histogram::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_histogram<L: Labels>(
+        self,
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Result<Labelled<Histogram, L>, RegisterError> {
+        self.labelled(name, help, histogram(&buckets))
     }
 
     /// A summary without labels; see [`Summary::new`].
@@ -239,32 +348,23 @@ impl Registry {
         help: &str,
         labels: [&str; N],
     ) -> Result<Family<Summary, N>, RegisterError> {
-        self.register(name, help, Shape::Summary, labels)
+        self.family(name, help, Shape::Summary, labels)
     }
 
-    /// Finds the family of that name, or creates it.
-    fn register<M: Metric, const N: usize>(
+    /// Summaries with labels of a type; see [`Summary::labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled_summary<L: Labels>(
         self,
         name: &str,
         help: &str,
-        shape: Shape,
-        labels: [&str; N],
-    ) -> Result<Family<M, N>, RegisterError> {
-        let name = family_name(name, shape.kind());
-        check_names(name, shape.kind(), &labels)?;
-        let mut registration = Registration::begin();
-        let mut families = self.0.families.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = families.get(name) {
-            let same = |difference| RegisterError::Different { name: name.to_owned(), difference };
-            return known.as_same(help, &shape, &labels).map_err(same);
-        }
-        check_samples(name, shape.kind(), &families)?;
-        let description = Description { name, help, unit: "", shape: shape.clone(), labels: labels.to_vec() };
-        let number = registration
-            .add_family(self.0.store, &description)
-            .map_err(|source| RegisterError::Space { name: name.to_owned(), source })?;
-        let family = Family::create(self.0.store, number, name.to_owned(), &shape);
-        families.insert(name.to_owned(), Registered::new(help, shape, &labels, family));
-        Ok(family)
+    ) -> Result<Labelled<Summary, L>, RegisterError> {
+        self.labelled(name, help, Shape::Summary)
     }
+}
+
+fn histogram(buckets: &Buckets) -> Shape {
+    Shape::Histogram { bounds: buckets.bounds().to_vec() }
 }

@@ -14,6 +14,13 @@ use crate::registry::Registry;
 /// The metrics of this process in the default registry, in the text format 0.0.4.
 ///
 /// For the merge over all processes, ask the supervisor, or `headcount_merge`.
+///
+/// ```
+/// headcount::Counter::new("jobs", "Jobs done.")?.inc();
+/// let page = "# HELP jobs_total Jobs done.\n# TYPE jobs_total counter\njobs_total 1\n";
+/// assert_eq!(headcount::render(), page);
+/// # Ok::<(), headcount::RegisterError>(())
+/// ```
 #[must_use]
 pub fn render() -> String {
     Registry::global().map(Registry::render).unwrap_or_default()
@@ -23,7 +30,8 @@ impl Registry {
     /// The metrics of this process in this registry, in the text format 0.0.4.
     #[must_use]
     pub fn render(self) -> String {
-        let image = Registration::begin().image(self.store());
+        let Some(store) = self.store() else { return String::new() };
+        let image = Registration::begin().image(store);
         // Nothing is all that can be said of a file that was damaged from outside.
         let text = image.and_then(|image| render_image(&image)).unwrap_or_default();
         String::from_utf8(text).unwrap_or_default()

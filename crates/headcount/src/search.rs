@@ -7,7 +7,10 @@
 //! # Safety
 //!
 //! One rule: instructions that not every processor of an architecture has are not used.
-#![expect(unsafe_code, reason = "vector instructions are functions of an architecture")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "vector instructions are functions of an architecture")
+)]
 
 /// Bounds that are compared at once.
 const FEW: usize = 16;

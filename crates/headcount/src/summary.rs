@@ -6,9 +6,21 @@ use headcount_store::write::{Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
+use crate::labelled::Labelled;
+use crate::labels::Labels;
 use crate::registry::Registry;
 
 /// Observations counted, and their sum. A small handle that may be copied and used by any thread.
+///
+/// ```
+/// use headcount::{OrNoop, Summary};
+///
+/// let bytes = Summary::new("answer_bytes", "Bytes of answers.").or_noop();
+/// bytes.observe(512.0);
+/// bytes.observe(256.0);
+/// let text = headcount::render();
+/// assert!(text.contains("answer_bytes_count 2\n") && text.contains("answer_bytes_sum 768\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Summary(SumCells);
 
@@ -36,6 +48,15 @@ impl Summary {
         labels: [&str; N],
     ) -> Result<Family<Self, N>, RegisterError> {
         Registry::global()?.summary_family(name, help, labels)
+    }
+
+    /// Summaries with labels of a type, in the default registry; see [`Labelled`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn labelled<L: Labels>(name: &str, help: &str) -> Result<Labelled<Self, L>, RegisterError> {
+        Registry::global()?.labelled_summary(name, help)
     }
 
     /// Counts `value` and adds it to the sum.

@@ -136,7 +136,7 @@ fn describe(gather: &mut Gather<'_>, start: Instant) {
     let help = "Files of dead processes that have been folded into an archive.";
     gather.add_counter("headcount_folded_files_total", help, files.folded);
     let lost = gather.lost();
-    let help = "Attempts of workers to create a series for which there was no space.";
+    let help = "Attempts of workers to create a metric or a series that failed.";
     gather.add_counter("headcount_lost_series_total", help, lost.series);
     let help = "Updates that workers could not record, because their series or thread had no space.";
     gather.add_counter("headcount_lost_updates_total", help, lost.updates);

@@ -58,7 +58,7 @@ pub enum CreateError {
     #[error("no memory for private metrics")]
     Memory(#[source] io::Error),
     /// More stores than a process can have.
-    #[error("a process can have 65,536 stores")]
+    #[error("a process can have 65,535 stores")]
     TooMany,
 }
 
@@ -74,6 +74,12 @@ pub enum SpaceError {
 }
 
 impl Store {
+    /// A store that does not exist, for the cells of metrics that have none. Nothing can be added to it.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self(u16::MAX)
+    }
+
     /// The cells of a series that could not be added: their updates are counted as lost.
     #[must_use]
     pub fn lost_cells(self) -> SumCells {
@@ -146,6 +152,9 @@ impl Registration {
     ) -> Result<Store, CreateError> {
         fork::install();
         let number = u16::try_from(self.0.stores.len()).map_err(|_| CreateError::TooMany)?;
+        if Store(number) == Store::nowhere() {
+            return Err(CreateError::TooMany);
+        }
         self.0.add_store(writer, backing, on_fork);
         Ok(Store(number))
     }

@@ -97,7 +97,7 @@ async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
     IN_FLIGHT.inc();
     let timer = LATENCY.with([route]).start_timer();
     tokio::time::sleep(pause).await;
-    timer.observe();
+    timer.observe_duration();
     IN_FLIGHT.dec();
     REQUESTS.with([route, status.as_str()]).inc();
     let mut response = Response::new(Full::from(format!("{route} from process {}\n", std::process::id())));

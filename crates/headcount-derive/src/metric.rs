@@ -1,0 +1,242 @@
+//! `#[metric]`: a function without a body that declares a metric and gives it.
+//!
+//! The parameters become the fields of a label set that only this function knows, generic over their types. So
+//! `#[derive(Labels)]` does the rest, attributes included, and the lifetimes of parameters need no names: in the
+//! type of a static, those that are left out are `'static`, and a family of longer lifetimes is one of shorter
+//! ones.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{
+    Attribute, Data, DeriveInput, Expr, FnArg, Ident, LitStr, Meta, Pat, ReturnType, Token, TraitItemFn,
+    Type, Visibility,
+};
+
+use crate::labels;
+
+/// What `#[metric(…)]` says.
+#[derive(Default)]
+pub(crate) struct Options {
+    name: Option<LitStr>,
+    registry: Option<Expr>,
+    limit: Option<Expr>,
+    /// What the kind needs: a gauge's mode, a histogram's buckets.
+    of_kind: Option<Expr>,
+}
+
+impl Options {
+    pub(crate) fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
+        let mut options = Self::default();
+        while !input.is_empty() {
+            let word: Ident = input.parse()?;
+            input.parse::<Token![=]>()?;
+            match word.to_string().as_str() {
+                "name" => options.name = Some(input.parse()?),
+                "registry" => options.registry = Some(input.parse()?),
+                "limit" => options.limit = Some(input.parse()?),
+                "mode" | "buckets" => options.of_kind = Some(input.parse()?),
+                _ => {
+                    let known = "known are `name`, `mode`, `buckets`, `limit` and `registry`";
+                    return Err(syn::Error::new(word.span(), format!("`{word}`: {known}")));
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// A bodyless function, and who sees it.
+pub(crate) struct Declaration {
+    visibility: Visibility,
+    function: TraitItemFn,
+}
+
+impl syn::parse::Parse for Declaration {
+    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let mut function: TraitItemFn = input.parse()?;
+        function.attrs.splice(..0, attributes);
+        Ok(Self { visibility, function })
+    }
+}
+
+pub(crate) fn declare(options: &Options, declaration: &Declaration) -> syn::Result<TokenStream> {
+    let Declaration { visibility, function } = declaration;
+    let (metric, help) = checked(function)?;
+    let (attributes, signature) = (&function.attrs, &function.sig);
+    let parts = signature.inputs.iter().map(Part::of).collect::<syn::Result<Vec<_>>>()?;
+    let arguments = options.arguments(&signature.ident, &help);
+    let body = match &options.limit {
+        Some(limit) if parts.is_empty() => {
+            let message = format!("metric `{}`: without labels it is one series", signature.ident);
+            return Err(syn::Error::new_spanned(limit, message));
+        }
+        _ if parts.is_empty() => quote! {
+            static METRIC: ::std::sync::LazyLock<#metric> =
+                ::std::sync::LazyLock::new(|| ::headcount::macros::declare(#arguments));
+            *METRIC
+        },
+        limit => with_labels(metric, &parts, &arguments, limit.as_ref())?,
+    };
+    let (ident, output) = (&signature.ident, &signature.output);
+    let inputs = parts.iter().map(|Part { ident, ty, .. }| quote! { #ident: #ty });
+    Ok(quote! {
+        #(#attributes)*
+        #visibility fn #ident(#(#inputs),*) #output { #body }
+    })
+}
+
+/// The type and the help text of what is a declaration.
+fn checked(function: &TraitItemFn) -> syn::Result<(&Type, String)> {
+    let signature = &function.sig;
+    let refuse = |what: &str| {
+        let message = format!("metric `{}`: {what}", signature.ident);
+        Err(syn::Error::new_spanned(signature, message))
+    };
+    if function.default.is_some() {
+        return refuse("what is declared has no body: end it with `;`");
+    }
+    if !signature.generics.params.is_empty() {
+        return refuse("it is one metric, so it cannot be generic; lifetimes of parameters are left out");
+    }
+    if signature.asyncness.is_some() || signature.constness.is_some() {
+        return refuse("it is a plain function");
+    }
+    let ReturnType::Type(_, metric) = &signature.output else {
+        return refuse("it returns its kind: `Counter`, `Gauge`, `Histogram` and the like");
+    };
+    match help(&function.attrs) {
+        Some(help) => Ok((&**metric, help)),
+        None => refuse("it needs a doc comment: that is its help text"),
+    }
+}
+
+impl Options {
+    /// What creates the metric: its registry, name, help text, and what its kind needs.
+    fn arguments(&self, ident: &Ident, help: &str) -> TokenStream {
+        let registry = match &self.registry {
+            Some(registry) => {
+                quote! { ::std::result::Result::Ok::<&::headcount::Registry, _>(&#registry).copied() }
+            }
+            None => quote! { ::headcount::Registry::global() },
+        };
+        let name = self.name.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value);
+        let of_kind = match &self.of_kind {
+            Some(of_kind) => quote! { #of_kind },
+            None => quote! { ::headcount::macros::Unsaid },
+        };
+        quote! { #registry, #name, #help, #of_kind }
+    }
+}
+
+/// The body that finds the child of a family.
+fn with_labels(
+    metric: &Type,
+    parts: &[Part<'_>],
+    arguments: &TokenStream,
+    limit: Option<&Expr>,
+) -> syn::Result<TokenStream> {
+    let types = parts.iter().map(|part| part.ty);
+    let names = parts.iter().map(|part| part.ident);
+    let (set, limit) = (set(parts)?, limit.into_iter());
+    Ok(quote! {
+        #set
+        static FAMILY: ::std::sync::LazyLock<::headcount::Labelled<#metric, HeadcountLabels<#(#types),*>>> =
+            ::std::sync::LazyLock::new(|| {
+                ::headcount::macros::declare_labelled(#arguments) #(.limited_to(#limit))*
+            });
+        FAMILY.get(&HeadcountLabels { #(#names),* })
+    })
+}
+
+/// A parameter that is a label.
+struct Part<'a> {
+    attributes: &'a [Attribute],
+    ident: &'a Ident,
+    ty: &'a Type,
+}
+
+impl<'a> Part<'a> {
+    fn of(input: &'a FnArg) -> syn::Result<Self> {
+        let FnArg::Typed(typed) = input else {
+            return Err(syn::Error::new_spanned(
+                input,
+                "a metric is declared by a function and not by a method",
+            ));
+        };
+        match &*typed.pat {
+            Pat::Ident(pattern) => {
+                Ok(Self { attributes: &typed.attrs, ident: &pattern.ident, ty: &typed.ty })
+            }
+            pattern => {
+                Err(syn::Error::new_spanned(pattern, "a parameter's name is a label's, and no pattern"))
+            }
+        }
+    }
+}
+
+/// The label set, with its implementation. Its name is none that a parameter's type has.
+fn set(parts: &[Part<'_>]) -> syn::Result<TokenStream> {
+    let types: Vec<Ident> = (0..parts.len()).map(|n| format_ident!("T{n}")).collect();
+    let fields = parts.iter().zip(&types).map(|(Part { attributes, ident, .. }, ty)| {
+        quote! { #(#attributes)* #ident: #ty }
+    });
+    let mut set: DeriveInput = syn::parse2(quote! { struct HeadcountLabels<#(#types),*> { #(#fields),* } })?;
+    let implementation = labels::derive(&set)?;
+    // They have been read, and outside of a derive macro nobody knows them.
+    if let Data::Struct(data) = &mut set.data {
+        data.fields.iter_mut().for_each(|field| field.attrs.clear());
+    }
+    Ok(quote! { #set #implementation })
+}
+
+/// The first paragraph of the doc comment, as one line.
+fn help(attributes: &[Attribute]) -> Option<String> {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) => Some(line.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let lines: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+    let paragraph = lines.split(String::is_empty).find(|lines| !lines.is_empty())?;
+    Some(paragraph.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(of: &str) -> syn::Result<String> {
+        declare(&Options::default(), &syn::parse_str(of)?).map(|tokens| tokens.to_string())
+    }
+
+    #[test]
+    fn what_is_no_declaration_is_refused_with_its_name() {
+        let refusal = |of: &str| declared(&format!("/// Help.\n{of}")).unwrap_err().to_string();
+        assert!(refusal("fn f() -> Counter {}").starts_with("metric `f`: what is declared has no body"));
+        assert!(refusal("fn f<'a>(a: &'a str) -> Counter;").starts_with("metric `f`: it is one metric"));
+        assert!(refusal("async fn f() -> Counter;").starts_with("metric `f`: it is a plain function"));
+        assert!(refusal("fn f();").starts_with("metric `f`: it returns its kind"));
+        assert!(refusal("fn f(&self) -> Counter;").contains("not by a method"));
+        assert!(declared("fn f() -> Counter;").unwrap_err().to_string().contains("needs a doc comment"));
+        let field = refusal("fn f(#[label(rename = \"a-b\")] a: u8) -> Counter;");
+        assert!(field.starts_with("field `a`: `a-b`: a label's name is"), "{field}");
+    }
+
+    #[test]
+    fn the_help_text_is_the_first_paragraph_in_one_line() {
+        let help = |of: &str| help(&syn::parse_str::<Declaration>(of).unwrap().function.attrs);
+        assert_eq!(
+            help("/// Requests\n/// answered.\n///\n/// More.\nfn f();"),
+            Some("Requests answered.".into())
+        );
+        assert_eq!(help("#[inline]\nfn f();"), None);
+    }
+}
