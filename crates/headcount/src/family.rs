@@ -10,7 +10,7 @@ use headcount_store::format::family::Shape;
 use headcount_store::write::{Registration, SpaceError, Store};
 
 use crate::error::RegisterError;
-use crate::table::{Part, Table};
+use crate::table::{Key, Part, Table};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -82,32 +82,72 @@ impl<M: Metric> Children<M> {
     }
 
     /// The child with these labels, which is created if need be, and from now on found in `other` by
-    /// `others_parts`, too.
+    /// its key, too.
     #[cold]
     pub(crate) fn find_or_create(
         &'static self,
         values: &[&str],
-        other: Option<(&Table<M>, &[Part])>,
+        other: Option<(&Table<M>, &impl Key)>,
     ) -> Result<M, RegisterError> {
-        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values.iter().copied());
-        let parts: Vec<Part> = values.iter().map(|value| Part::text(value)).collect();
         // Nobody adds to a table without this.
         let mut registration = Registration::begin();
-        let child = match self.by_text.find(&parts, same_texts) {
+        let child = match self.by_text.find(&values) {
             Some(child) => child,
             None => {
                 let child = M::create(&self.common, &mut registration, self.store, self.number, values)
                     .map_err(|source| RegisterError::Space { name: self.name.clone(), source })?;
-                self.by_text.add(&mut registration, &parts, values, child);
+                self.by_text.add(&mut registration, &values, values, child);
                 child
             }
         };
-        if let Some((table, parts)) = other
-            && table.find(parts, same_texts).is_none()
+        if let Some((table, key)) = other
+            && table.find(key).is_none()
         {
-            table.add(&mut registration, parts, values, child);
+            table.add(&mut registration, key, values, child);
         }
         Ok(child)
+    }
+}
+
+/// Any number of texts.
+impl Key for &[&str] {
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.iter().map(|value| Part::text(value)).for_each(visit);
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        texts.iter().map(|text| &**text).eq(self.iter().copied())
+    }
+}
+
+/// Texts with their parts, which are needed twice.
+struct Texts<'a, const N: usize> {
+    values: &'a [&'a str; N],
+    parts: [Part; N],
+}
+
+impl<const N: usize> Key for Texts<'_, N> {
+    #[inline(always)]
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.parts.into_iter().for_each(visit);
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        self.values.as_slice().has_texts(texts)
+    }
+}
+
+/// Texts that are known by their places.
+struct Literals<const N: usize>([Part; N]);
+
+impl<const N: usize> Key for Literals<N> {
+    #[inline(always)]
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.0.into_iter().for_each(visit);
+    }
+
+    fn has_texts(&self, _: &[Box<str>]) -> bool {
+        true
     }
 }
 
@@ -131,10 +171,9 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values);
-        match self.0.by_text.find(&values.map(Part::text), same_texts) {
+        match self.0.by_text.find(&Texts { values: &values, parts: values.map(Part::text) }) {
             Some(child) => Ok(child),
-            None => self.0.find_or_create(&values, None),
+            None => self.0.find_or_create(&values, None::<(_, &Literals<N>)>),
         }
     }
 
@@ -142,7 +181,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// their addresses, without looking at them.
     #[must_use]
     pub fn with_literals(self, values: [&'static str; N]) -> M {
-        match self.0.by_address.find(&values.map(Part::literal), |_| true) {
+        match self.0.by_address.find(&Literals(values.map(Part::literal))) {
             Some(child) => child,
             None => self.with_new_literals(values),
         }
@@ -151,8 +190,8 @@ impl<M: Metric, const N: usize> Family<M, N> {
     #[cold]
     #[inline(never)]
     fn with_new_literals(self, values: [&'static str; N]) -> M {
-        let other = (&self.0.by_address, &values.map(Part::literal)[..]);
-        self.0.find_or_create(&values, Some(other)).unwrap_or_else(|_| self.0.lost())
+        let key = Literals(values.map(Part::literal));
+        self.0.find_or_create(&values, Some((&self.0.by_address, &key))).unwrap_or_else(|_| self.0.lost())
     }
 }
 
