@@ -24,8 +24,9 @@ use wrap::Measurement;
 /// body did not consume. A block that ends in a `move` closure takes along what it needs before the body runs.
 /// A function that panics, or is dropped, has no result to choose by, and is not observed.
 ///
-/// An async function is timed from its first poll on, while it waits, too; so is a function whose body is
-/// `Box::pin(async move { … })`, which is what the attribute `async_trait` makes, if it stands further out.
+/// An async function is timed from its first poll on, while it waits, too; so is a function whose body ends in
+/// `async move { … }`, or in `Box::pin(async move { … })`, which is what the attribute `async_trait` makes, if it
+/// stands further out.
 ///
 /// ```
 /// use std::sync::LazyLock;

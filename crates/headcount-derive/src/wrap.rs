@@ -48,7 +48,7 @@ pub(crate) fn function(
     let output = written_output(&function.sig.output);
     if function.sig.asyncness.is_some() {
         *function.block = wrap(measurement, &metric, &function.block, Body::Async(output));
-    } else if let Some(inner) = boxed_future(&mut function.block) {
+    } else if let Some(inner) = future(&mut function.block) {
         *inner = wrap(measurement, &metric, inner, Body::Async(None));
     } else {
         *function.block = wrap(measurement, &metric, &function.block, Body::Sync(output));
@@ -77,44 +77,54 @@ impl Metric {
 }
 
 fn wrap(measurement: Measurement, metric: &Metric, body: &Block, kind: Body) -> Block {
-    // Names that the body cannot see.
-    let name = |name| Ident::new(name, Span::mixed_site());
-    let (start, chosen, guard, result) = (name("start"), name("chosen"), name("guard"), name("result"));
-    let known = match metric {
-        Metric::Known(known) => quote! { let #chosen = &#known; },
-        _ => TokenStream::new(),
-    };
-    let statements = &body.stmts;
     match (measurement, metric) {
-        (Measurement::Time, Metric::Known(_)) => {
-            return parse_quote!({ #known let #guard = #chosen.start_timer(); #(#statements)* });
+        (Measurement::Errors, _) | (_, Metric::Chosen(_) | Metric::Prepared(_)) => {
+            after(measurement, metric, &body.stmts, &kind)
         }
-        (Measurement::InFlight, _) => {
-            return parse_quote!({ #known let #guard = #chosen.in_flight(); #(#statements)* });
-        }
-        (Measurement::Calls, Metric::Known(_)) => {
-            return parse_quote!({ #known #chosen.inc(); #(#statements)* });
-        }
-        _ => {}
+        (_, Metric::Known(metric)) => before(measurement, metric, &body.stmts),
     }
-    let call = kind.call(statements);
-    let given = match measurement {
-        Measurement::Errors => quote! { ::headcount::macros::given_error },
-        _ => quote! { ::headcount::macros::given },
+}
+
+/// A name that the body cannot see.
+fn hidden(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The body after a line that measures, or begins to.
+fn before(measurement: Measurement, metric: &Expr, body: &[Stmt]) -> Block {
+    let (chosen, guard) = (hidden("chosen"), hidden("guard"));
+    let measure = match measurement {
+        Measurement::Time => quote! { let #guard = #chosen.start_timer(); },
+        Measurement::InFlight => quote! { let #guard = #chosen.in_flight(); },
+        Measurement::Calls | Measurement::Errors => quote! { #chosen.inc(); },
+    };
+    parse_quote!({ let #chosen = &#metric; #measure #(#body)* })
+}
+
+/// The body, and then what measures by its result.
+fn after(measurement: Measurement, metric: &Metric, body: &[Stmt], kind: &Body) -> Block {
+    let (start, chosen, result) = (hidden("start"), hidden("chosen"), hidden("result"));
+    let (given, prepared) = match measurement {
+        Measurement::Errors => (hidden("given_error"), hidden("prepared_error")),
+        _ => (hidden("given"), hidden("prepared")),
     };
     let (prepare, choose) = match metric {
-        Metric::Known(_) => (known, quote! { #chosen }),
-        Metric::Chosen(choice) => (TokenStream::new(), quote! { #given(&#result, #choice) }),
+        Metric::Known(known) => (
+            quote! { let #chosen = &#known; },
+            quote! { ::headcount::macros::given_error(&#result, |_| #chosen) },
+        ),
+        Metric::Chosen(choice) => {
+            (TokenStream::new(), quote! { ::headcount::macros::#given(&#result, #choice) })
+        }
         Metric::Prepared(choice) => {
-            let prepared = match measurement {
-                Measurement::Errors => quote! { ::headcount::macros::prepared_error },
-                _ => quote! { ::headcount::macros::prepared },
-            };
-            let output = kind.output().map_or_else(|| quote! { _ }, |output| quote! { #output });
-            let prepare = quote! { let #chosen = #prepared::<#output, _, _>(#choice); };
-            (prepare, quote! { #given(&#result, #chosen) })
+            let output = kind.output().map_or_else(|| quote! { _ }, ToTokens::to_token_stream);
+            (
+                quote! { let #chosen = ::headcount::macros::#prepared::<#output, _, _>(#choice); },
+                quote! { ::headcount::macros::#given(&#result, #chosen) },
+            )
         }
     };
+    let call = kind.call(body);
     match measurement {
         Measurement::Time => parse_quote!({
             #prepare
@@ -124,23 +134,20 @@ fn wrap(measurement: Measurement, metric: &Metric, body: &Block, kind: Body) -> 
             ::headcount::Observe::record(&#choose, #start);
             #result
         }),
-        Measurement::Calls => parse_quote!({
+        Measurement::Errors => parse_quote!({
+            #prepare
+            let #result = #call;
+            if let ::std::option::Option::Some(#chosen) = #choose {
+                #chosen.inc();
+            }
+            #result
+        }),
+        Measurement::Calls | Measurement::InFlight => parse_quote!({
             #prepare
             let #result = #call;
             #choose.inc();
             #result
         }),
-        Measurement::Errors | Measurement::InFlight => {
-            let count = match metric {
-                Metric::Known(_) => quote! {
-                    if ::headcount::macros::is_error(&#result) { #chosen.inc(); }
-                },
-                _ => quote! {
-                    if let ::std::option::Option::Some(#chosen) = #choose { #chosen.inc(); }
-                },
-            };
-            parse_quote!({ #prepare let #result = #call; #count #result })
-        }
     }
 }
 
@@ -186,17 +193,20 @@ fn contains_word(tokens: TokenStream, word: &str) -> bool {
     })
 }
 
-/// The block of the future, if a body ends in `Box::pin(async move { … })`.
-fn boxed_future(block: &mut Block) -> Option<&mut Block> {
-    let Some(Stmt::Expr(Expr::Call(call), None)) = block.stmts.last_mut() else { return None };
-    let Expr::Path(function) = &*call.func else { return None };
-    if function.path.segments.last()?.ident != "pin" {
-        return None;
-    }
-    match call.args.first_mut()? {
-        Expr::Async(future) => Some(&mut future.block),
+/// The block of the future, if a body ends in one: `async move { … }`, or `Box::pin` of it.
+fn future(block: &mut Block) -> Option<&mut Block> {
+    match block.stmts.last_mut() {
+        Some(Stmt::Expr(Expr::Async(future), None)) => Some(&mut future.block),
+        Some(Stmt::Expr(Expr::Call(call), None)) if is_pin(&call.func) => match call.args.first_mut()? {
+            Expr::Async(future) => Some(&mut future.block),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+fn is_pin(function: &Expr) -> bool {
+    matches!(function, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "pin"))
 }
 
 #[cfg(test)]

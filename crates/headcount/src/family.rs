@@ -1,6 +1,6 @@
 //! Families: metrics that differ only in the values of their labels.
 //!
-//! Children are found in a [table](crate::table) by the words of their labels, without a lock. Labels that
+//! Children are found in a `table` by the words of their labels, without a lock. Labels that
 //! stay where they are can be found by their addresses, in a table of its own, and labels of a type by what
 //! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 
@@ -11,7 +11,7 @@ use headcount_store::write::{Registration, SpaceError, Store};
 
 use crate::error::{RegisterError, report_lost};
 use crate::series::{Found, Series};
-use crate::table::{Part, Table};
+use crate::table::{Key, Part, Table};
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -80,23 +80,21 @@ impl<M: Metric> Children<M> {
     }
 
     /// The child with these labels, which is created if need be, and from now on found in `other` by
-    /// `others_parts`, too.
+    /// its key, too.
     #[cold]
     pub(crate) fn find_or_create(
         &'static self,
         values: &[&str],
-        other: Option<(&Table<M>, &[Part])>,
+        other: Option<(&Table<M>, &impl Key)>,
     ) -> Result<Found<M>, RegisterError> {
-        if let Some(overflow) = self.overflow(values) {
+        // Who has missed it in another table, or too early, may find it by its text.
+        if self.series.is_full()
+            && self.by_text.find(&values).is_none()
+            && let Some(overflow) = self.series.overflow()
+        {
             return Ok(Found::Overflow(overflow));
         }
         self.find_or_create_under(&mut Registration::begin(), values, other)
-    }
-
-    /// What takes the updates of a child that is one too many.
-    fn overflow(&self, values: &[&str]) -> Option<M> {
-        let is_one_of_them = || self.by_text.find(&texts(values), |texts| are_same(texts, values)).is_some();
-        if !self.series.is_full() || is_one_of_them() { None } else { self.series.overflow() }
     }
 
     /// As [`find_or_create`](Self::find_or_create), for who registers something already. Nobody else adds to a
@@ -105,35 +103,68 @@ impl<M: Metric> Children<M> {
         &'static self,
         registration: &mut Registration,
         values: &[&str],
-        other: Option<(&Table<M>, &[Part])>,
+        other: Option<(&Table<M>, &impl Key)>,
     ) -> Result<Found<M>, RegisterError> {
-        let (parts, same_texts) = (texts(values), |texts: &[Box<str>]| are_same(texts, values));
-        let child = match self.by_text.find(&parts, same_texts) {
+        let child = match self.by_text.find(&values) {
             Some(child) => child,
             None => match self.series.create(registration, values)? {
                 Found::Child(child) => {
-                    self.by_text.add(registration, &parts, values, child);
+                    self.by_text.add(registration, &values, values, child);
                     self.series.remembered();
                     child
                 }
                 Found::Overflow(child) => return Ok(Found::Overflow(child)),
             },
         };
-        if let Some((table, parts)) = other
-            && table.find(parts, same_texts).is_none()
+        if let Some((table, key)) = other
+            && table.find(key).is_none()
         {
-            table.add(registration, parts, values, child);
+            table.add(registration, key, values, child);
         }
         Ok(Found::Child(child))
     }
 }
 
-fn texts(values: &[&str]) -> Vec<Part> {
-    values.iter().map(|value| Part::text(value)).collect()
+/// Any number of texts.
+impl Key for &[&str] {
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.iter().map(|value| Part::text(value)).for_each(visit);
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        texts.iter().map(|text| &**text).eq(self.iter().copied())
+    }
 }
 
-fn are_same(texts: &[Box<str>], values: &[&str]) -> bool {
-    texts.iter().map(|text| &**text).eq(values.iter().copied())
+/// Texts with their parts, which are needed twice.
+struct Texts<'a, const N: usize> {
+    values: &'a [&'a str; N],
+    parts: [Part; N],
+}
+
+impl<const N: usize> Key for Texts<'_, N> {
+    #[inline(always)]
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.parts.into_iter().for_each(visit);
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        self.values.as_slice().has_texts(texts)
+    }
+}
+
+/// Texts that are known by their places.
+struct Literals<const N: usize>([Part; N]);
+
+impl<const N: usize> Key for Literals<N> {
+    #[inline(always)]
+    fn parts(&self, visit: impl FnMut(Part)) {
+        self.0.into_iter().for_each(visit);
+    }
+
+    fn has_texts(&self, _: &[Box<str>]) -> bool {
+        true
+    }
 }
 
 impl<M: Metric, const N: usize> Family<M, N> {
@@ -179,10 +210,9 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        let same_texts = |texts: &[Box<str>]| texts.iter().map(|text| &**text).eq(values);
-        match self.0.by_text.find(&values.map(Part::text), same_texts) {
+        match self.0.by_text.find(&Texts { values: &values, parts: values.map(Part::text) }) {
             Some(child) => Ok(child),
-            None => self.0.find_or_create(&values, None).map(Found::metric),
+            None => self.0.find_or_create(&values, None::<(_, &Literals<N>)>).map(Found::metric),
         }
     }
 
@@ -190,7 +220,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// their addresses, without looking at them.
     #[must_use]
     pub fn with_literals(self, values: [&'static str; N]) -> M {
-        match self.0.by_address.find(&values.map(Part::literal), |_| true) {
+        match self.0.by_address.find(&Literals(values.map(Part::literal))) {
             Some(child) => child,
             None => self.with_new_literals(values),
         }
@@ -199,11 +229,9 @@ impl<M: Metric, const N: usize> Family<M, N> {
     #[cold]
     #[inline(never)]
     fn with_new_literals(self, values: [&'static str; N]) -> M {
-        let other = (&self.0.by_address, &values.map(Part::literal)[..]);
-        self.0
-            .find_or_create(&values, Some(other))
-            .map(Found::metric)
-            .unwrap_or_else(|error| self.0.lost(&error))
+        let key = Literals(values.map(Part::literal));
+        let found = self.0.find_or_create(&values, Some((&self.0.by_address, &key)));
+        found.map(Found::metric).unwrap_or_else(|error| self.0.lost(&error))
     }
 }
 

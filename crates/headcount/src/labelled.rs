@@ -12,7 +12,7 @@ use crate::error::RegisterError;
 use crate::family::{Children, Metric};
 use crate::labels::{Labels, Value};
 use crate::series::Found;
-use crate::table::{Part, Table};
+use crate::table::{Key, Part, Table};
 
 /// Metrics of one name, one for each label set of a type.
 ///
@@ -21,27 +21,16 @@ use crate::table::{Part, Table};
 ///
 /// ```
 /// use std::sync::LazyLock;
-/// use headcount::labels::{LabelValue, Labels, Value};
-/// use headcount::{Counter, Labelled};
+/// use headcount::{Counter, Labelled, Labels, OrNoop};
 ///
+/// #[derive(Labels)]
 /// struct Request<'a> {
 ///     cached: bool,
 ///     route: &'a str,
 /// }
 ///
-/// impl Labels for Request<'_> {
-///     fn names(prefix: &str, names: &mut Vec<String>) {
-///         names.extend(["cached", "route"].map(|name| format!("{prefix}{name}")));
-///     }
-///
-///     fn visit<'a>(&'a self, visit: &mut impl FnMut(Value<'a>)) {
-///         visit(self.cached.value());
-///         visit(self.route.value());
-///     }
-/// }
-///
 /// static REQUESTS: LazyLock<Labelled<Counter, Request>> =
-///     LazyLock::new(|| Counter::labelled("requests", "Requests answered.").unwrap());
+///     LazyLock::new(|| Counter::labelled("requests", "Requests answered.").or_noop());
 ///
 /// let route = String::from("/users");
 /// REQUESTS.get(&Request { cached: true, route: &route }).inc();
@@ -61,8 +50,6 @@ struct Typed<M: Metric> {
 
 /// So many children, and no more, have a place before they exist.
 const NUMBERED: usize = 4096;
-/// Sets of more labels are found as text.
-const PARTS: usize = 16;
 
 impl<M: Metric, L: Labels> Labelled<M, L> {
     /// The children as those of a type with so many labels.
@@ -110,13 +97,12 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
         if Self::is_numbered() {
             return self.0.by_number.get(labels.index())?.get().copied();
         }
-        let parts = Parts::of(labels);
-        self.table(&parts).find(parts.known()?, |texts| has_texts(labels, texts))
-    }
-
-    #[inline]
-    fn table(&self, parts: &Parts) -> &Table<M> {
-        if parts.only_text { self.0.children.by_text() } else { &self.0.by_value }
+        let values = Values(labels);
+        if values.are_text() {
+            self.0.children.by_text().find(&values)
+        } else {
+            self.0.by_value.find(&values)
+        }
     }
 
     #[cold]
@@ -133,57 +119,47 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
         // As many as there are names, whatever the type says.
         values.resize(self.0.labels, "");
         if Self::is_numbered() {
-            let found = self.0.children.find_or_create(&values, None)?;
+            let found = self.0.children.find_or_create(&values, None::<(_, &Values<'_, L>)>)?;
             if let (Some(place), Found::Child(child)) = (self.0.by_number.get(labels.index()), &found) {
                 let _ = place.set(*child);
             }
             return Ok(found.metric());
         }
-        let parts = Parts::of(labels);
-        let other = parts.known().filter(|_| !parts.only_text).map(|known| (&self.0.by_value, known));
+        let key = Values(labels);
+        let other = (!key.are_text()).then_some((&self.0.by_value, &key));
         self.0.children.find_or_create(&values, other).map(Found::metric)
     }
 }
 
-/// The parts of a label set.
-struct Parts {
-    parts: [Part; PARTS],
-    len: usize,
-    only_text: bool,
-}
+/// The values of a label set, as a key. Inlined with the type known, little is left of them.
+struct Values<'a, L>(&'a L);
 
-impl Parts {
-    /// Inlined with the type known, only the parts that it has are left.
+impl<L: Labels> Values<'_, L> {
+    /// Whether the children by text can be asked for them.
     #[inline(always)]
-    fn of(labels: &impl Labels) -> Self {
-        let mut parts = Self { parts: [Part::default(); PARTS], len: 0, only_text: true };
-        labels.visit(&mut |value| {
-            if let Some(place) = parts.parts.get_mut(parts.len) {
-                *place = Part::of(value);
-            }
-            parts.len += 1;
-            parts.only_text &= matches!(value, Value::Text(_) | Value::Absent);
-        });
-        parts
-    }
-
-    /// The parts; `None` if there are more than have a place.
-    #[inline]
-    fn known(&self) -> Option<&[Part]> {
-        self.parts.get(..self.len)
+    fn are_text(&self) -> bool {
+        let mut are_text = true;
+        self.0.visit(&mut |value| are_text &= matches!(value, Value::Text(_) | Value::Absent));
+        are_text
     }
 }
 
-/// Whether the texts among the labels are these; the other values are in their parts.
-fn has_texts(labels: &impl Labels, texts: &[Box<str>]) -> bool {
-    let (mut same, mut texts) = (true, texts.iter());
-    labels.visit(&mut |value| {
-        let known = texts.next();
-        if let Value::Text(text) = value {
-            same &= known.is_some_and(|known| **known == *text);
-        }
-    });
-    same
+impl<L: Labels> Key for Values<'_, L> {
+    #[inline(always)]
+    fn parts(&self, mut visit: impl FnMut(Part)) {
+        self.0.visit(&mut |value| visit(Part::of(value)));
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        let (mut same, mut texts) = (true, texts.iter());
+        self.0.visit(&mut |value| {
+            let known = texts.next();
+            if let Value::Text(text) = value {
+                same &= known.is_some_and(|known| **known == *text);
+            }
+        });
+        same
+    }
 }
 
 impl<M: Metric, L> Clone for Labelled<M, L> {

@@ -51,12 +51,6 @@ pub fn prepared_error<R: Fallible, M, F: FnOnce(&R::Error) -> M>(choose: F) -> F
     choose
 }
 
-/// Whether a result is an error.
-#[inline]
-pub fn is_error<T, E>(result: &Result<T, E>) -> bool {
-    result.is_err()
-}
-
 /// A result, whatever its name.
 pub trait Fallible {
     /// Of what type the error is.

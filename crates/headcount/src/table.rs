@@ -36,10 +36,10 @@ const NUMBER: u64 = 19 << 56;
 const KIND: u64 = 0xff << 56;
 
 impl Part {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(value: Value<'_>) -> Self {
         match value {
-            Value::Text(text) => Self::text(text),
+            Value::Text(text) => Self::text_called(text),
             Value::Literal(text) => Self::literal(text),
             Value::Variant(index, _) => Self { first: index as u64, last: VARIANT },
             Value::Unsigned(number) => Self { first: number, last: NUMBER },
@@ -48,6 +48,12 @@ impl Part {
             }
             Value::Absent => Self::default(),
         }
+    }
+
+    /// Not inlined, so that what calls it can be.
+    #[inline(never)]
+    fn text_called(text: &str) -> Self {
+        Self::text(text)
     }
 
     #[inline]
@@ -81,6 +87,15 @@ impl Part {
     fn is_long(self) -> bool {
         self.last & KIND == LONG
     }
+}
+
+/// The labels of a child, as they are looked up.
+pub(crate) trait Key {
+    /// Calls `visit` with each part. Inlined, so that the compiler knows which part is which.
+    fn parts(&self, visit: impl FnMut(Part));
+
+    /// Whether these are the texts of the labels. Only asked about labels with equal parts.
+    fn has_texts(&self, texts: &[Box<str>]) -> bool;
 }
 
 #[inline]
@@ -129,7 +144,9 @@ struct Rest {
 }
 
 impl<M> Entry<M> {
-    fn new(parts: &[Part], texts: &[&str], child: M) -> Self {
+    fn new(key: &impl Key, texts: &[&str], child: M) -> Self {
+        let mut parts = Vec::new();
+        key.parts(|part| parts.push(part));
         let (near_parts, far) = parts.split_at(parts.len().min(NEAR));
         let mut near = [Part::default(); NEAR];
         near[..near_parts.len()].copy_from_slice(near_parts);
@@ -142,19 +159,24 @@ impl<M> Entry<M> {
         Self { near, count, rest, child }
     }
 
-    #[inline]
-    fn has(&self, parts: &[Part], same_texts: impl Fn(&[Box<str>]) -> bool) -> bool {
-        let (near, far) = parts.split_at(parts.len().min(NEAR));
+    #[inline(always)]
+    fn has(&self, key: &impl Key) -> bool {
+        let far = self.rest.as_ref().map_or(&[][..], |rest| &rest.far);
         // Without branches: that it is another's entry is rare.
-        let differ = |known: &[Part], parts: &[Part]| {
-            let both = known.iter().zip(parts);
-            both.fold(0, |seen, (a, b)| seen | (a.first ^ b.first) | (a.last ^ b.last)) != 0
-        };
-        !differ(&self.near, near)
-            && match &self.rest {
-                None => true,
-                Some(rest) => !differ(&rest.far, far) && (rest.texts.is_empty() || same_texts(&rest.texts)),
-            }
+        let (mut at, mut differ) = (0, 0);
+        key.parts(|part| {
+            let known =
+                if at < NEAR { self.near[at] } else { far.get(at - NEAR).copied().unwrap_or_default() };
+            differ |= (part.first ^ known.first) | (part.last ^ known.last);
+            at += 1;
+        });
+        differ == 0 && at == self.count as usize && self.rest.as_ref().is_none_or(|rest| rest.has_texts(key))
+    }
+}
+
+impl Rest {
+    fn has_texts(&self, key: &impl Key) -> bool {
+        self.texts.is_empty() || key.has_texts(&self.texts)
     }
 }
 
@@ -191,11 +213,11 @@ impl<M: Copy> Table<M> {
         }
     }
 
-    /// The child with these labels. If texts have to be compared, `same_texts` does.
+    /// The child with these labels.
     #[inline]
-    pub(crate) fn find(&self, parts: &[Part], same_texts: impl Fn(&[Box<str>]) -> bool) -> Option<M> {
+    pub(crate) fn find(&self, key: &impl Key) -> Option<M> {
         let slots = self.indexes[self.newest.load(Ordering::Acquire) % LEVELS].get()?;
-        let hash = self.hash(parts);
+        let hash = self.hash(key);
         let mut at = hash;
         loop {
             let slot = slots.get(place(at, slots))?.load(Ordering::Acquire);
@@ -205,7 +227,7 @@ impl<M: Copy> Table<M> {
             }
             if (slot ^ hash) & UPPER == 0 {
                 let entry = self.entry(slot)?;
-                if entry.has(parts, &same_texts) {
+                if entry.has(key) {
                     return Some(entry.child);
                 }
             }
@@ -219,15 +241,15 @@ impl<M: Copy> Table<M> {
         self.entries[run].get()?.get(at)?.get()
     }
 
-    /// Adds a child that was not found since the registration began. `texts` are those of the parts.
-    pub(crate) fn add(&self, _: &mut Registration, parts: &[Part], texts: &[&str], child: M) {
+    /// Adds a child that was not found since the registration began. `texts` are those of all labels.
+    pub(crate) fn add(&self, _: &mut Registration, key: &impl Key, texts: &[&str], child: M) {
         let number = self.len.load(Ordering::Relaxed);
         let (run, at) = run_of(number);
         let Some(slots) = self.with_room_for(number + 1) else { return };
         let entries = self.entries[run].get_or_init(|| (0..FIRST << run).map(|_| OnceLock::new()).collect());
-        if entries[at].set(Entry::new(parts, texts, child)).is_ok() {
+        if entries[at].set(Entry::new(key, texts, child)).is_ok() {
             self.len.store(number + 1, Ordering::Relaxed);
-            let hash = self.hash(parts);
+            let hash = self.hash(key);
             put(slots, hash, hash & UPPER | encode(run, at));
         }
     }
@@ -246,7 +268,7 @@ impl<M: Copy> Table<M> {
             let longer = empty(FIRST << (newest + 1));
             for slot in slots.iter().map(|slot| slot.load(Ordering::Relaxed)) {
                 if let Some(entry) = self.entry(slot).filter(|_| slot != 0) {
-                    put(&longer, self.hash_of(entry), slot);
+                    put(&longer, self.hash(entry), slot);
                 }
             }
             longer
@@ -255,22 +277,29 @@ impl<M: Copy> Table<M> {
         Some(longer)
     }
 
-    fn hash_of(&self, entry: &Entry<M>) -> u64 {
-        let far = entry.rest.as_ref().map_or(&[][..], |rest| &rest.far);
-        let parts: Vec<Part> = entry.near.iter().chain(far).take(entry.count as usize).copied().collect();
-        self.hash(&parts)
-    }
-
-    #[inline]
-    fn hash(&self, parts: &[Part]) -> u64 {
-        let hash = |hash: u64, part: &Part| {
+    #[inline(always)]
+    fn hash(&self, key: &impl Key) -> u64 {
+        let mut hash: u64 = 0;
+        key.parts(|part| {
             // The parts' products do not wait for one another.
             let product = u128::from(part.first ^ self.keys[0]) * u128::from(part.last ^ self.keys[1]);
             #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
             let folded = product as u64 ^ (product >> 64) as u64;
-            hash.rotate_left(23) ^ folded
-        };
-        parts.iter().fold(0, hash)
+            hash = hash.rotate_left(23) ^ folded;
+        });
+        hash
+    }
+}
+
+/// The labels of an entry: what it takes to put it into another index.
+impl<M> Key for Entry<M> {
+    fn parts(&self, visit: impl FnMut(Part)) {
+        let far = self.rest.as_ref().map_or(&[][..], |rest| &rest.far);
+        self.near.iter().chain(far).take(self.count as usize).copied().for_each(visit);
+    }
+
+    fn has_texts(&self, texts: &[Box<str>]) -> bool {
+        self.rest.as_ref().is_some_and(|rest| *rest.texts == *texts)
     }
 }
 
@@ -356,37 +385,61 @@ mod tests {
         assert_eq!(Part::of(Value::Signed(1)), Part::of(Value::Unsigned(1)));
     }
 
+    /// Parts, and the text of the only one that is long.
+    struct Labels<'a>(Vec<Part>, &'a str);
+
+    impl Key for Labels<'_> {
+        fn parts(&self, visit: impl FnMut(Part)) {
+            self.0.iter().copied().for_each(visit);
+        }
+
+        fn has_texts(&self, texts: &[Box<str>]) -> bool {
+            *texts[0] == *self.1
+        }
+    }
+
     #[test]
     fn labels_with_one_hash_are_told_apart() {
         let table = Table::new();
-        let texts = ["the same beginning, x, the same end", "the same beginning, y, the same end"];
         // By force what a collision would be.
-        let long = texts.map(|text| [Part { first: 7, ..Part::text(text) }]);
-        assert_eq!(long[0], long[1]);
+        let long = |text| Labels(vec![Part { first: 7, ..Part::text(text) }], text);
+        let long = ["the same beginning, x, the same end", "the same beginning, y, the same end"].map(long);
+        assert_eq!(long[0].0, long[1].0);
         let mut registration = Registration::begin();
-        table.add(&mut registration, &long[0], &texts[..1], 3);
-        table.add(&mut registration, &long[1], &texts[1..], 4);
-        let find = |text: &str| table.find(&long[0], |texts| *texts[0] == *text);
-        assert_eq!(texts.map(find), [Some(3), Some(4)]);
-        assert_eq!(find("another"), None);
-        let (known, other) = ([Part::text("a")], [Part::text("b")]);
+        table.add(&mut registration, &long[0], &[long[0].1], 3);
+        assert_eq!(table.find(&long[1]), None);
+        table.add(&mut registration, &long[1], &[long[1].1], 4);
+        assert_eq!(long.map(|key| table.find(&key)), [Some(3), Some(4)]);
+        let [known, other] = ["a", "b"].map(|text| Labels(vec![Part::text(text)], text));
         table.add(&mut registration, &known, &["a"], 5);
         // A slot that says that it is the other's.
         let hash = table.hash(&other);
         put(table.with_room_for(3).unwrap(), hash, hash & UPPER | encode(0, 2));
-        assert_eq!(table.find(&known, |_| true), Some(5));
-        assert_eq!(table.find(&other, |_| true), None);
+        assert_eq!(table.find(&known), Some(5));
+        assert_eq!(table.find(&other), None);
+    }
+
+    #[test]
+    fn labels_are_told_from_those_that_begin_like_them() {
+        let table = Table::new();
+        let parts = |n: usize| Labels(vec![Part::default(); n], "");
+        for n in 0..8 {
+            assert_eq!(table.find(&parts(n)), None);
+            table.add(&mut Registration::begin(), &parts(n), &[""; 8][..n], n);
+        }
+        assert!((0..8).all(|n| table.find(&parts(n)) == Some(n)));
     }
 
     #[test]
     fn a_table_that_grows_keeps_what_it_has() {
         let table = Table::new();
-        let parts = |n: u64| [1, 2, 3, 4].map(|power| Part::of(Value::Unsigned(n.wrapping_pow(power))));
+        let part = |number: u64| Part::of(Value::Unsigned(number));
+        let labels = |n: u64| Labels([1, 2, 3, 4].map(|power| part(n.wrapping_pow(power))).to_vec(), "");
         for n in 0..5000 {
-            assert_eq!(table.find(&parts(n), |_| true), None);
-            table.add(&mut Registration::begin(), &parts(n), &[""; 4], n);
+            assert_eq!(table.find(&labels(n)), None);
+            table.add(&mut Registration::begin(), &labels(n), &[""; 4], n);
         }
-        assert!((0..5000).all(|n| table.find(&parts(n), |_| true) == Some(n)));
+        assert!((0..5000).all(|n| table.find(&labels(n)) == Some(n)));
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl Registry {
     /// Puts labels with constant values on metrics, before their own labels.
     ///
     /// Two parts of a program may create the same metric with different values; the names have to be the same.
+    /// The limit of series holds for each of them.
     #[must_use]
     pub fn with_labels<const N: usize>(self, labels: [(&str, &str); N]) -> Self {
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));

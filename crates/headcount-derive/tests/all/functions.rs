@@ -138,6 +138,11 @@ fn boxed(text: &str) -> Pin<Box<dyn Future<Output = usize> + Send + '_>> {
     })
 }
 
+#[timed(METRICS.seconds.with(["desugared"]))]
+fn desugared() -> impl Future<Output = ()> + Send {
+    async move { std::future::ready(()).await }
+}
+
 #[test]
 fn async_functions_are_measured_while_they_run() {
     assert_eq!(poll(wait(None)), Poll::Ready(Ok(())));
@@ -147,6 +152,10 @@ fn async_functions_are_measured_while_they_run() {
     assert_eq!(poll(consume("polled".to_owned())), Poll::Ready(Some(1.0)));
     assert_eq!(METRICS.running.get(), Some(0.0));
     assert!(shown("seconds_count{of=\"polled\"} 1") && !shown("seconds_count{of=\"never polled\"} 1"));
+    let future = desugared();
+    assert!(!shown("seconds_count{of=\"desugared\"} 1"));
+    assert!(poll(future).is_ready());
+    assert!(shown("seconds_count{of=\"desugared\"} 1"));
     let future = boxed("abc");
     assert!(!shown("seconds_count{of=\"boxed\"} 1"));
     assert_eq!(poll(future), Poll::Ready(3));
@@ -169,5 +178,6 @@ fn a_call_that_panics_is_timed_and_counted() {
 fn futures_of_measured_functions_may_be_spawned() {
     fn spawn(_: impl Future + Send + 'static) {}
     spawn(wait(None));
+    spawn(desugared());
     spawn(consume(String::new()));
 }
