@@ -1,11 +1,12 @@
-//! What an increment and a merge cost, beside the floor and the peers, in one run.
+//! What an increment, a merge and a request cost, beside the floor and the peers, in one run.
 //!
 //! `cargo bench -p headcount-benches` prints medians of interleaved rounds, and ratios to quote: on a
 //! shared machine a nanosecond of today is not one of tomorrow. With a word as argument, only the part
-//! of that name is run: `increment` or `merge`.
+//! of that name is run: `increment`, `merge` or `http`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod http;
 mod increment;
 mod measure;
 mod merge;
@@ -19,5 +20,8 @@ fn main() {
     }
     if runs("merge") {
         merge::run();
+    }
+    if runs("http") {
+        http::run();
     }
 }

@@ -8,8 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::endpoint::Endpoint;
-use crate::label::Label;
-use crate::recorder::Recorder;
+use crate::label::{Label, OTHER};
 
 thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(Current { reporter: None, is_left_out: false }) };
@@ -32,8 +31,7 @@ pub(crate) fn replace(current: Current) -> Current {
 /// handle, which is good for as long as the process lives.
 #[derive(Clone, Copy)]
 pub struct Reporter {
-    pub(crate) recorder: Recorder,
-    pub(crate) endpoint: &'static Endpoint,
+    endpoint: &'static Endpoint,
 }
 
 /// The tokens that a language model has read and written.
@@ -56,6 +54,11 @@ impl TokenUsage {
 }
 
 impl Reporter {
+    #[inline]
+    pub(crate) fn of(endpoint: &'static Endpoint) -> Self {
+        Self { endpoint }
+    }
+
     /// Of the request that this thread is working on; `None` if there is none, or it is not measured.
     #[must_use]
     pub fn current() -> Option<Self> {
@@ -69,8 +72,8 @@ impl Reporter {
 
     /// Counts the tokens of a language model. Those of a streamed answer may be reported as they come.
     pub fn tokens(self, usage: &TokenUsage) {
-        let Some(tokens) = &self.recorder.families().tokens else { return };
-        let model = self.recorder.known_model(&usage.model);
+        let Some(tokens) = &self.endpoint.recorder.families().tokens else { return };
+        let model = self.endpoint.recorder.known_model(&usage.model);
         let values = self.endpoint.values().with(Label::Model, model);
         let total = usage.input.saturating_add(usage.output);
         for (kind, count) in [("input", usage.input), ("output", usage.output), ("total", total)] {
@@ -79,10 +82,18 @@ impl Reporter {
     }
 
     pub(crate) fn count_exception(self, kind: &str, status: u16) {
-        if let Some(exceptions) = &self.recorder.families().exceptions {
-            let status = self.recorder.options().status.spell(status);
+        if let Some(exceptions) = &self.endpoint.recorder.families().exceptions {
+            let status = self.endpoint.recorder.options().status.spell(status);
             let values = self.endpoint.values().with(Label::Exception, kind).with(Label::Status, &status);
             exceptions.child(&values, &[]).inc();
+        }
+    }
+
+    pub(crate) fn count_grpc(self, status: u16) {
+        if let Some(responses) = &self.endpoint.recorder.families().grpc_responses {
+            // 0 to 16 are defined.
+            let status = if status <= 16 { status.to_string() } else { OTHER.to_owned() };
+            responses.child(&self.endpoint.values().with(Label::GrpcStatus, &status), &[]).inc();
         }
     }
 }

@@ -8,12 +8,14 @@ use std::sync::OnceLock;
 
 use headcount::{Counter, Gauge};
 
-use crate::families::{Families, Observer, observer, series};
-use crate::label::{CLIENT_GONE, Label, StatusLabel, Values};
+use crate::families::{Observer, observer, series};
+use crate::label::{CLIENT_GONE, Label, Values};
+use crate::recorder::Recorder;
 use crate::tree::Tree;
 
 /// Requests that are alike when they arrive.
 pub(crate) struct Endpoint {
+    pub(crate) recorder: Recorder,
     pub(crate) role: Role,
     pub(crate) method: &'static str,
     pub(crate) route: Box<str>,
@@ -76,8 +78,9 @@ pub(crate) struct Arrived<'a> {
 }
 
 impl Endpoint {
-    pub(crate) fn new(arrived: &Arrived<'_>, families: &Families, role: Role) -> Self {
+    pub(crate) fn new(arrived: &Arrived<'_>, recorder: Recorder, role: Role) -> Self {
         let mut endpoint = Self {
+            recorder,
             role,
             method: arrived.method,
             route: arrived.route.into(),
@@ -89,7 +92,7 @@ impl Endpoint {
             answers: OnceLock::new(),
         };
         if role != Role::LeftOut {
-            endpoint.in_flight = series(families.in_flight.as_ref(), &endpoint.values(), &[]);
+            endpoint.in_flight = series(recorder.families().in_flight.as_ref(), &endpoint.values(), &[]);
         }
         endpoint
     }
@@ -121,13 +124,7 @@ impl Endpoint {
     }
 
     /// The series of an answer, made if need be. Only to be called by one thread at a time.
-    pub(crate) fn create_series(
-        &self,
-        families: &Families,
-        label: StatusLabel,
-        status: u16,
-        computed: &[&str],
-    ) -> &'static Series {
+    pub(crate) fn create_series(&self, status: u16, computed: &[&str]) -> &'static Series {
         let mut place = &self.answers;
         let answers = loop {
             match place.get() {
@@ -139,11 +136,12 @@ impl Endpoint {
                 }
             }
         };
-        answers.series.get_or_insert(computed, || self.register(families, label, status, computed))
+        answers.series.get_or_insert(computed, || self.register(status, computed))
     }
 
-    fn register(&self, families: &Families, label: StatusLabel, status: u16, computed: &[&str]) -> Series {
-        let spelled = label.spell(status);
+    fn register(&self, status: u16, computed: &[&str]) -> Series {
+        let families = self.recorder.families();
+        let spelled = self.recorder.options().status.spell(status);
         let failed = if status >= 500 || status == CLIENT_GONE { spelled.as_str() } else { "" };
         let values = self.values().with(Label::Status, &spelled).with(Label::ErrorType, failed);
         let computed: Vec<&str> =
@@ -160,8 +158,9 @@ impl Endpoint {
     }
 
     /// What is counted of its streamed answers.
-    pub(crate) fn streams(&self, families: &Families) -> &Streams {
+    pub(crate) fn streams(&self) -> &Streams {
         self.streams.get_or_init(|| {
+            let families = self.recorder.families();
             let values = self.values();
             Streams {
                 active: series(families.active_streams.as_ref(), &values, &[]),

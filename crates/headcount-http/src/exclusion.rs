@@ -3,8 +3,7 @@
 /// Rules by which requests are left out.
 #[derive(Clone, Debug)]
 pub(crate) struct Exclusion {
-    /// Patterns of paths.
-    pub(crate) paths: Vec<String>,
+    pub(crate) paths: Vec<Pattern>,
     pub(crate) routes: Vec<String>,
     pub(crate) methods: Vec<String>,
     /// If there are any, all other routes are left out.
@@ -18,7 +17,7 @@ const USUAL: [&str; 5] = ["/metrics", "/health", "/healthz", "/livez", "/readyz"
 
 impl Default for Exclusion {
     fn default() -> Self {
-        Self { paths: USUAL.map(str::to_owned).to_vec(), ..Self::nothing() }
+        Self { paths: USUAL.map(Pattern::new).to_vec(), ..Self::nothing() }
     }
 }
 
@@ -30,7 +29,7 @@ impl Exclusion {
 
     /// Whether a method or a path is left out. Asked for every request.
     pub(crate) fn covers(&self, method: &str, path: &str) -> bool {
-        self.paths.iter().any(|pattern| matches(pattern, path))
+        self.paths.iter().any(|pattern| pattern.matches(path))
             || self.methods.iter().any(|left_out| left_out == method)
     }
 
@@ -43,18 +42,30 @@ impl Exclusion {
     }
 }
 
-/// Whether a path is what the pattern says, in which `*` stands for any number of characters.
-fn matches(pattern: &str, path: &str) -> bool {
-    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == path };
-    let Some(mut left) = path.strip_prefix(begin) else { return false };
-    let mut parts = rest.split('*');
-    let Some(end) = parts.next_back() else { return true };
-    for part in parts {
-        // The first place is as good as any: a later one only leaves less.
-        let Some(at) = left.find(part) else { return false };
-        left = &left[at + part.len()..];
+/// A path in which `*` stands for any number of characters.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    begin: String,
+    /// What stands behind each star; without a star, the beginning is all.
+    parts: Vec<String>,
+}
+
+impl Pattern {
+    pub(crate) fn new(pattern: &str) -> Self {
+        let mut parts = pattern.split('*').map(str::to_owned);
+        Self { begin: parts.next().unwrap_or_default(), parts: parts.collect() }
     }
-    left.ends_with(end)
+
+    fn matches(&self, path: &str) -> bool {
+        let Some((end, parts)) = self.parts.split_last() else { return self.begin == path };
+        let Some(mut left) = path.strip_prefix(&self.begin) else { return false };
+        for part in parts {
+            // The first place is as good as any: a later one only leaves less.
+            let Some(at) = left.find(part) else { return false };
+            left = &left[at + part.len()..];
+        }
+        left.ends_with(end)
+    }
 }
 
 #[cfg(test)]
@@ -63,8 +74,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_number_of_characters() {
-        let check =
-            |pattern, path, expected| assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        let check = |pattern, path, expected| {
+            assert_eq!(Pattern::new(pattern).matches(path), expected, "{pattern} {path}");
+        };
         check("/metrics", "/metrics", true);
         check("/metrics", "/metrics/", false);
         check("/internal/*", "/internal/", true);

@@ -9,13 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::current::{self, Current, Reporter};
-use crate::endpoint::Endpoint;
-use crate::label::{CLIENT_GONE, Label};
-use crate::recorder::Recorder;
+use crate::endpoint::{Endpoint, Series};
+use crate::label::CLIENT_GONE;
+use crate::labelled::MOST_LABELS;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
 pub struct Life<F: Follow = ()> {
-    recorder: Recorder,
     endpoint: &'static Endpoint,
     arrived: Instant,
     request_bytes: Option<u64>,
@@ -97,8 +96,8 @@ pub struct Report<'a> {
 
 /// What follows a request to its end.
 pub trait Follow {
-    /// Whether it wants to know how long the head took.
-    const WANTS_HEAD: bool;
+    /// Whether there is anybody, who then wants to know how long the head took.
+    fn is_there(&self) -> bool;
 
     /// The request is over. Called once, unless it is left out.
     fn finished(&mut self, report: &Report<'_>);
@@ -106,24 +105,20 @@ pub trait Follow {
 
 /// Nothing follows it.
 impl Follow for () {
-    const WANTS_HEAD: bool = false;
+    fn is_there(&self) -> bool {
+        false
+    }
 
     fn finished(&mut self, _: &Report<'_>) {}
 }
 
 impl<F: Follow> Life<F> {
     #[inline]
-    pub(crate) fn begin(
-        recorder: Recorder,
-        endpoint: &'static Endpoint,
-        request_bytes: Option<u64>,
-        follow: F,
-    ) -> Self {
+    pub(crate) fn begin(endpoint: &'static Endpoint, request_bytes: Option<u64>, follow: F) -> Self {
         if let Some(in_flight) = endpoint.in_flight {
             in_flight.inc();
         }
         Self {
-            recorder,
             endpoint,
             arrived: Instant::now(),
             request_bytes,
@@ -157,7 +152,7 @@ impl<F: Follow> Life<F> {
     /// For reports about this request from elsewhere.
     #[must_use]
     pub fn reporter(&self) -> Reporter {
-        Reporter { recorder: self.recorder, endpoint: self.endpoint }
+        Reporter::of(self.endpoint)
     }
 
     /// The head of the answer is there, with the values of the labels that are computed from it.
@@ -172,12 +167,12 @@ impl<F: Follow> Life<F> {
             self.to_head = Some(took);
             return self.finish(Outcome::Answered, took);
         }
-        let families = self.recorder.families();
-        if families.first_byte.is_some() || body == Body::Streamed || F::WANTS_HEAD {
+        let families = self.endpoint.recorder.families();
+        if families.first_byte.is_some() || body == Body::Streamed || self.follow.is_there() {
             self.to_head = Some(self.arrived.elapsed());
         }
         if body == Body::Streamed
-            && let Some(active) = self.endpoint.streams(families).active
+            && let Some(active) = self.endpoint.streams().active
         {
             active.inc();
         }
@@ -221,7 +216,7 @@ impl<F: Follow> Life<F> {
     }
 
     fn streamed(&mut self, bytes: u64) {
-        let streams = self.endpoint.streams(self.recorder.families());
+        let streams = self.endpoint.streams();
         if self.sent == 0
             && bytes > 0
             && let Some(first_chunk) = streams.first_chunk
@@ -252,6 +247,12 @@ impl<F: Follow> Life<F> {
         }
     }
 
+    /// Whether everything about it is counted.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
     /// Takes back that it was there at all.
     pub fn leave_out(&mut self) {
         if self.stage != Stage::Over {
@@ -276,10 +277,10 @@ impl<F: Follow> Life<F> {
         if self.body == Body::Streamed {
             self.end_stream(outcome, duration);
         }
-        let mut labels = [""; crate::labelled::MOST_LABELS];
-        let wanted = self.recorder.options().response_labels.len().min(labels.len());
-        labels.iter_mut().zip(&self.labels).for_each(|(place, value)| *place = value);
-        let series = self.recorder.series(self.endpoint, self.status, &labels[..wanted]);
+        let series = match self.endpoint.recorder.options().response_labels.len() {
+            0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
+            count => self.labelled_series(count),
+        };
         if let Some(requests) = series.requests {
             requests.inc();
         }
@@ -313,8 +314,15 @@ impl<F: Follow> Life<F> {
         self.follow.finished(&report);
     }
 
+    fn labelled_series(&self, count: usize) -> &'static Series {
+        let mut labels = [""; MOST_LABELS];
+        // Without an answer there are none.
+        labels.iter_mut().zip(&self.labels).for_each(|(place, value)| *place = value);
+        self.endpoint.recorder.series(self.endpoint, self.status, &labels[..count.min(MOST_LABELS)])
+    }
+
     fn end_stream(&self, outcome: Outcome, duration: Duration) {
-        let streams = self.endpoint.streams(self.recorder.families());
+        let streams = self.endpoint.streams();
         if let (Some(observer), Some(to_head)) = (streams.duration, self.to_head) {
             observer.observe_duration(duration.saturating_sub(to_head));
         }
@@ -331,7 +339,7 @@ impl<F: Follow> Life<F> {
         }
         if self.stage == Stage::Sending
             && self.body == Body::Streamed
-            && let Some(active) = self.endpoint.streams(self.recorder.families()).active
+            && let Some(active) = self.endpoint.streams().active
         {
             active.dec();
         }
@@ -385,14 +393,4 @@ impl<F: Follow> Drop for Watch<'_, F> {
 #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
 fn to_f64(bytes: u64) -> f64 {
     bytes as f64
-}
-
-impl Reporter {
-    fn count_grpc(self, status: u16) {
-        if let Some(responses) = &self.recorder.families().grpc_responses {
-            // 0 to 16 are defined.
-            let status = if status <= 16 { status.to_string() } else { crate::label::OTHER.to_owned() };
-            responses.child(&self.endpoint.values().with(Label::GrpcStatus, &status), &[]).inc();
-        }
-    }
 }

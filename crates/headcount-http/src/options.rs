@@ -4,7 +4,7 @@ use std::env;
 
 use headcount::{Buckets, Registry};
 
-use crate::exclusion::Exclusion;
+use crate::exclusion::{Exclusion, Pattern};
 use crate::label::{Computed, Label, StatusLabel};
 use crate::metric::{Metric, Shape, Spec};
 use crate::preset::Preset;
@@ -201,7 +201,7 @@ impl Options {
     /// `/metrics`, `/health`, `/healthz`, `/livez` and `/readyz` are left out anyway.
     #[must_use]
     pub fn exclude_path(mut self, pattern: &str) -> Self {
-        self.exclusion.paths.push(pattern.to_owned());
+        self.exclusion.paths.push(Pattern::new(pattern));
         self
     }
 

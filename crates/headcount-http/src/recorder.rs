@@ -88,6 +88,12 @@ impl Recorder {
         self.0.options.is_enabled
     }
 
+    /// Whether statuses of gRPC are worth looking for.
+    #[must_use]
+    pub fn counts_grpc(self) -> bool {
+        self.0.families.grpc_responses.is_some()
+    }
+
     pub(crate) fn families(self) -> &'static Families {
         &self.0.families
     }
@@ -110,7 +116,7 @@ impl Recorder {
             None if self.0.options.undeclared_is_empty => Some(0),
             body => body,
         };
-        Some(Life::begin(self, endpoint, body, follow()))
+        Some(Life::begin(endpoint, body, follow()))
     }
 
     /// Makes the series of requests that have not come yet, so that they begin at 0.
@@ -136,15 +142,16 @@ impl Recorder {
             protocol: if self.0.has_protocol { known_protocol(arrival.protocol) } else { "" },
             computed: arrival.labels,
         };
-        match self.0.endpoints.get(arrived.key(&mut [""; KEY])) {
-            Some(endpoint) => endpoint,
-            None => self.create_endpoint(arrival, &arrived),
-        }
+        let known = match arrived.computed {
+            [] => self.0.endpoints.get(&arrived.fixed_key()),
+            _ => self.0.endpoints.get(arrived.key(&mut [""; KEY])),
+        };
+        known.unwrap_or_else(|| self.create_endpoint(arrival, &arrived))
     }
 
     #[cold]
     fn create_endpoint(self, arrival: &Arrival<'_>, arrived: &Arrived<'_>) -> &'static Endpoint {
-        let Inner { options, families, endpoints, .. } = self.0;
+        let Inner { options, endpoints, .. } = self.0;
         let mut ledger = self.ledger();
         let bounded = bound(arrived.computed, &options.request_labels, &mut ledger.request_values);
         if bounded != arrived.computed {
@@ -163,14 +170,14 @@ impl Recorder {
         ledger.label_sets += 1;
         let is_left_out = options.exclusion.covers_route(arrival.route);
         let role = if is_left_out { Role::LeftOut } else { Role::Measured };
-        endpoints.get_or_insert(arrived.key(&mut key), || Endpoint::new(&arrived, families, role))
+        endpoints.get_or_insert(arrived.key(&mut key), || Endpoint::new(&arrived, self, role))
     }
 
     /// Takes what has no room elsewhere. There is one for each method, scheme and protocol.
     fn catch_all(self, arrived: &Arrived<'_>) -> &'static Endpoint {
         let computed = vec![OTHER; self.0.options.request_labels.len()];
         let arrived = Arrived { route: OTHER, computed: &computed, ..*arrived };
-        let make = || Endpoint::new(&arrived, &self.0.families, Role::CatchAll);
+        let make = || Endpoint::new(&arrived, self, Role::CatchAll);
         self.0.endpoints.get_or_insert(arrived.key(&mut [""; KEY]), make)
     }
 
@@ -190,7 +197,7 @@ impl Recorder {
 
     #[cold]
     fn create_series(self, endpoint: &'static Endpoint, status: u16, computed: &[&str]) -> &'static Series {
-        let Inner { options, families, .. } = self.0;
+        let options = &self.0.options;
         let mut ledger = self.ledger();
         let mut bounded = bound(computed, &options.response_labels, &mut ledger.response_values);
         if bounded != computed {
@@ -208,7 +215,7 @@ impl Recorder {
                 bounded.fill(OTHER);
             }
         }
-        endpoint.create_series(families, options.status, status, &bounded)
+        endpoint.create_series(status, &bounded)
     }
 
     /// The name of a language model, or [`OTHER`] if there are too many.
@@ -261,8 +268,12 @@ fn admit(value: &str, bound: usize, known: &mut HashSet<String>) -> bool {
 const KEY: usize = 4 + MOST_LABELS;
 
 impl Arrived<'_> {
+    fn fixed_key(&self) -> [&str; 4] {
+        [self.method, self.route, self.scheme, self.protocol]
+    }
+
     fn key<'k, 'a>(&'a self, key: &'k mut [&'a str; KEY]) -> &'k [&'a str] {
-        [key[0], key[1], key[2], key[3]] = [self.method, self.route, self.scheme, self.protocol];
+        key[..4].copy_from_slice(&self.fixed_key());
         // More labels than fit would not have been registered.
         let computed = key[4..].iter_mut().zip(self.computed);
         computed.for_each(|(place, value)| *place = value);
