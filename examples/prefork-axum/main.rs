@@ -1,52 +1,18 @@
 //! An axum server that runs in several processes behind one port.
 //!
-//! Under `headcount run` it takes the listening socket from the supervisor, says when it is ready, counts
+//! Under `headcount run` it takes the listening socket from the supervisor, says when it is ready, measures
 //! its requests, and on `SIGTERM` finishes what it has accepted. Without a supervisor it listens on a
 //! port of its own and does the same, as one process.
 
 use std::error::Error;
 use std::net::TcpListener;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{self, Next};
-use axum::response::Response;
 use axum::routing::get;
 use headcount::worker::{Drain, Worker};
-use headcount::{Buckets, Counter, Family, Gauge, GaugeMode, Histogram};
+use headcount_tower::HttpMetrics;
 use tokio::net::UnixStream;
-
-/// What this server counts. The names and labels are checked when the metrics are made, at the start.
-struct Metrics {
-    requests: Family<Counter, 3>,
-    latency: Family<Histogram, 2>,
-    in_flight: Gauge,
-}
-
-static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
-    let make = || -> Result<_, headcount::RegisterError> {
-        let labels = ["method", "route", "code"];
-        let help = "Seconds from a request to its answer.";
-        Ok(Metrics {
-            requests: Counter::family("http_requests", "Requests that were answered.", labels)?,
-            latency: Histogram::family(
-                "http_request_duration_seconds",
-                help,
-                Buckets::default(),
-                ["method", "route"],
-            )?,
-            // The sum over all processes that live: what a dead one was answering, nobody is.
-            in_flight: Gauge::new(
-                "http_requests_in_flight",
-                "Requests that are being answered.",
-                GaugeMode::LiveSum,
-            )?,
-        })
-    };
-    make().expect("these names and labels are well-formed")
-});
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut worker = Worker::from_environment()?;
@@ -55,7 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => TcpListener::bind("127.0.0.1:8000")?,
     };
     let drain = worker.drain()?;
-    METRICS.in_flight.set(0.0);
     // One thread for each process: there are as many processes as processors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(serve(&worker, listener, drain))
@@ -69,8 +34,9 @@ async fn serve(worker: &Worker, listener: TcpListener, drain: Drain) -> Result<(
         // An error here would mean that nobody can tell: then it is time, too.
         let _ = drain.readable().await;
     };
+    let app = router();
     worker.ready()?;
-    axum::serve(listener, router()).with_graceful_shutdown(told).await?;
+    axum::serve(listener, app).with_graceful_shutdown(told).await?;
     Ok(())
 }
 
@@ -78,24 +44,11 @@ fn router() -> Router {
     Router::new()
         .route("/", get(async || format!("Hello from process {}\n", std::process::id())))
         .route("/slow", get(slow))
-        .layer(middleware::from_fn(count))
+        // After the routes, whose templates it shows. They are counted from 0, before anybody asks.
+        .layer(HttpMetrics::new().expect("GET", "/", &[200]))
 }
 
 async fn slow() -> &'static str {
     tokio::time::sleep(Duration::from_millis(500)).await;
     "That took a while.\n"
-}
-
-async fn count(request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    // The route and not the path: whoever sends the requests does not decide how many series there are.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    METRICS.in_flight.inc();
-    let timer = METRICS.latency.with([method.as_str(), route]).start_timer();
-    let response = next.run(request).await;
-    timer.observe();
-    METRICS.in_flight.dec();
-    METRICS.requests.with([method.as_str(), route, response.status().as_str()]).inc();
-    response
 }
