@@ -13,6 +13,7 @@ mod exporter;
 mod fold;
 mod fork;
 mod hooks;
+mod http;
 mod lanes;
 mod logs;
 mod look;
