@@ -19,6 +19,7 @@ mod logs;
 mod look;
 mod namespaces;
 mod operate;
+mod presets;
 mod python;
 mod reload;
 mod service;

@@ -296,7 +296,9 @@ impl<F: Follow> Life<F> {
         if let (Some(observer), Some(bytes)) = (series.request_size, self.request_bytes) {
             observer.observe(to_f64(bytes));
         }
-        if let (Some(observer), Stage::Sending) = (series.response_size, self.stage) {
+        if let Some(observer) = series.response_size
+            && (self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty)
+        {
             observer.observe(to_f64(self.sent));
         }
         self.stop_being_in_flight();

@@ -242,8 +242,8 @@ impl Options {
         self
     }
 
-    /// Counts a request whose body declares no length as one of no bytes, as some packages do. Otherwise its
-    /// size is not observed.
+    /// Counts a request whose body declares no length, and one that gets no answer, as of no bytes, as some
+    /// packages do. Otherwise such sizes are not observed.
     #[must_use]
     pub fn undeclared_size_is_zero(mut self) -> Self {
         self.undeclared_is_empty = true;
