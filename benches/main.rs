@@ -1,13 +1,14 @@
-//! What an increment, a merge and a supervisor cost, beside the floor and the peers, in one run.
+//! What an increment, a merge, a request and a supervisor cost, beside the floor and the peers, in one run.
 //!
 //! `cargo bench -p headcount-benches` prints medians of interleaved rounds, and ratios to quote: on a
 //! shared machine a nanosecond of today is not one of tomorrow. With a word as argument, only the part
-//! of that name is run: `increment`, `merge` or `supervisor`. `benches/peers` has the same increments beside more
-//! peers.
+//! of that name is run: `increment`, `merge`, `http` or `supervisor`. `benches/peers` has the same increments beside
+//! more peers.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 mod floor;
+mod http;
 mod increment;
 mod inputs;
 mod measure;
@@ -26,5 +27,8 @@ fn main() {
     }
     if runs("supervisor") {
         supervisor::run();
+    }
+    if runs("http") {
+        http::run();
     }
 }

@@ -1,7 +1,8 @@
 //! The examples do what their pages say.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -28,12 +29,14 @@ fn an_axum_server_counts_in_all_its_processes_and_drains() {
         .collect();
     assert!(pids.iter().all(|pid| headcount.workers().contains(&pid.parse().unwrap())), "{pids:?}");
     assert_eq!(http::get(&server, "/nowhere").unwrap().status, 404);
-    let sample = |code: &str, route: &str| {
-        headcount.value(&format!("http_requests_total{{code=\"{code}\",method=\"GET\",route=\"{route}\"}}"))
+    let sample = |name: &str, route: &str, status: &str| {
+        headcount.value(&format!("{name}{{method=\"GET\",route=\"{route}\",status=\"{status}\"}}"))
     };
-    assert_eq!((sample("200", "/"), sample("404", "unmatched")), (Some(40.0), Some(1.0)));
-    let observed = "http_request_duration_seconds_count{method=\"GET\",route=\"/\"}";
-    assert_eq!(headcount.value(observed), Some(40.0));
+    wait::until_true("all requests are over", || {
+        sample("http_requests_total", "/", "200") == Some(40.0)
+            && sample("http_requests_total", "unmatched", "404") == Some(1.0)
+    });
+    assert_eq!(sample("http_request_duration_seconds_count", "/", "200"), Some(40.0));
 
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| http::get(&server, "/slow").unwrap());
@@ -44,6 +47,66 @@ fn an_axum_server_counts_in_all_its_processes_and_drains() {
         assert_eq!(slow.join().unwrap().status, 200);
     });
     assert!(headcount.wait().success());
+}
+
+#[test]
+fn a_server_of_hypers_alone_counts_by_its_own_routes_and_serves_the_merge() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = binary::example("hyper-alone");
+    let mut headcount = Headcount::run(2, directory.path(), &[], &[program.to_str().unwrap()]);
+    let server = headcount.server();
+    for n in 0..20 {
+        assert_eq!(http::get(&server, &format!("/hello/{n}")).unwrap().text(), format!("Hello, {n}.\n"));
+    }
+    assert_eq!(http::get(&server, "/nowhere").unwrap().status, 404);
+    wait::until_true("either process knows all requests", || {
+        let answer = http::get(&server, "/metrics").unwrap();
+        let requests = |route: &str, status: &str| {
+            let labels = format!("{{method=\"GET\",route=\"{route}\",status=\"{status}\"}}");
+            text::value(answer.text(), &format!("http_requests_total{labels}"))
+        };
+        requests("/hello/{name}", "200") == Some(20.0) && requests("unmatched", "404") == Some(1.0)
+    });
+    assert!(headcount.stop().success());
+}
+
+#[test]
+fn a_language_model_has_its_tokens_counted_as_they_come_and_until_its_reader_leaves() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = binary::example("chat");
+    let mut headcount = Headcount::run(2, directory.path(), &[], &[program.to_str().unwrap()]);
+    let ask = || {
+        let mut stream = TcpStream::connect(headcount.server()).unwrap();
+        let head = "POST /chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5";
+        write!(stream, "{head}\r\n\r\nWhy ?").unwrap();
+        BufReader::new(stream)
+    };
+    let tokens = |kind: &str| {
+        let labels = format!("{{kind=\"{kind}\",model=\"parrot-1\",route=\"/chat\"}}");
+        headcount.value(&format!("http_token_usage_total{labels}"))
+    };
+    let ended = |status: &str| {
+        let labels = format!("{{method=\"POST\",route=\"/chat\",status=\"{status}\"}}");
+        headcount.value(&format!("http_requests_total{labels}"))
+    };
+    let words = ask().lines().filter(|line| line.as_ref().unwrap().starts_with("data: ")).count();
+    assert_eq!(words, 15);
+    wait::until_true("the answer is over", || ended("200") == Some(1.0));
+    assert_eq!((tokens("input"), tokens("output"), tokens("total")), (Some(2.0), Some(15.0), Some(17.0)));
+    assert_eq!(headcount.value("http_stream_chunks_total{route=\"/chat\"}"), Some(15.0));
+
+    let mut reader = ask();
+    let mut line = String::new();
+    while !line.starts_with("data: ") {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+    }
+    drop(reader);
+    wait::until_true("the reader is known to have left", || ended("499") == Some(1.0));
+    let output = tokens("output").unwrap();
+    assert!((16.0..30.0).contains(&output), "{output}");
+    assert_eq!(headcount.value("http_streams_active{route=\"/chat\"}"), Some(0.0));
+    assert!(headcount.stop().success());
 }
 
 #[test]

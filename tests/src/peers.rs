@@ -23,6 +23,12 @@ pub fn python() -> PathBuf {
     peer("python/bin/python")
 }
 
+/// Python with FastAPI, Flask and the packages that instrument them.
+#[must_use]
+pub fn instrumented_python() -> PathBuf {
+    peer("instrumentation/bin/python")
+}
+
 /// Python with another release of its client, such as `0.17.1`.
 ///
 /// # Panics

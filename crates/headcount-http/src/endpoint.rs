@@ -1,0 +1,175 @@
+//! Where requests come to, and how they end: the series of each, looked up once.
+//!
+//! An *endpoint* is known when a request arrives: a method, a route, and labels that are computed from the
+//! request. Its *answers* are known when the request is over: a status, and labels that are computed from the
+//! answer. Both are kept for ever, so that a request that is like another finds its series by one look each.
+
+use std::sync::OnceLock;
+
+use headcount::{Counter, Gauge};
+
+use crate::families::{Observer, observer, series};
+use crate::label::{CLIENT_GONE, Label, Values};
+use crate::recorder::Recorder;
+use crate::tree::Tree;
+
+/// Requests that are alike when they arrive.
+pub(crate) struct Endpoint {
+    pub(crate) recorder: Recorder,
+    pub(crate) role: Role,
+    pub(crate) method: &'static str,
+    pub(crate) route: Box<str>,
+    pub(crate) scheme: &'static str,
+    pub(crate) protocol: &'static str,
+    pub(crate) computed: Box<[Box<str>]>,
+    pub(crate) in_flight: Option<Gauge>,
+    streams: OnceLock<Streams>,
+    answers: Place,
+}
+
+/// What an endpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// To be measured.
+    Measured,
+    /// To be left out.
+    LeftOut,
+    /// To take what has no room elsewhere.
+    CatchAll,
+}
+
+type Place = OnceLock<&'static Answers>;
+
+/// Answers of one status, and then those of others. Few endpoints have more than a handful.
+struct Answers {
+    status: u16,
+    series: Tree<Series>,
+    next: Place,
+}
+
+/// What is counted when a request is over.
+pub(crate) struct Series {
+    pub(crate) requests: Option<Counter>,
+    pub(crate) duration: Option<Observer>,
+    pub(crate) overall_duration: Option<Observer>,
+    pub(crate) first_byte: Option<Observer>,
+    pub(crate) request_size: Option<Observer>,
+    pub(crate) response_size: Option<Observer>,
+}
+
+/// What is counted of streamed answers.
+pub(crate) struct Streams {
+    pub(crate) active: Option<Gauge>,
+    pub(crate) chunks: Option<Counter>,
+    pub(crate) bytes: Option<Counter>,
+    pub(crate) duration: Option<Observer>,
+    pub(crate) first_chunk: Option<Observer>,
+    pub(crate) errors: Option<Counter>,
+}
+
+/// What makes an endpoint.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) route: &'a str,
+    pub(crate) scheme: &'static str,
+    pub(crate) protocol: &'static str,
+    pub(crate) computed: &'a [&'a str],
+}
+
+impl Endpoint {
+    pub(crate) fn new(arrived: &Arrived<'_>, recorder: Recorder, role: Role) -> Self {
+        let mut endpoint = Self {
+            recorder,
+            role,
+            method: arrived.method,
+            route: arrived.route.into(),
+            scheme: arrived.scheme,
+            protocol: arrived.protocol,
+            computed: arrived.computed.iter().copied().map(Box::from).collect(),
+            in_flight: None,
+            streams: OnceLock::new(),
+            answers: OnceLock::new(),
+        };
+        if role != Role::LeftOut {
+            endpoint.in_flight = series(recorder.families().in_flight.as_ref(), &endpoint.values(), &[]);
+        }
+        endpoint
+    }
+
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values::none()
+            .with(Label::Method, self.method)
+            .with(Label::Route, &self.route)
+            .with(Label::Scheme, self.scheme)
+            .with(Label::Protocol, self.protocol)
+    }
+
+    /// What it was made from, without labels that are computed.
+    pub(crate) fn arrived(&self) -> Arrived<'_> {
+        let Self { method, route, scheme, protocol, .. } = self;
+        Arrived { method, route, scheme, protocol, computed: &[] }
+    }
+
+    /// The series of an answer, if they are there.
+    pub(crate) fn series(&self, status: u16, computed: &[&str]) -> Option<&'static Series> {
+        let mut place = &self.answers;
+        while let Some(&answers) = place.get() {
+            if answers.status == status {
+                return answers.series.get(computed);
+            }
+            place = &answers.next;
+        }
+        None
+    }
+
+    /// The series of an answer, made if need be. Only to be called by one thread at a time.
+    pub(crate) fn create_series(&self, status: u16, computed: &[&str]) -> &'static Series {
+        let mut place = &self.answers;
+        let answers = loop {
+            match place.get() {
+                Some(&answers) if answers.status == status => break answers,
+                Some(&answers) => place = &answers.next,
+                None => {
+                    let answers = Answers { status, series: Tree::default(), next: OnceLock::new() };
+                    let _ = place.set(Box::leak(Box::new(answers)));
+                }
+            }
+        };
+        answers.series.get_or_insert(computed, || self.register(status, computed))
+    }
+
+    fn register(&self, status: u16, computed: &[&str]) -> Series {
+        let families = self.recorder.families();
+        let spelled = self.recorder.options().status.spell(status);
+        let failed = if status >= 500 || status == CLIENT_GONE { spelled.as_str() } else { "" };
+        let values = self.values().with(Label::Status, &spelled).with(Label::ErrorType, failed);
+        let computed: Vec<&str> =
+            self.computed.iter().map(|value| &**value).chain(computed.iter().copied()).collect();
+        let observer = |family| observer(family, &values, &computed);
+        Series {
+            requests: series(families.requests.as_ref(), &values, &computed),
+            duration: observer(families.duration.as_ref()),
+            overall_duration: observer(families.overall_duration.as_ref()),
+            first_byte: observer(families.first_byte.as_ref()),
+            request_size: observer(families.request_size.as_ref()),
+            response_size: observer(families.response_size.as_ref()),
+        }
+    }
+
+    /// What is counted of its streamed answers.
+    pub(crate) fn streams(&self) -> &Streams {
+        self.streams.get_or_init(|| {
+            let families = self.recorder.families();
+            let values = self.values();
+            Streams {
+                active: series(families.active_streams.as_ref(), &values, &[]),
+                chunks: series(families.stream_chunks.as_ref(), &values, &[]),
+                bytes: series(families.stream_bytes.as_ref(), &values, &[]),
+                duration: observer(families.stream_duration.as_ref(), &values, &[]),
+                first_chunk: observer(families.stream_first_chunk.as_ref(), &values, &[]),
+                errors: series(families.stream_errors.as_ref(), &values, &[]),
+            }
+        })
+    }
+}

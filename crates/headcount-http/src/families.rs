@@ -1,0 +1,248 @@
+//! The metrics as they are registered, and a series of each for given labels.
+
+use std::time::Duration;
+
+use headcount::family::Metric as Cells;
+use headcount::{Counter, Gauge, GaugeMode, Histogram, Registry, Summary};
+
+use crate::error::BuildError;
+use crate::label::{Label, Values};
+use crate::labelled::{self, Labelled};
+use crate::metric::{Metric, Shape, Spec};
+use crate::options::Options;
+
+/// What is registered. A metric that is switched off is `None`.
+pub(crate) struct Families {
+    pub(crate) requests: Option<Measured<Counter>>,
+    pub(crate) duration: Option<Observed>,
+    pub(crate) overall_duration: Option<Observed>,
+    pub(crate) first_byte: Option<Observed>,
+    pub(crate) in_flight: Option<Measured<Gauge>>,
+    pub(crate) request_size: Option<Observed>,
+    pub(crate) response_size: Option<Observed>,
+    pub(crate) exceptions: Option<Measured<Counter>>,
+    pub(crate) active_streams: Option<Measured<Gauge>>,
+    pub(crate) stream_chunks: Option<Measured<Counter>>,
+    pub(crate) stream_bytes: Option<Measured<Counter>>,
+    pub(crate) stream_duration: Option<Observed>,
+    pub(crate) stream_first_chunk: Option<Observed>,
+    pub(crate) stream_errors: Option<Measured<Counter>>,
+    pub(crate) tokens: Option<Measured<Counter>>,
+    pub(crate) grpc_responses: Option<Measured<Counter>>,
+    pub(crate) overflow: Option<Counter>,
+}
+
+/// A family, and which labels it has.
+pub(crate) struct Measured<M> {
+    children: Labelled<M>,
+    labels: Vec<Label>,
+    constants: Vec<String>,
+    takes_computed: bool,
+}
+
+/// A family of what is observed.
+pub(crate) enum Observed {
+    Histogram(Measured<Histogram>),
+    Summary(Measured<Summary>),
+}
+
+/// A series of what is observed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Observer {
+    Histogram(Histogram),
+    Summary(Summary),
+}
+
+impl Families {
+    pub(crate) fn register(options: &Options, registry: Registry) -> Result<Self, BuildError> {
+        let plan = Plan { options, registry };
+        register_info(&plan)?;
+        let overflow = plan.counter(Metric::Overflow)?;
+        Ok(Self {
+            requests: plan.counter(Metric::Requests)?,
+            duration: plan.observed(Metric::Duration)?,
+            overall_duration: plan.observed(Metric::OverallDuration)?,
+            first_byte: plan.observed(Metric::FirstByte)?,
+            in_flight: plan.gauge(Metric::InFlight, GaugeMode::LiveSum)?,
+            request_size: plan.observed(Metric::RequestSize)?,
+            response_size: plan.observed(Metric::ResponseSize)?,
+            exceptions: plan.counter(Metric::Exceptions)?,
+            active_streams: plan.gauge(Metric::ActiveStreams, GaugeMode::LiveSum)?,
+            stream_chunks: plan.counter(Metric::StreamChunks)?,
+            stream_bytes: plan.counter(Metric::StreamBytes)?,
+            stream_duration: plan.observed(Metric::StreamDuration)?,
+            stream_first_chunk: plan.observed(Metric::StreamFirstChunk)?,
+            stream_errors: plan.counter(Metric::StreamErrors)?,
+            tokens: plan.counter(Metric::Tokens)?,
+            grpc_responses: plan.counter(Metric::GrpcResponses)?,
+            overflow: overflow.map(|family| family.child(&Values::none(), &[])),
+        })
+    }
+}
+
+/// The version of the middleware and what the application is: gauges that are 1 in each process and in the
+/// merge.
+fn register_info(plan: &Plan<'_>) -> Result<(), BuildError> {
+    if let Some(info) = plan.gauge(Metric::Info, GaugeMode::Max)? {
+        info.child(&Values::none().with(Label::Version, env!("CARGO_PKG_VERSION")), &[]).set(1.0);
+    }
+    if let Some((name, labels)) = &plan.options.application {
+        let (names, values): (Vec<&str>, Vec<&str>) =
+            labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).unzip();
+        let help = "What this application is.";
+        labelled::gauge(plan.registry, name, help, GaugeMode::Max, &names)?.child(&values).set(1.0);
+    }
+    Ok(())
+}
+
+/// What is asked for, and where it is to be.
+struct Plan<'a> {
+    options: &'a Options,
+    registry: Registry,
+}
+
+impl Plan<'_> {
+    /// The metric, if it is on.
+    fn spec(&self, metric: Metric) -> Option<&Spec> {
+        Some(&self.options.specs[metric as usize]).filter(|spec| spec.is_on)
+    }
+
+    fn name(&self, spec: &Spec) -> String {
+        match self.options.prefix.as_str() {
+            "" => spec.name.clone(),
+            prefix => format!("{prefix}_{}", spec.name),
+        }
+    }
+
+    fn counter(&self, metric: Metric) -> Result<Option<Measured<Counter>>, BuildError> {
+        self.register(metric, |name, spec, labels| labelled::counter(self.registry, name, spec.help, labels))
+    }
+
+    fn gauge(&self, metric: Metric, mode: GaugeMode) -> Result<Option<Measured<Gauge>>, BuildError> {
+        self.register(metric, |name, spec, labels| {
+            labelled::gauge(self.registry, name, spec.help, mode, labels)
+        })
+    }
+
+    fn observed(&self, metric: Metric) -> Result<Option<Observed>, BuildError> {
+        let Some(spec) = self.spec(metric) else { return Ok(None) };
+        if let Shape::Histogram(buckets) = &spec.shape {
+            let family = self.register(metric, |name, spec, labels| {
+                labelled::histogram(self.registry, name, spec.help, buckets, labels)
+            })?;
+            return Ok(family.map(Observed::Histogram));
+        }
+        let family = self.register(metric, |name, spec, labels| {
+            labelled::summary(self.registry, name, spec.help, labels)
+        })?;
+        Ok(family.map(Observed::Summary))
+    }
+
+    fn register<M>(
+        &self,
+        metric: Metric,
+        make: impl FnOnce(&str, &Spec, &[&str]) -> Result<Labelled<M>, BuildError>,
+    ) -> Result<Option<Measured<M>>, BuildError> {
+        let Some(spec) = self.spec(metric) else { return Ok(None) };
+        let Options { label_names, constants, request_labels, response_labels, .. } = self.options;
+        let takes_computed = metric.takes_computed_labels();
+        let own = spec.labels.iter().map(|label| &label_names[*label as usize]);
+        let mut labels: Vec<&str> =
+            own.chain(constants.iter().map(|(name, _)| name)).map(String::as_str).collect();
+        if takes_computed {
+            labels.extend(request_labels.iter().chain(response_labels).map(|label| label.name.as_str()));
+        }
+        let children = make(&self.name(spec), spec, &labels)?;
+        let constants = constants.iter().map(|(_, value)| value.clone()).collect();
+        Ok(Some(Measured { children, labels: spec.labels.clone(), constants, takes_computed }))
+    }
+}
+
+impl<M> Measured<M> {
+    pub(crate) fn has(&self, label: Label) -> bool {
+        self.labels.contains(&label)
+    }
+
+    /// The series with these values, and those of the computed labels, if it has such.
+    pub(crate) fn child(&self, values: &Values<'_>, computed: &[&str]) -> M {
+        let own = self.labels.iter().map(|label| values.get(*label));
+        let mut all: Vec<&str> = own.chain(self.constants.iter().map(String::as_str)).collect();
+        if self.takes_computed {
+            all.extend(computed);
+        }
+        self.children.child(&all)
+    }
+}
+
+impl Observed {
+    pub(crate) fn has(&self, label: Label) -> bool {
+        match self {
+            Self::Histogram(family) => family.has(label),
+            Self::Summary(family) => family.has(label),
+        }
+    }
+
+    pub(crate) fn child(&self, values: &Values<'_>, computed: &[&str]) -> Observer {
+        match self {
+            Self::Histogram(family) => Observer::Histogram(family.child(values, computed)),
+            Self::Summary(family) => Observer::Summary(family.child(values, computed)),
+        }
+    }
+}
+
+/// The series of one metric, if it is on. Any `M` of [`Cells`] is a small handle.
+pub(crate) fn series<M: Cells>(
+    family: Option<&Measured<M>>,
+    values: &Values<'_>,
+    computed: &[&str],
+) -> Option<M> {
+    family.map(|family| family.child(values, computed))
+}
+
+/// The series of one metric that is observed, if it is on.
+pub(crate) fn observer(
+    family: Option<&Observed>,
+    values: &Values<'_>,
+    computed: &[&str],
+) -> Option<Observer> {
+    family.map(|family| family.child(values, computed))
+}
+
+impl Observer {
+    #[inline]
+    pub(crate) fn observe(self, value: f64) {
+        match self {
+            Self::Histogram(histogram) => histogram.observe(value),
+            Self::Summary(summary) => summary.observe(value),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn observe_duration(self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
+    }
+}
+
+impl Families {
+    /// Whether a metric of single requests tells values of this label apart.
+    pub(crate) fn tell_apart(&self, label: Label) -> bool {
+        let observed = [
+            &self.duration,
+            &self.overall_duration,
+            &self.first_byte,
+            &self.request_size,
+            &self.response_size,
+        ];
+        let counted = [&self.requests, &self.exceptions];
+        observed.into_iter().flatten().any(|family| family.has(label))
+            || counted.into_iter().flatten().any(|family| family.has(label))
+            || self.in_flight.as_ref().is_some_and(|family| family.has(label))
+    }
+}
+
+impl Measured<Gauge> {
+    /// Whether all its series are known before there is any request: then it can begin at 0.
+    pub(crate) fn has_no_labels(&self) -> bool {
+        self.labels.is_empty()
+    }
+}

@@ -1,0 +1,59 @@
+//! What is measured of an HTTP server, without any framework: `headcount-tower` and `headcount-actix` bring it
+//! to theirs.
+//!
+//! A framework's crate makes an [`Arrival`] of each request and gets a [`Life`], which it tells what happens:
+//! a head, pieces of a body, an end. Whatever it forgets to tell, the life's `Drop` makes good.
+//!
+//! ```
+//! use headcount_http::{Arrival, Body, Options, Recorder};
+//!
+//! let recorder = Recorder::new(Options::new())?;
+//! let arrival = Arrival { method: "GET", route: Some("/users/{id}"), path: "/users/7", ..Arrival::default() };
+//! let mut life = recorder.arrive(&arrival, || ()).expect("it is not left out");
+//! life.answered(200, Body::Sized(5), Vec::new());
+//! life.sent(5);
+//! life.ended();
+//! let sample = "http_requests_total{method=\"GET\",route=\"/users/{id}\",status=\"200\"} 1";
+//! assert!(headcount::render().contains(sample));
+//! # Ok::<(), headcount_http::BuildError>(())
+//! ```
+//!
+//! Read the modules in this order:
+//!
+//! * `label`: labels, and what bounds their values; `metric`: the metrics.
+//! * `exclusion`: which requests are left out; `options`: what a user may choose; `preset`: what other packages
+//!   have chosen.
+//! * `labelled`: families whose labels are counted at run time; `families`: the metrics as registered.
+//! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
+//!   `recorder`: finds them.
+//! * `life`: one request from its arrival to its end; `current`: what its handler reports.
+//! * `exposition`: what a scraper gets, and `credentials`, whether it does.
+#![forbid(unsafe_code)]
+
+mod credentials;
+mod current;
+mod endpoint;
+mod error;
+mod exclusion;
+mod exposition;
+mod families;
+mod label;
+mod labelled;
+mod life;
+mod metric;
+mod options;
+mod preset;
+mod recorder;
+mod tree;
+
+pub use credentials::Credentials;
+pub use current::{Reporter, TokenUsage, do_not_track, track_error, track_tokens};
+pub use error::BuildError;
+pub use exposition::{CONTENT_TYPE, Exposition};
+pub use label::{CLIENT_GONE, Label, OTHER, StatusLabel, known_method};
+pub use labelled::MOST_LABELS;
+pub use life::{Body, Follow, Life, Outcome, Report};
+pub use metric::Metric;
+pub use options::Options;
+pub use preset::Preset;
+pub use recorder::{Arrival, Recorder};

@@ -1,0 +1,398 @@
+//! The life of one request, from its arrival to its end, whichever that is.
+//!
+//! A handler may be cancelled at any point, panic at any point, and leave a body that nobody reads to the
+//! end. So everything is counted by one value that follows the request, first in the future and then in the
+//! body, and when it is dropped, the request is over.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::current::{self, Current, Reporter};
+use crate::endpoint::{Endpoint, Series};
+use crate::label::CLIENT_GONE;
+use crate::labelled::MOST_LABELS;
+
+/// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
+pub struct Life<F: Follow = ()> {
+    endpoint: &'static Endpoint,
+    arrived: Instant,
+    request_bytes: Option<u64>,
+    stage: Stage,
+    status: u16,
+    /// From the arrival to the head; known if anybody wants to.
+    to_head: Option<Duration>,
+    body: Body,
+    sent: u64,
+    /// Values of labels that are computed from the answer.
+    labels: Vec<String>,
+    grpc: Grpc,
+    follow: F,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Handling,
+    Sending,
+    Over,
+}
+
+/// The body of an answer, as its head declares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// There is none, or nobody will read it: an answer to `HEAD`, an upgrade.
+    None,
+    /// It has so many bytes.
+    Sized(u64),
+    /// It ends when it ends.
+    Streamed,
+}
+
+/// The status of gRPC, which comes at the end, if at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grpc {
+    Not,
+    Awaited,
+    Counted,
+}
+
+/// The status of gRPC of an answer that has none, and of one whose client is gone.
+const GRPC_UNKNOWN: u16 = 2;
+const GRPC_CANCELLED: u16 = 1;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// By an answer.
+    Answered,
+    /// The service failed without an answer, or the body of its answer did.
+    Failed,
+    /// By a panic.
+    Panicked,
+    /// The client went away, or something else gave it up.
+    ClientGone,
+}
+
+/// A request that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The method, one of those that are known.
+    pub method: &'a str,
+    /// The route's template, or the constant for requests without one.
+    pub route: &'a str,
+    /// The status under which it was counted.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its arrival to its end.
+    pub duration: Duration,
+    /// From its arrival to the head of the answer: the duration without the body. `None` if there was none.
+    pub to_head: Option<Duration>,
+    /// The bytes of the request's body, if it declared them.
+    pub request_bytes: Option<u64>,
+    /// The bytes of the answer's body that were handed on.
+    pub response_bytes: u64,
+}
+
+/// What follows a request to its end.
+pub trait Follow {
+    /// Whether there is anybody, who then wants to know how long the head took.
+    fn is_there(&self) -> bool;
+
+    /// The request is over. Called once, unless it is left out.
+    fn finished(&mut self, report: &Report<'_>);
+}
+
+/// Nothing follows it.
+impl Follow for () {
+    fn is_there(&self) -> bool {
+        false
+    }
+
+    fn finished(&mut self, _: &Report<'_>) {}
+}
+
+impl<F: Follow> Life<F> {
+    #[inline]
+    pub(crate) fn begin(endpoint: &'static Endpoint, request_bytes: Option<u64>, follow: F) -> Self {
+        if let Some(in_flight) = endpoint.in_flight {
+            in_flight.inc();
+        }
+        Self {
+            endpoint,
+            arrived: Instant::now(),
+            request_bytes,
+            stage: Stage::Handling,
+            status: 0,
+            to_head: None,
+            body: Body::None,
+            sent: 0,
+            labels: Vec::new(),
+            grpc: Grpc::Not,
+            follow,
+        }
+    }
+
+    /// Does a part of the request's work: what it reports is this request's, and if it panics, so did the
+    /// request.
+    #[inline]
+    pub fn watch<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let mine = Current { reporter: Some(self.reporter()), is_left_out: false };
+        let mut watch = Watch { outer: current::replace(mine), life: self, is_done: false };
+        let result = work();
+        watch.is_done = true;
+        result
+    }
+
+    /// What follows the request.
+    pub fn follower(&mut self) -> &mut F {
+        &mut self.follow
+    }
+
+    /// For reports about this request from elsewhere.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        Reporter::of(self.endpoint)
+    }
+
+    /// The head of the answer is there, with the values of the labels that are computed from it.
+    #[inline]
+    pub fn answered(&mut self, status: u16, body: Body, labels: Vec<String>) {
+        if self.stage != Stage::Handling {
+            return;
+        }
+        (self.stage, self.status, self.body, self.labels) = (Stage::Sending, status, body, labels);
+        if body == Body::None || body == Body::Sized(0) {
+            let took = self.arrived.elapsed();
+            self.to_head = Some(took);
+            return self.finish(Outcome::Answered, took);
+        }
+        let families = self.endpoint.recorder.families();
+        if families.first_byte.is_some() || body == Body::Streamed || self.follow.is_there() {
+            self.to_head = Some(self.arrived.elapsed());
+        }
+        if body == Body::Streamed
+            && let Some(active) = self.endpoint.streams().active
+        {
+            active.inc();
+        }
+    }
+
+    /// The service has failed without an answer; `kind` is the type of its error.
+    pub fn failed(&mut self, kind: &str) {
+        if self.stage == Stage::Handling {
+            self.status = 500;
+            self.reporter().count_exception(kind, 500);
+            self.finish(Outcome::Failed, self.arrived.elapsed());
+        }
+    }
+
+    /// It is an answer of gRPC, whose status is in the head or will come.
+    pub fn is_grpc(&mut self, status: Option<u16>) {
+        self.grpc = Grpc::Awaited;
+        if let Some(status) = status {
+            self.grpc_status(status);
+        }
+    }
+
+    /// The status of gRPC has come in the trailers. For other answers, does nothing.
+    pub fn grpc_status(&mut self, status: u16) {
+        if self.grpc == Grpc::Awaited {
+            self.grpc = Grpc::Counted;
+            self.reporter().count_grpc(status);
+        }
+    }
+
+    /// A piece of the body was handed on.
+    #[inline]
+    pub fn sent(&mut self, bytes: u64) {
+        if self.stage != Stage::Sending {
+            return;
+        }
+        if self.body == Body::Streamed {
+            self.streamed(bytes);
+        }
+        self.sent += bytes;
+    }
+
+    fn streamed(&mut self, bytes: u64) {
+        let streams = self.endpoint.streams();
+        if self.sent == 0
+            && bytes > 0
+            && let Some(first_chunk) = streams.first_chunk
+        {
+            first_chunk.observe_duration(self.arrived.elapsed());
+        }
+        if let Some(chunks) = streams.chunks {
+            chunks.inc();
+        }
+        if let Some(count) = streams.bytes {
+            count.add(bytes);
+        }
+    }
+
+    /// The body has failed; `kind` is the type of its error. The status has been sent and is counted.
+    pub fn body_failed(&mut self, kind: &str) {
+        if self.stage == Stage::Sending {
+            self.reporter().count_exception(kind, self.status);
+            self.finish(Outcome::Failed, self.arrived.elapsed());
+        }
+    }
+
+    /// The body is complete.
+    #[inline]
+    pub fn ended(&mut self) {
+        if self.stage == Stage::Sending {
+            self.finish(Outcome::Answered, self.arrived.elapsed());
+        }
+    }
+
+    /// Whether everything about it is counted.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    /// Takes back that it was there at all.
+    pub fn leave_out(&mut self) {
+        if self.stage != Stage::Over {
+            self.stop_being_in_flight();
+            self.stage = Stage::Over;
+        }
+    }
+
+    fn panicked(&mut self) {
+        if self.stage != Stage::Over {
+            self.status = 500;
+            self.reporter().count_exception("panic", 500);
+            self.finish(Outcome::Panicked, self.arrived.elapsed());
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, outcome: Outcome, duration: Duration) {
+        if self.grpc == Grpc::Awaited {
+            self.grpc_status(if outcome == Outcome::ClientGone { GRPC_CANCELLED } else { GRPC_UNKNOWN });
+        }
+        if self.body == Body::Streamed {
+            self.end_stream(outcome, duration);
+        }
+        let series = match self.endpoint.recorder.options().response_labels.len() {
+            0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
+            count => self.labelled_series(count),
+        };
+        if let Some(requests) = series.requests {
+            requests.inc();
+        }
+        if let Some(observer) = series.duration {
+            observer.observe_duration(duration);
+        }
+        if let Some(observer) = series.overall_duration {
+            observer.observe_duration(duration);
+        }
+        if let (Some(observer), Some(to_head)) = (series.first_byte, self.to_head) {
+            observer.observe_duration(to_head);
+        }
+        if let (Some(observer), Some(bytes)) = (series.request_size, self.request_bytes) {
+            observer.observe(to_f64(bytes));
+        }
+        if let Some(observer) = series.response_size
+            && (self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty)
+        {
+            observer.observe(to_f64(self.sent));
+        }
+        self.stop_being_in_flight();
+        self.stage = Stage::Over;
+        let report = Report {
+            method: self.endpoint.method,
+            route: &self.endpoint.route,
+            status: self.status,
+            outcome,
+            duration,
+            to_head: self.to_head,
+            request_bytes: self.request_bytes,
+            response_bytes: self.sent,
+        };
+        self.follow.finished(&report);
+    }
+
+    fn labelled_series(&self, count: usize) -> &'static Series {
+        let mut labels = [""; MOST_LABELS];
+        // Without an answer there are none.
+        labels.iter_mut().zip(&self.labels).for_each(|(place, value)| *place = value);
+        self.endpoint.recorder.series(self.endpoint, self.status, &labels[..count.min(MOST_LABELS)])
+    }
+
+    fn end_stream(&self, outcome: Outcome, duration: Duration) {
+        let streams = self.endpoint.streams();
+        if let (Some(observer), Some(to_head)) = (streams.duration, self.to_head) {
+            observer.observe_duration(duration.saturating_sub(to_head));
+        }
+        if let Some(errors) = streams.errors
+            && outcome != Outcome::Answered
+        {
+            errors.inc();
+        }
+    }
+
+    fn stop_being_in_flight(&self) {
+        if let Some(in_flight) = self.endpoint.in_flight {
+            in_flight.dec();
+        }
+        if self.stage == Stage::Sending
+            && self.body == Body::Streamed
+            && let Some(active) = self.endpoint.streams().active
+        {
+            active.dec();
+        }
+    }
+}
+
+impl<F: Follow> Drop for Life<F> {
+    fn drop(&mut self) {
+        // A server that knows the length does not ask whether there is more.
+        let is_complete = matches!(self.body, Body::Sized(bytes) if self.sent >= bytes);
+        match self.stage {
+            Stage::Over => {}
+            Stage::Sending if is_complete => self.finish(Outcome::Answered, self.arrived.elapsed()),
+            // Somebody else's, between the client and us; the answer is lost all the same.
+            _ if thread::panicking() => self.panicked(),
+            _ => {
+                self.status = CLIENT_GONE;
+                self.finish(Outcome::ClientGone, self.arrived.elapsed());
+            }
+        }
+    }
+}
+
+impl<F: Follow> fmt::Debug for Life<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoint { method, route, .. } = self.endpoint;
+        f.debug_struct("Life").field("method", method).field("route", route).finish_non_exhaustive()
+    }
+}
+
+/// A part of a request's work that goes on.
+struct Watch<'a, F: Follow> {
+    life: &'a mut Life<F>,
+    outer: Current,
+    is_done: bool,
+}
+
+impl<F: Follow> Drop for Watch<'_, F> {
+    #[inline]
+    fn drop(&mut self) {
+        let mine = current::replace(self.outer);
+        if mine.is_left_out {
+            self.life.leave_out();
+        }
+        if !self.is_done {
+            self.life.panicked();
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
+fn to_f64(bytes: u64) -> f64 {
+    bytes as f64
+}

@@ -1,0 +1,294 @@
+//! The recorder: finds the series of each request, and sees that there are not too many.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use headcount::Registry;
+
+use crate::endpoint::{Arrived, Endpoint, Role, Series};
+use crate::error::BuildError;
+use crate::families::Families;
+use crate::label::{Computed, Label, OTHER, Values, known_method, known_scheme};
+use crate::labelled::MOST_LABELS;
+use crate::life::{Follow, Life};
+use crate::options::Options;
+use crate::tree::Tree;
+
+/// Records requests. A small handle; what it stands for lives as long as the process.
+#[derive(Clone, Copy)]
+pub struct Recorder(&'static Inner);
+
+struct Inner {
+    options: Options,
+    families: Families,
+    endpoints: Tree<Endpoint>,
+    ledger: Mutex<Ledger>,
+    /// Whether any metric has the label, so that it is worth to tell values apart.
+    has_scheme: bool,
+    has_protocol: bool,
+}
+
+/// What there is already of what is bounded.
+struct Ledger {
+    /// Endpoints and answers, those of catch-alls excepted.
+    label_sets: usize,
+    request_values: Vec<HashSet<String>>,
+    response_values: Vec<HashSet<String>>,
+    models: HashSet<String>,
+}
+
+/// A request, as it arrives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrival<'a> {
+    /// The method, whatever it is.
+    pub method: &'a str,
+    /// The template of the route that matches; `None` if none does.
+    pub route: Option<&'a str>,
+    /// The path. Only compared with what is left out.
+    pub path: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// The version of HTTP: `1.1`, `2`.
+    pub protocol: &'a str,
+    /// The values of the labels that are computed from the request, in the order of the options.
+    pub labels: &'a [&'a str],
+    /// The length of its body in bytes, if it declares one.
+    pub body: Option<u64>,
+}
+
+impl Recorder {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    ///
+    /// When a name or a label is none, or is taken.
+    pub fn new(options: Options) -> Result<Self, BuildError> {
+        let registry = match options.registry {
+            // What is switched off leaves no trace, not even an empty family.
+            _ if !options.is_enabled => Registry::private()?,
+            Some(registry) => registry,
+            None => Registry::global()?,
+        };
+        let families = Families::register(&options, registry)?;
+        let has = |label| families.tell_apart(label);
+        let (has_scheme, has_protocol) = (has(Label::Scheme), has(Label::Protocol));
+        let ledger = Mutex::new(Ledger::new(&options));
+        let endpoints = Tree::default();
+        let inner = Inner { options, families, endpoints, ledger, has_scheme, has_protocol };
+        if let Some(in_flight) = inner.families.in_flight.as_ref().filter(|family| family.has_no_labels()) {
+            in_flight.child(&Values::none(), &[]).set(0.0);
+        }
+        Ok(Self(Box::leak(Box::new(inner))))
+    }
+
+    /// Whether it records anything at all.
+    #[must_use]
+    pub fn is_enabled(self) -> bool {
+        self.0.options.is_enabled
+    }
+
+    /// Whether statuses of gRPC are worth looking for.
+    #[must_use]
+    pub fn counts_grpc(self) -> bool {
+        self.0.families.grpc_responses.is_some()
+    }
+
+    pub(crate) fn families(self) -> &'static Families {
+        &self.0.families
+    }
+
+    pub(crate) fn options(self) -> &'static Options {
+        &self.0.options
+    }
+
+    /// Begins to measure a request; `None` if it is left out.
+    #[inline]
+    pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce() -> F) -> Option<Life<F>> {
+        if !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path) {
+            return None;
+        }
+        let endpoint = self.endpoint(arrival);
+        if endpoint.role == Role::LeftOut {
+            return None;
+        }
+        let body = match arrival.body {
+            None if self.0.options.undeclared_is_empty => Some(0),
+            body => body,
+        };
+        Some(Life::begin(endpoint, body, follow()))
+    }
+
+    /// Makes the series of requests that have not come yet, so that they begin at 0.
+    pub fn expect(self, method: &str, route: &str, statuses: &[u16]) {
+        if !self.is_enabled() {
+            return;
+        }
+        let labels: Vec<&str> = self.0.options.request_labels.iter().map(|_| "").collect();
+        let arrival = Arrival { method, route: Some(route), labels: &labels, ..Arrival::default() };
+        let endpoint = self.endpoint(&arrival);
+        let labels: Vec<&str> = self.0.options.response_labels.iter().map(|_| "").collect();
+        for status in statuses {
+            self.series(endpoint, *status, &labels);
+        }
+    }
+
+    fn endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
+        let options = &self.0.options;
+        let arrived = Arrived {
+            method: known_method(arrival.method),
+            route: arrival.route.unwrap_or(&options.unmatched),
+            scheme: if self.0.has_scheme { known_scheme(arrival.scheme) } else { "" },
+            protocol: if self.0.has_protocol { known_protocol(arrival.protocol) } else { "" },
+            computed: arrival.labels,
+        };
+        let known = match arrived.computed {
+            [] => self.0.endpoints.get(&arrived.fixed_key()),
+            _ => self.0.endpoints.get(arrived.key(&mut [""; KEY])),
+        };
+        known.unwrap_or_else(|| self.create_endpoint(arrival, &arrived))
+    }
+
+    #[cold]
+    fn create_endpoint(self, arrival: &Arrival<'_>, arrived: &Arrived<'_>) -> &'static Endpoint {
+        let Inner { options, endpoints, .. } = self.0;
+        let mut ledger = self.ledger();
+        let bounded = bound(arrived.computed, &options.request_labels, &mut ledger.request_values);
+        if bounded != arrived.computed {
+            self.count_overflow();
+        }
+        let arrived = Arrived { computed: &bounded, ..*arrived };
+        let mut key = [""; KEY];
+        if let Some(endpoint) = endpoints.get(arrived.key(&mut key)) {
+            return endpoint;
+        }
+        if ledger.label_sets >= options.label_sets {
+            drop(ledger);
+            self.count_overflow();
+            return self.catch_all(&arrived);
+        }
+        ledger.label_sets += 1;
+        let is_left_out = options.exclusion.covers_route(arrival.route);
+        let role = if is_left_out { Role::LeftOut } else { Role::Measured };
+        endpoints.get_or_insert(arrived.key(&mut key), || Endpoint::new(&arrived, self, role))
+    }
+
+    /// Takes what has no room elsewhere. There is one for each method, scheme and protocol.
+    fn catch_all(self, arrived: &Arrived<'_>) -> &'static Endpoint {
+        let computed = vec![OTHER; self.0.options.request_labels.len()];
+        let arrived = Arrived { route: OTHER, computed: &computed, ..*arrived };
+        let make = || Endpoint::new(&arrived, self, Role::CatchAll);
+        self.0.endpoints.get_or_insert(arrived.key(&mut [""; KEY]), make)
+    }
+
+    /// The series of an answer.
+    #[inline]
+    pub(crate) fn series(
+        self,
+        endpoint: &'static Endpoint,
+        status: u16,
+        computed: &[&str],
+    ) -> &'static Series {
+        match endpoint.series(status, computed) {
+            Some(series) => series,
+            None => self.create_series(endpoint, status, computed),
+        }
+    }
+
+    #[cold]
+    fn create_series(self, endpoint: &'static Endpoint, status: u16, computed: &[&str]) -> &'static Series {
+        let options = &self.0.options;
+        let mut ledger = self.ledger();
+        let mut bounded = bound(computed, &options.response_labels, &mut ledger.response_values);
+        if bounded != computed {
+            self.count_overflow();
+        }
+        let mut endpoint = endpoint;
+        if endpoint.series(status, &bounded).is_none() {
+            if endpoint.role == Role::CatchAll {
+                bounded.fill(OTHER);
+            } else if ledger.label_sets < options.label_sets {
+                ledger.label_sets += 1;
+            } else {
+                self.count_overflow();
+                endpoint = self.catch_all(&endpoint.arrived());
+                bounded.fill(OTHER);
+            }
+        }
+        endpoint.create_series(status, &bounded)
+    }
+
+    /// The name of a language model, or [`OTHER`] if there are too many.
+    pub(crate) fn known_model(self, model: &str) -> &str {
+        if admit(model, crate::options::LABEL_VALUES, &mut self.ledger().models) { model } else { OTHER }
+    }
+
+    fn count_overflow(self) {
+        if let Some(overflow) = self.0.families.overflow {
+            overflow.inc();
+        }
+    }
+
+    fn ledger(self) -> std::sync::MutexGuard<'static, Ledger> {
+        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recorder").field(&self.0.options).finish()
+    }
+}
+
+impl Ledger {
+    fn new(options: &Options) -> Self {
+        let sets = |labels: &[Computed]| labels.iter().map(|_| HashSet::new()).collect();
+        Self {
+            label_sets: 0,
+            request_values: sets(&options.request_labels),
+            response_values: sets(&options.response_labels),
+            models: HashSet::new(),
+        }
+    }
+}
+
+/// The values, with [`OTHER`] in the place of each that is one too many.
+fn bound<'a>(values: &[&'a str], labels: &[Computed], known: &mut [HashSet<String>]) -> Vec<&'a str> {
+    let admitted = |((value, label), known): ((&&'a str, &Computed), &mut HashSet<String>)| {
+        if admit(value, label.bound, known) { *value } else { OTHER }
+    };
+    values.iter().zip(labels).zip(known).map(admitted).collect()
+}
+
+fn admit(value: &str, bound: usize, known: &mut HashSet<String>) -> bool {
+    known.contains(value) || (known.len() < bound && known.insert(value.to_owned()))
+}
+
+/// Method, route, scheme, protocol, and computed labels.
+const KEY: usize = 4 + MOST_LABELS;
+
+impl Arrived<'_> {
+    fn fixed_key(&self) -> [&str; 4] {
+        [self.method, self.route, self.scheme, self.protocol]
+    }
+
+    fn key<'k, 'a>(&'a self, key: &'k mut [&'a str; KEY]) -> &'k [&'a str] {
+        key[..4].copy_from_slice(&self.fixed_key());
+        // More labels than fit would not have been registered.
+        let computed = key[4..].iter_mut().zip(self.computed);
+        computed.for_each(|(place, value)| *place = value);
+        &key[..KEY.min(4 + self.computed.len())]
+    }
+}
+
+/// The version of HTTP, if it is one.
+fn known_protocol(protocol: &str) -> &'static str {
+    match protocol {
+        "0.9" => "0.9",
+        "1.0" => "1.0",
+        "1.1" => "1.1",
+        "2" => "2",
+        "3" => "3",
+        _ => OTHER,
+    }
+}

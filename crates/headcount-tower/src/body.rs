@@ -1,0 +1,80 @@
+//! The body: an answer is being sent.
+
+use std::any::type_name;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use headcount_http::Life;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::hook::Follower;
+use crate::rules::grpc_status;
+
+pin_project! {
+    /// A body whose request is over when the body is. To drop it before its end gives the request up.
+    #[derive(Debug)]
+    pub struct MeasuredBody<B> {
+        #[pin]
+        inner: B,
+        life: Option<Life<Follower>>,
+    }
+}
+
+impl<B> MeasuredBody<B> {
+    pub(crate) fn new(inner: B, life: Option<Life<Follower>>) -> Self {
+        Self { inner, life: life.filter(|life| !life.is_over()) }
+    }
+}
+
+/// Empty, and not measured: for those who replace bodies.
+impl<B: Default> Default for MeasuredBody<B> {
+    fn default() -> Self {
+        Self::new(B::default(), None)
+    }
+}
+
+impl<B: Body> Body for MeasuredBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let Some(life) = this.life.as_mut().filter(|life| !life.is_over()) else {
+            return this.inner.poll_frame(context);
+        };
+        let polled = life.watch(|| this.inner.as_mut().poll_frame(context));
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    life.sent(data.remaining() as u64);
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    if let Some(status) = grpc_status(trailers) {
+                        life.grpc_status(status);
+                    }
+                    // Nothing comes after them, and nobody asks.
+                    life.ended();
+                } else if this.inner.is_end_stream() {
+                    life.ended();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => life.body_failed(type_name::<B::Error>()),
+            Poll::Ready(None) => life.ended(),
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

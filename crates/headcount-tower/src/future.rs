@@ -1,0 +1,57 @@
+//! The future: a request is being handled.
+
+use std::any::type_name;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use headcount_http::Life;
+use http::Response;
+use pin_project_lite::pin_project;
+
+use crate::body::MeasuredBody;
+use crate::hook::Follower;
+use crate::rules::{Asked, Rules};
+
+pin_project! {
+    /// The answer to come. To drop it gives the request up: its client is gone.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        life: Option<Life<Follower>>,
+        asked: Asked,
+        rules: &'static Rules,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(crate) fn new(inner: F, life: Option<Life<Follower>>, asked: Asked, rules: &'static Rules) -> Self {
+        Self { inner, life, asked, rules }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: http_body::Body,
+{
+    type Output = Result<Response<MeasuredBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let polled = match this.life {
+            Some(life) => life.watch(|| this.inner.poll(context)),
+            None => this.inner.poll(context),
+        };
+        let result = ready!(polled);
+        let mut life = this.life.take();
+        if let Some(life) = &mut life {
+            match &result {
+                Ok(response) => this.rules.answered(life, *this.asked, response),
+                Err(_) => life.failed(type_name::<E>()),
+            }
+        }
+        Poll::Ready(result.map(|response| response.map(|body| MeasuredBody::new(body, life))))
+    }
+}

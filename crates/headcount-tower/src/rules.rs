@@ -1,0 +1,175 @@
+//! Rules: what is made of a request and its answer, by functions of the application's.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use headcount_http::{Arrival, Body, Life, MOST_LABELS, Recorder, TokenUsage};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+
+use crate::head::{RequestHead, ResponseHead};
+use crate::hook::{AnyHook, Follower};
+
+pub(crate) type RouteFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+pub(crate) type RequestLabelFn = dyn for<'a> Fn(&RequestHead<'a>) -> Cow<'a, str> + Send + Sync;
+pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
+pub(crate) type PredicateFn = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+
+/// The functions that a user has given.
+#[derive(Default)]
+pub(crate) struct Functions {
+    pub(crate) route: Option<Box<RouteFn>>,
+    pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
+    pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
+    pub(crate) predicates: Vec<Box<PredicateFn>>,
+    pub(crate) hook: Option<Box<dyn AnyHook>>,
+}
+
+/// The functions and the recorder for which they work.
+pub(crate) struct Rules {
+    pub(crate) recorder: Recorder,
+    pub(crate) functions: Functions,
+}
+
+/// Put into an answer's extensions, leaves its request out of the metrics. As [`do_not_track`], for handlers
+/// that rather return than call.
+///
+/// [`do_not_track`]: crate::do_not_track
+#[derive(Clone, Copy, Debug)]
+pub struct DoNotTrack;
+
+impl Rules {
+    /// Begins to measure a request; `None` if it is left out.
+    #[inline]
+    pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
+        if !self.recorder.is_enabled() {
+            return None;
+        }
+        let head = RequestHead::of(request);
+        let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
+        if predicates.iter().any(|leaves_out| leaves_out(&head)) {
+            return None;
+        }
+        let own_route = route.as_ref().map(|route| route(&head));
+        let mut arrival = Arrival {
+            method: head.method.as_str(),
+            route: match &own_route {
+                Some(route) => route.as_deref(),
+                None => matched_route(&head),
+            },
+            path: head.uri.path(),
+            scheme: head.uri.scheme_str().unwrap_or("http"),
+            protocol: protocol(head.version),
+            labels: &[],
+            body: request.body().size_hint().exact(),
+        };
+        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(&head));
+        if request_labels.is_empty() {
+            return self.recorder.arrive(&arrival, follow);
+        }
+        let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
+        values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(&head));
+        let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
+        arrival.labels = &labels[..request_labels.len().min(MOST_LABELS)];
+        self.recorder.arrive(&arrival, follow)
+    }
+
+    /// The head of an answer is there.
+    #[inline]
+    pub(crate) fn answered<B: http_body::Body>(
+        &self,
+        life: &mut Life<Follower>,
+        asked: Asked,
+        response: &Response<B>,
+    ) {
+        let head = ResponseHead::of(response);
+        if !head.extensions.is_empty() {
+            if let Some(usage) = head.extensions.get::<TokenUsage>() {
+                life.reporter().tokens(usage);
+            }
+            if head.extensions.get::<DoNotTrack>().is_some() {
+                return life.leave_out();
+            }
+        }
+        if self.recorder.counts_grpc() && is_grpc(head.headers) {
+            life.is_grpc(grpc_status(head.headers));
+        }
+        life.follower().response(&head);
+        let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
+        life.answered(head.status.as_u16(), asked.body(response), labels);
+    }
+}
+
+/// What has been asked decides whether the answer's body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Head,
+    Tunnel,
+    Answer,
+}
+
+impl Asked {
+    pub(crate) fn by(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Tunnel,
+            _ => Self::Answer,
+        }
+    }
+
+    fn body<B: http_body::Body>(self, response: &Response<B>) -> Body {
+        let status = response.status();
+        let is_unread = match self {
+            Self::Head => true,
+            Self::Tunnel => status.is_success(),
+            Self::Answer => false,
+        };
+        let has_none = status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || response.body().is_end_stream();
+        if is_unread || has_none {
+            return Body::None;
+        }
+        // A server takes the header's word, and reads no further.
+        let length = response.body().size_hint().exact().or_else(|| content_length(response.headers()));
+        length.map_or(Body::Streamed, Body::Sized)
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The status of gRPC in a head or in trailers.
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(feature = "axum")]
+fn matched_route<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+    head.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+fn matched_route<'a>(_: &RequestHead<'a>) -> Option<&'a str> {
+    None
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("recorder", &self.recorder).finish_non_exhaustive()
+    }
+}

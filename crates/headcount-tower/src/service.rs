@@ -1,0 +1,53 @@
+//! The service: a request's life begins.
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::body::MeasuredBody;
+use crate::future::ResponseFuture;
+use crate::rules::{Asked, Rules};
+
+/// A service whose requests are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<S> {
+    inner: S,
+    rules: &'static Rules,
+}
+
+impl<S> Measured<S> {
+    pub(crate) fn new(inner: S, rules: &'static Rules) -> Self {
+        Self { inner, rules }
+    }
+
+    /// The service within.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, B, C> Service<Request<B>> for Measured<S>
+where
+    S: Service<Request<B>, Response = Response<C>>,
+    B: http_body::Body,
+    C: http_body::Body,
+{
+    type Response = Response<MeasuredBody<C>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let asked = Asked::by(request.method());
+        let mut life = self.rules.arrive(&request);
+        let inner = match &mut life {
+            Some(life) => life.watch(|| self.inner.call(request)),
+            None => self.inner.call(request),
+        };
+        ResponseFuture::new(inner, life, asked, self.rules)
+    }
+}

@@ -1,0 +1,157 @@
+//! What an application's functions and handlers say is done.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Extension, Router, http::StatusCode};
+use headcount_tower::{
+    DoNotTrack, Hook, Metric, Options, Outcome, Report, Reporter, RequestHead, ResponseHead, TokenUsage,
+    do_not_track, track_error, track_tokens,
+};
+use tower_service::Service;
+
+use crate::{metrics, request, requests, send, value};
+
+#[test]
+fn labels_are_computed_from_requests_and_answers() {
+    #[derive(Clone)]
+    struct Version(&'static str);
+    let (layer, registry) = metrics(Options::new(), |builder| {
+        builder
+            .label("tenant", |request| match request.headers.get("x-tenant") {
+                Some(tenant) => String::from_utf8_lossy(tenant.as_bytes()),
+                None => Cow::Borrowed("none"),
+            })
+            .response_label("api", |response| match response.extensions.get::<Version>() {
+                Some(version) => Cow::Borrowed(version.0),
+                None => Cow::Borrowed(""),
+            })
+    });
+    let mut app = Router::new().route("/", get(async || Extension(Version("v2")))).layer(layer);
+    let mut known = request("GET", "/");
+    known.headers_mut().insert("x-tenant", "acme".parse().unwrap());
+    send(&mut app, known);
+    send(&mut app, request("POST", "/"));
+    let count = |labels: &str| value(registry, &format!("http_requests_total{{{labels}}}"));
+    let text = registry.render();
+    assert_eq!(count("method=\"GET\",route=\"/\",status=\"200\",tenant=\"acme\",api=\"v2\""), 1.0, "{text}");
+    assert_eq!(count("method=\"POST\",route=\"/\",status=\"405\",tenant=\"none\",api=\"\""), 1.0, "{text}");
+}
+
+#[test]
+fn routes_may_be_a_function_of_the_applications() {
+    let (layer, registry) = metrics(Options::new(), |builder| {
+        builder.route(|request: &RequestHead<'_>| Some(Cow::Borrowed(request.uri.path().split('/').nth(1)?)))
+    });
+    let mut app = Router::new().layer(layer);
+    for path in ["/a/1", "/a/2", "/b"] {
+        send(&mut app, request("GET", path));
+    }
+    assert_eq!((requests(registry, "GET", "a", "404"), requests(registry, "GET", "b", "404")), (2.0, 1.0));
+}
+
+#[test]
+fn handlers_leave_themselves_out_and_predicates_leave_out_requests() {
+    let (layer, registry) =
+        metrics(Options::new(), |builder| builder.exclude(|request| request.headers.contains_key("x-probe")));
+    let silent = async || {
+        do_not_track();
+        "nothing to see"
+    };
+    let app = Router::new().route("/silent", get(silent)).route("/", get(async || "hello"));
+    let mut app = app.route("/marked", get(async || Extension(DoNotTrack))).layer(layer);
+    for path in ["/silent", "/marked", "/"] {
+        send(&mut app, request("GET", path));
+    }
+    let mut probe = request("GET", "/");
+    probe.headers_mut().insert("x-probe", "1".parse().unwrap());
+    send(&mut app, probe);
+    let text = registry.render();
+    assert_eq!(text.lines().filter(|line| line.starts_with("http_requests_total{")).count(), 1, "{text}");
+    assert_eq!(requests(registry, "GET", "/", "200"), 1.0);
+    assert_eq!(value(registry, "http_requests_in_flight"), 0.0);
+}
+
+#[test]
+fn handlers_report_errors_and_tokens_by_a_call_an_extension_or_from_elsewhere() {
+    let (layer, registry) = metrics(Options::new().with(Metric::Tokens), |builder| builder);
+    let risky = async || {
+        let error = "x".parse::<u8>().unwrap_err();
+        track_error(&error, 502);
+        StatusCode::BAD_GATEWAY
+    };
+    let chat = async || {
+        track_tokens(&TokenUsage::new("small", 10, 20));
+        let reporter = Reporter::current().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| reporter.tokens(&TokenUsage::new("small", 0, 5)));
+        });
+        Extension(TokenUsage::new("large", 1, 2)).into_response()
+    };
+    let mut app = Router::new().route("/risky", get(risky)).route("/chat", get(chat)).layer(layer);
+    for path in ["/risky", "/chat"] {
+        send(&mut app, request("GET", path));
+    }
+    let labels = "{method=\"GET\",route=\"/risky\",status=\"502\",type=\"core::num::error::ParseIntError\"}";
+    assert_eq!(value(registry, &format!("http_exceptions_total{labels}")), 1.0, "{}", registry.render());
+    let tokens = |model: &str| {
+        ["input", "output", "total"].map(|kind| {
+            let labels = format!("{{route=\"/chat\",model=\"{model}\",kind=\"{kind}\"}}");
+            value(registry, &format!("http_token_usage_total{labels}"))
+        })
+    };
+    assert_eq!((tokens("small"), tokens("large")), ([10.0, 25.0, 35.0], [1.0, 2.0, 3.0]));
+    // Whoever is in no request reports nothing.
+    track_tokens(&TokenUsage::new("small", 1, 1));
+    assert_eq!(tokens("small"), [10.0, 25.0, 35.0]);
+}
+
+/// Notes what it sees.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Hook for Notes {
+    type Kept = String;
+
+    fn request(&self, request: &RequestHead<'_>) -> String {
+        request.uri.path().to_owned()
+    }
+
+    fn response(&self, kept: &mut String, response: &ResponseHead<'_>) {
+        kept.push_str(&format!(" {}", response.status));
+    }
+
+    fn finished(&self, kept: &mut String, report: &Report<'_>) {
+        let Report { method, route, status, outcome, request_bytes, response_bytes, .. } = report;
+        assert!(report.to_head.is_none_or(|to_head| to_head <= report.duration));
+        let has_head = report.to_head.is_some();
+        let line = format!(
+            "{kept}: {method} {route} {status} {outcome:?} {has_head} {request_bytes:?} {response_bytes}"
+        );
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[test]
+fn a_hook_sees_the_request_the_answer_and_how_it_ended() {
+    let notes = Notes::default();
+    let hook = notes.clone();
+    let (layer, _) = metrics(Options::new(), |builder| builder.hook(hook));
+    let echo = async |request: Request| request.into_body();
+    let waits = async || std::future::pending::<StatusCode>().await;
+    let mut app = Router::new().route("/echo/{x}", get(echo)).route("/waits", get(waits)).layer(layer);
+    send(&mut app, request("GET", "/echo/1").map(|_| "twelve bytes".into()));
+    let mut given_up = Box::pin(app.call(request("GET", "/waits")));
+    assert!(given_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(given_up);
+    let expected = [
+        "/echo/1 200 OK: GET /echo/{x} 200 Answered true Some(12) 12".to_owned(),
+        format!("/waits: GET /waits 499 {:?} false Some(0) 0", Outcome::ClientGone),
+    ];
+    assert_eq!(*notes.0.lock().unwrap(), expected);
+}
