@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use headcount::worker::Worker;
-use headcount_merge::Foreign;
+use headcount_merge::{Foreign, Liveness};
 use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
@@ -42,6 +42,8 @@ pub(crate) struct Children<'a> {
     pub(crate) affinity: Affinity,
     /// What the exporter does with Python's and Ruby's files when their processes are dead.
     pub(crate) foreign: Foreign,
+    /// What tells the exporter that one of these is dead.
+    pub(crate) liveness: Liveness,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
@@ -121,7 +123,7 @@ impl Children<'_> {
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
-                    let scraper = Scraper::for_owner(directory, self.foreign);
+                    let scraper = Scraper::for_owner(directory, self.foreign).judging_by(self.liveness);
                     serve_until_told(self.exporter_socket.as_slice(), scraper).map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),

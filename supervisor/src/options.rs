@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headcount_merge::Foreign;
+use headcount_merge::{Foreign, Liveness};
 use nix::sys::stat::Mode;
 
 use crate::address::{Address, NamedAddress};
@@ -43,6 +43,8 @@ pub struct RunOptions {
     pub directory: Option<PathBuf>,
     /// What becomes of Python's and Ruby's files when their processes are dead.
     pub foreign: Foreign,
+    /// What tells that one of these is dead, if it is not a child of the supervisor.
+    pub liveness: Liveness,
     /// What workers are, each but for its processor.
     pub attributes: Attributes,
     /// On which processor each is.
@@ -114,7 +116,7 @@ impl RunOptions {
     ///
     /// When workers cannot be whom, and where, they are to be.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
-        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = args;
+        let SupervisorArgs { pool, listen, worker, hooks, liveness, pid_file } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -160,6 +162,7 @@ impl RunOptions {
             hook_timeout: hooks.hook_timeout,
             pid_file,
             foreign: if listen.no_fold_foreign { Foreign::Leave } else { Foreign::Fold },
+            liveness: liveness.liveness.into(),
         })
     }
 }

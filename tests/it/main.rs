@@ -15,6 +15,7 @@ mod fork;
 mod formats;
 mod hooks;
 mod lanes;
+mod liveness;
 mod logs;
 mod look;
 mod namespaces;

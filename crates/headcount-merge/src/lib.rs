@@ -64,5 +64,6 @@ pub use conflict::Conflict;
 pub use encode::{Escaping, Exposition, Format};
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
+pub use liveness::Liveness;
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
 pub use text::Buckets;

@@ -1,6 +1,7 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
 mod hooks;
+mod liveness;
 mod log;
 mod operate;
 mod run;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use hooks::HookArgs;
+pub use liveness::{LivenessArgs, LivenessBy};
 pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
@@ -97,6 +99,9 @@ pub struct ServeArgs {
     /// Listen here; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
     pub listen: Vec<Address>,
+    /// Whose live gauges count.
+    #[command(flatten)]
+    pub liveness: LivenessArgs,
 }
 
 /// A directory, by argument or by environment.

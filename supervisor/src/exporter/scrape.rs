@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Exposition, Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{
+    Exposition, Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, SeriesValue, Skipped,
+};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
@@ -44,6 +46,12 @@ impl Scraper {
 
     fn new(directory: Directory, rights: Rights) -> Self {
         Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
+    }
+
+    /// The same, with what tells that a peer's process is dead.
+    #[must_use]
+    pub fn judging_by(self, liveness: Liveness) -> Self {
+        Self { merger: Merger::new(liveness), ..self }
     }
 
     /// The merged metrics, and some about the merge.
