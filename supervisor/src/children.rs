@@ -14,7 +14,7 @@ use nix::unistd::getpid;
 
 use crate::attributes::{Affinity, Attributes};
 use crate::chain;
-use crate::exporter::{Scraper, serve_until_told};
+use crate::exporter::{Push, Scraper, serve_until_told};
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
 use crate::sockets::{Listener, WorkerSockets};
@@ -44,6 +44,8 @@ pub(crate) struct Children<'a> {
     pub(crate) foreign: Foreign,
     /// What tells the exporter that one of these is dead.
     pub(crate) liveness: Liveness,
+    /// Where the exporter pushes metrics to.
+    pub(crate) push: Option<Push>,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
@@ -124,7 +126,8 @@ impl Children<'_> {
             let served = match opened {
                 Ok(directory) => {
                     let scraper = Scraper::for_owner(directory, self.foreign).judging_by(self.liveness);
-                    serve_until_told(self.exporter_socket.as_slice(), scraper).map_err(|error| chain(&error))
+                    serve_until_told(self.exporter_socket.as_slice(), scraper, self.push.clone())
+                        .map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),
             };

@@ -4,6 +4,7 @@ mod hooks;
 mod liveness;
 mod log;
 mod operate;
+mod push;
 mod run;
 mod value;
 mod worker;
@@ -16,6 +17,7 @@ pub use hooks::HookArgs;
 pub use liveness::{LivenessArgs, LivenessBy};
 pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
+pub use push::{AtExit, PushArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::{DumpFormat, MetricsAddress};
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
@@ -102,6 +104,9 @@ pub struct ServeArgs {
     /// Whose live gauges count.
     #[command(flatten)]
     pub liveness: LivenessArgs,
+    /// Where else than to scrapers the metrics go.
+    #[command(flatten)]
+    pub push: PushArgs,
 }
 
 /// A directory, by argument or by environment.

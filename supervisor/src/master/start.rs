@@ -68,6 +68,7 @@ impl<'a> Master<'a> {
                 max_requests: options.max_requests,
                 foreign: options.foreign,
                 liveness: options.liveness,
+                push: options.push,
                 attributes: options.attributes,
                 affinity: options.affinity,
                 signal_mask: ground.signal_mask,
