@@ -45,7 +45,7 @@ pub(crate) struct Children<'a> {
     /// What tells the exporter that one of these is dead.
     pub(crate) liveness: Liveness,
     /// Where the exporter pushes metrics to.
-    pub(crate) push: Option<Push>,
+    pub(crate) push: Push,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }

@@ -55,7 +55,7 @@ pub struct RunOptions {
     /// How what they print is passed on; `None` if they have the supervisor's own output.
     pub output: Option<Form>,
     /// Where they are pushed to.
-    pub push: Option<Push>,
+    pub push: Push,
     /// What is run when something happens.
     pub hooks: Vec<Hook>,
     /// How long a hook may take.
@@ -73,7 +73,7 @@ pub(crate) struct Fixed {
     directory: Option<PathBuf>,
     identity: Option<Identity>,
     output: Option<Form>,
-    push: Option<Push>,
+    push: Push,
     pid_file: Option<PathBuf>,
 }
 
@@ -110,7 +110,9 @@ pub enum OptionsError {
         source: io::Error,
     },
     /// Metrics are to be pushed, but there is to be nobody who could.
-    #[error("--push.gateway needs the process that serves metrics: --metrics must not be `none`")]
+    #[error(
+        "what serves metrics pushes them, too: with --push.gateway and --push.otlp, --metrics must not be `none`"
+    )]
     NoExporter,
     /// The system does not tell which processors there are.
     #[error("cannot tell which processors may be used")]
@@ -126,7 +128,7 @@ impl RunOptions {
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
         let SupervisorArgs { pool, listen, worker, hooks, liveness, push, pid_file } = args;
         let push = push.into_push();
-        if push.is_some() && listen.metrics.0.is_none() {
+        if !push.is_nothing() && listen.metrics.0.is_none() {
             return Err(OptionsError::NoExporter);
         }
         let workers = pool.workers.unwrap_or_else(|| {

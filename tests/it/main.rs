@@ -20,6 +20,7 @@ mod logs;
 mod look;
 mod namespaces;
 mod operate;
+mod otlp;
 mod push;
 mod python;
 mod reload;

@@ -163,5 +163,5 @@ fn what_cannot_be_pushed_to_or_from_is_refused_at_the_start() {
     };
     assert!(refused(&["--push.gateway=https://x"], 2).contains("so far without TLS"));
     let said = refused(&["--metrics=none", "--push.gateway=http://x"], 1);
-    assert!(said.contains("--push.gateway needs the process that serves metrics"), "{said}");
+    assert!(said.contains("--metrics must not be `none`"), "{said}");
 }

@@ -61,7 +61,7 @@ mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;
-pub use encode::{Escaping, Exposition, Format};
+pub use encode::{Escaping, Exposition, Format, Otlp};
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use liveness::Liveness;

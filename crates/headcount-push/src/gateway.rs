@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use hyper::body::Bytes;
 
 use crate::group::Group;
 use crate::request::{Message, PushError, send};
@@ -31,9 +32,14 @@ impl Gateway {
         timeout: Duration,
     ) -> Result<(), PushError> {
         let path = self.group.path();
-        let message =
-            Message { method: Method::PUT, path: &path, content_type: Some(content_type), body: exposition };
-        send(&self.url, message, timeout).await
+        let message = Message {
+            method: Method::PUT,
+            path: &path,
+            content_type: Some(content_type),
+            headers: Vec::new(),
+            body: exposition.into(),
+        };
+        send(&self.url, message, timeout).await.map(drop)
     }
 
     /// Deletes the group, so that nobody takes it for something that goes on.
@@ -43,7 +49,13 @@ impl Gateway {
     /// When the Pushgateway does not say within `timeout` that it will.
     pub async fn delete(&self, timeout: Duration) -> Result<(), PushError> {
         let path = self.group.path();
-        let message = Message { method: Method::DELETE, path: &path, content_type: None, body: Vec::new() };
-        send(&self.url, message, timeout).await
+        let message = Message {
+            method: Method::DELETE,
+            path: &path,
+            content_type: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        };
+        send(&self.url, message, timeout).await.map(drop)
     }
 }

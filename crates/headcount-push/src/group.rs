@@ -42,6 +42,12 @@ impl Label {
         }
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }
+
+    /// Its name and its value.
+    #[must_use]
+    pub fn pair(&self) -> (&str, &str) {
+        (&self.name, &self.value)
+    }
 }
 
 impl FromStr for Label {

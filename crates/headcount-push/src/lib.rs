@@ -7,14 +7,19 @@
 //! * [`group`]: under which labels a Pushgateway keeps what it was given.
 //! * `request`: one request, and whether it was taken.
 //! * [`gateway`]: a Pushgateway.
+//! * [`otlp`]: a receiver of the OpenTelemetry protocol, and [`queue`]: what waits for it.
 #![forbid(unsafe_code)]
 
 pub mod gateway;
 pub mod group;
+pub mod otlp;
+pub mod queue;
 mod request;
 pub mod url;
 
 pub use gateway::Gateway;
 pub use group::{Group, Label};
+pub use otlp::{Header, Receiver};
+pub use queue::Queue;
 pub use request::PushError;
 pub use url::Url;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use headcount_push::{Gateway, Group, Label, Url};
+use headcount_push::{Gateway, Group, Header, Label, Receiver, Url};
 
 use super::value::duration;
-use crate::exporter::{AfterPush, Push};
+use crate::exporter::{AfterPush, GatewayPush, OtlpPush, Push};
 
 /// Where else than to scrapers the metrics go.
 #[derive(Args, Clone, Debug)]
@@ -14,17 +14,24 @@ pub struct PushArgs {
     /// Push the merged metrics to this Pushgateway, such as http://gateway:9091, for hosts that nobody can scrape
     #[arg(long = "push.gateway", value_name = "URL")]
     pub gateway: Option<Url>,
-    /// The label `job` of what is pushed
+    /// Export the merged metrics to this receiver of the OpenTelemetry protocol (OTLP over HTTP), such as
+    /// http://collector:4318; without a path, /v1/metrics is meant
+    #[arg(long = "push.otlp", value_name = "URL")]
+    pub otlp: Option<Url>,
+    /// A header for that receiver; repeatable
+    #[arg(long = "push.otlp-header", value_name = "NAME=VALUE")]
+    pub push_otlp_header: Vec<Header>,
+    /// The label `job` of what is pushed, `service.name` for OTLP
     #[arg(long = "push.job", value_name = "NAME", default_value = "headcount", value_parser = job)]
     pub push_job: String,
-    /// Another label of what is pushed, which tells it from what others push for this job; repeatable [default:
-    /// instance=<the host's name>]
+    /// Another label of what is pushed, which tells it from what others push for this job; repeatable. For OTLP
+    /// `instance` is `service.instance.id` [default: instance=<the host's name>]
     #[arg(long = "push.label", value_name = "NAME=VALUE")]
     pub push_label: Vec<Label>,
     /// How often to push
     #[arg(long = "push.interval", value_name = "TIME", default_value = "15s", value_parser = interval)]
     pub push_interval: Duration,
-    /// What becomes of what was pushed at the end
+    /// What becomes at the end of what a Pushgateway has
     #[arg(long = "push.at-exit", value_name = "WHAT", value_enum, default_value_t)]
     pub push_at_exit: AtExit,
 }
@@ -40,23 +47,36 @@ pub enum AtExit {
 }
 
 impl PushArgs {
-    /// What is to be pushed, if anything is.
-    pub(crate) fn into_push(self) -> Option<Push> {
+    /// What is to be pushed.
+    pub(crate) fn into_push(self) -> Push {
         let mut labels = self.push_label;
         if labels.is_empty() {
             let host = nix::unistd::gethostname().unwrap_or_default();
             labels.extend(Label::new("instance", &host.to_string_lossy()));
         }
-        let group = Group { job: self.push_job, labels };
-        Some(Push {
-            gateway: Gateway { url: self.gateway?, group },
+        let otlp = self.otlp.map(|url| OtlpPush {
+            receiver: Receiver { url, headers: self.push_otlp_header },
+            interval: self.push_interval,
+            resource: resource(&self.push_job, &labels),
+        });
+        let gateway = self.gateway.map(|url| GatewayPush {
+            gateway: Gateway { url, group: Group { job: self.push_job, labels } },
             interval: self.push_interval,
             after: match self.push_at_exit {
                 AtExit::Delete => AfterPush::Delete,
                 AtExit::Keep => AfterPush::Keep,
             },
-        })
+        });
+        Push { gateway, otlp }
     }
+}
+
+/// The attributes of a resource that Prometheus would take for these labels.
+fn resource(job: &str, labels: &[Label]) -> Vec<(String, String)> {
+    let name = |label| if label == "instance" { "service.instance.id" } else { label };
+    let others = labels.iter().map(Label::pair).map(|(label, value)| (name(label), value));
+    let all = [("service.name", job)].into_iter().chain(others);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn job(text: &str) -> Result<String, String> {

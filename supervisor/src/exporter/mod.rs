@@ -13,6 +13,6 @@ mod scrape;
 mod serve;
 mod tidy;
 
-pub use push::{AfterPush, Push};
+pub use push::{AfterPush, GatewayPush, OtlpPush, Push};
 pub use scrape::Scraper;
 pub use serve::{ServeError, serve_until_told};

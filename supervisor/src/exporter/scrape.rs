@@ -60,12 +60,17 @@ impl Scraper {
     ///
     /// When the directory cannot be listed.
     pub fn scrape(&mut self, exposition: &Exposition<'_>) -> io::Result<Vec<u8>> {
+        self.scrape_as(|merged| merged.encode(exposition))
+    }
+
+    /// The same, encoded by the caller.
+    pub(super) fn scrape_as(&mut self, encode: impl FnOnce(&Merged<'_>) -> Vec<u8>) -> io::Result<Vec<u8>> {
         self.sweep();
         let start = Instant::now();
         let mut gather = self.merger.gather(&self.directory)?;
         log_skipped(gather.skipped(), &mut self.logged);
         describe(&mut gather, start);
-        Ok(gather.finish().encode(exposition))
+        Ok(encode(&gather.finish()))
     }
 
     /// Whether it is for the directory's owner.

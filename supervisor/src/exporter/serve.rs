@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::Scraper;
-use super::push::{Push, Pushing};
+use super::push::{Push, Pushes};
 use super::respond::respond;
 use super::tidy::tidy_for_ever;
 use crate::address::Address;
@@ -43,11 +43,7 @@ pub struct ServeError(#[from] io::Error);
 /// # Errors
 ///
 /// When no runtime can be started, or a socket is not what it should be.
-pub fn serve_until_told(
-    listeners: &[Listener],
-    scraper: Scraper,
-    push: Option<Push>,
-) -> Result<(), ServeError> {
+pub fn serve_until_told(listeners: &[Listener], scraper: Scraper, push: Push) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(serve(listeners, scraper, push))?;
     // A scrape that hangs in the file system must not keep the process.
@@ -55,7 +51,7 @@ pub fn serve_until_told(
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper, push: Option<Push>) -> io::Result<()> {
+async fn serve(listeners: &[Listener], scraper: Scraper, push: Push) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
     let graceful = Arc::new(GracefulShutdown::new());
@@ -64,31 +60,21 @@ async fn serve(listeners: &[Listener], scraper: Scraper, push: Option<Push>) -> 
         let socket = Socket::new(&listener.address, listener.duplicate()?)?;
         accepting.spawn(accept_all(socket, Arc::clone(&scraper), Arc::clone(&graceful)));
     }
-    let mut pushing = push.map(|push| Pushing::new(push, Arc::clone(&scraper)));
+    let mut pushes = Pushes::begin(push, &scraper);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
         () = tidy_for_ever(&scraper), if is_owner => {}
-        () = push_if_any(pushing.as_mut()) => {}
+        () = pushes.push_for_ever() => {}
     }
     accepting.shutdown().await;
-    if let Some(pushing) = pushing {
-        pushing.end().await;
-    }
+    pushes.end().await;
     if let Some(graceful) = Arc::into_inner(graceful) {
         // Whoever has not got an answer by then does not get one.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
     }
     Ok(())
-}
-
-/// Never returns.
-async fn push_if_any(pushing: Option<&mut Pushing>) {
-    match pushing {
-        Some(pushing) => pushing.push_for_ever().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A listening socket in the runtime's hands.

@@ -1,4 +1,4 @@
-//! Pushing: what a scrape would get is brought to a Pushgateway, over and over, until the end.
+//! To a Pushgateway: what is newest takes the place of what was before.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,17 +9,13 @@ use headcount_push::{Gateway, PushError};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use super::Scraper;
+use super::{LAST_TIMEOUT, TIMEOUT};
 use crate::chain;
-
-/// So long an answer is waited for.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// So long all may take that is to be done at the end: the supervisor waits for two seconds.
-const LAST_TIMEOUT: Duration = Duration::from_millis(1500);
+use crate::exporter::Scraper;
 
 /// What is pushed where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Push {
+pub struct GatewayPush {
     /// To which group of which Pushgateway.
     pub gateway: Gateway,
     /// How often.
@@ -50,7 +46,7 @@ enum Failure {
 
 /// Pushing that has begun.
 pub(super) struct Pushing {
-    push: Push,
+    push: GatewayPush,
     scraper: Arc<Mutex<Scraper>>,
     ticks: Interval,
     /// A push goes on when it is waited for no longer, so that nothing overtakes it.
@@ -60,7 +56,7 @@ pub(super) struct Pushing {
 }
 
 impl Pushing {
-    pub(super) fn new(push: Push, scraper: Arc<Mutex<Scraper>>) -> Self {
+    pub(super) fn new(push: GatewayPush, scraper: Arc<Mutex<Scraper>>) -> Self {
         tracing::info!(gateway = %push.gateway.url, group = push.gateway.group.path(), "pushing metrics");
         let mut ticks = interval(push.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
