@@ -8,14 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use headcount::worker::Worker;
-use headcount_merge::Foreign;
+use headcount_merge::{Foreign, Liveness};
 use headcount_store::directory::Directory;
 use nix::sys::signal::SigSet;
 use nix::unistd::{getpid, getppid};
 
 use crate::attributes::{Affinity, Attributes};
 use crate::chain;
-use crate::exporter::{Scraper, serve_until_told};
+use crate::exporter::{Push, Scraper, serve_until_told};
 use crate::orphans::see_off;
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
@@ -44,6 +44,10 @@ pub(crate) struct Children<'a> {
     pub(crate) affinity: Affinity,
     /// What the exporter does with Python's and Ruby's files when their processes are dead.
     pub(crate) foreign: Foreign,
+    /// What tells the exporter that one of these is dead.
+    pub(crate) liveness: Liveness,
+    /// Where the exporter pushes metrics to.
+    pub(crate) push: Push,
     /// The signals that were blocked when the master was started.
     pub(crate) signal_mask: SigSet,
 }
@@ -132,8 +136,9 @@ impl Children<'_> {
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
-                    let scraper = Scraper::for_owner(directory, self.foreign);
-                    serve_until_told(self.exporter_socket.as_slice(), scraper).map_err(|error| chain(&error))
+                    let scraper = Scraper::for_owner(directory, self.foreign).judging_by(self.liveness);
+                    serve_until_told(self.exporter_socket.as_slice(), scraper, self.push.clone())
+                        .map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),
             };

@@ -12,6 +12,7 @@ use crate::pool::{Cause, Census, Exit, Pool, ReloadOutcome, Seat};
 use crate::slot_metrics::SlotMetrics;
 
 /// The gauge of workers by state, from which the exporter tells whether any is ready.
+pub(crate) const START_TIME: &str = "headcount_start_time_seconds";
 pub(crate) const WORKERS: &str = "headcount_workers";
 /// How many workers there are to be.
 pub(crate) const WANTED: &str = "headcount_workers_wanted";
@@ -60,7 +61,7 @@ impl SupervisorMetrics {
         let registry = Registry::of_parent_in(directory)?;
         let latest = |name, help| registry.gauge(name, help, GaugeMode::LiveMostRecent);
         let help = "When the supervisor started, in seconds since 1970.";
-        let start_time = registry.gauge("headcount_start_time_seconds", help, GaugeMode::LiveMax)?;
+        let start_time = registry.gauge(START_TIME, help, GaugeMode::LiveMax)?;
         start_time.set(history.start_time);
         let metrics = Self {
             start_time,

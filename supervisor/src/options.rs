@@ -5,13 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headcount_merge::Foreign;
+use headcount_merge::{Foreign, Liveness};
 use nix::sys::stat::Mode;
 
 use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
+use crate::exporter::Push;
 use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
@@ -43,6 +44,8 @@ pub struct RunOptions {
     pub directory: Option<PathBuf>,
     /// What becomes of Python's and Ruby's files when their processes are dead.
     pub foreign: Foreign,
+    /// What tells that one of these is dead, if it is not a child of the supervisor.
+    pub liveness: Liveness,
     /// What workers are, each but for its processor.
     pub attributes: Attributes,
     /// On which processor each is.
@@ -51,6 +54,8 @@ pub struct RunOptions {
     pub environment: Vec<Variable>,
     /// How what they print is passed on; `None` if they have the supervisor's own output.
     pub output: Option<Form>,
+    /// Where they are pushed to.
+    pub push: Push,
     /// What is run when something happens.
     pub hooks: Vec<Hook>,
     /// How long a hook may take.
@@ -68,6 +73,7 @@ pub(crate) struct Fixed {
     directory: Option<PathBuf>,
     identity: Option<Identity>,
     output: Option<Form>,
+    push: Push,
     pid_file: Option<PathBuf>,
 }
 
@@ -82,6 +88,7 @@ impl Fixed {
             ("dir", self.directory != now.directory),
             ("user, group", self.identity != now.identity),
             ("worker-output", self.output != now.output),
+            ("push", self.push != now.push),
             ("pid-file", self.pid_file != now.pid_file),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
@@ -102,6 +109,11 @@ pub enum OptionsError {
         /// What the system said.
         source: io::Error,
     },
+    /// Metrics are to be pushed, but there is to be nobody who could.
+    #[error(
+        "what serves metrics pushes them, too: with --push.gateway and --push.otlp, --metrics must not be `none`"
+    )]
+    NoExporter,
     /// The system does not tell which processors there are.
     #[error("cannot tell which processors may be used")]
     Processors(#[source] io::Error),
@@ -114,7 +126,11 @@ impl RunOptions {
     ///
     /// When workers cannot be whom, and where, they are to be.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
-        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = args;
+        let SupervisorArgs { pool, listen, worker, hooks, liveness, push, pid_file } = args;
+        let push = push.into_push();
+        if !push.is_nothing() && listen.metrics.0.is_none() {
+            return Err(OptionsError::NoExporter);
+        }
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -156,10 +172,12 @@ impl RunOptions {
                 WorkerOutput::Prefix => Some(Form::Prefix),
                 WorkerOutput::Json => Some(Form::Json),
             },
+            push,
             hooks: hooks.hook,
             hook_timeout: hooks.hook_timeout,
             pid_file,
             foreign: if listen.no_fold_foreign { Foreign::Leave } else { Foreign::Fold },
+            liveness: liveness.liveness.into(),
         })
     }
 }
@@ -174,6 +192,7 @@ impl RunOptions {
             directory: self.directory.clone(),
             identity: self.attributes.identity.clone(),
             output: self.output,
+            push: self.push.clone(),
             pid_file: self.pid_file.clone(),
         }
     }

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod exposition;
 pub mod http;
+pub mod otlp;
 pub mod peer_file;
 pub mod peers;
 pub mod process;

@@ -58,3 +58,9 @@ pub fn prometheus() -> PathBuf {
 pub fn promtool() -> PathBuf {
     peer("debian/usr/bin/promtool")
 }
+
+/// A Pushgateway.
+#[must_use]
+pub fn pushgateway() -> PathBuf {
+    peer("debian/usr/bin/prometheus-pushgateway")
+}

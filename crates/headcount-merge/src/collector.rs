@@ -11,6 +11,7 @@ use prometheus::proto;
 
 use crate::encode::to_count;
 use crate::gather::Merger;
+use crate::liveness::Liveness;
 use crate::merged::{Family, Histogram, Series, SeriesValue};
 use crate::text::Buckets;
 
@@ -45,7 +46,7 @@ impl DirectoryCollector {
     /// Collects from `directory`.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
-        Self { directory, merger: Mutex::default() }
+        Self { directory, merger: Mutex::new(Merger::new(Liveness::Auto)) }
     }
 
     /// Collects from the directory that `PROMETHEUS_MULTIPROC_DIR` names.

@@ -15,7 +15,7 @@ use headcount_store::format::source::Source;
 use crate::archive::encode;
 use crate::gather::Tally;
 use crate::known::{Known, Scratch};
-use crate::liveness::Liveness;
+use crate::liveness::Judge;
 
 /// Files that one step folds at most.
 const MAX_FILES: usize = 64;
@@ -172,7 +172,7 @@ impl Folder {
 struct Step {
     known: Known,
     tally: Tally,
-    liveness: Liveness,
+    judge: Judge,
     scratch: Scratch,
     sources: Vec<Source>,
     bytes: u64,
@@ -181,7 +181,7 @@ struct Step {
 impl Step {
     /// Adds a file, unless it is written still.
     fn add(&mut self, directory: &Directory, name: &FileName) -> Result<(), FileError> {
-        let Self { known, tally, liveness, scratch, .. } = self;
+        let Self { known, tally, judge, scratch, .. } = self;
         let text = name.to_string();
         let file = directory.open_file(OsStr::new(&text))?;
         if is_locked(&file) {
@@ -189,7 +189,7 @@ impl Step {
         }
         let len = file.metadata().map_err(FileError::Unreadable)?.len();
         let source = Source::of(name, &file)?;
-        known.read_file(directory, OsStr::new(&text), liveness, tally, scratch)?;
+        known.read_file(directory, OsStr::new(&text), judge, tally, scratch)?;
         self.sources.push(source);
         self.bytes += len;
         Ok(())

@@ -23,7 +23,7 @@ use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
 use crate::known::{Known, Scratch};
 use crate::labels;
-use crate::liveness::Liveness;
+use crate::liveness::{Judge, Liveness};
 use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
 use crate::process::{Life, Process, Processes};
 use crate::reading::ByGauge;
@@ -39,7 +39,7 @@ const ATTEMPTS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Merger {
     known: Known,
-    liveness: Liveness,
+    judge: Judge,
     tally: Tally,
     merged: MergedGauges,
     scratch: Scratch,
@@ -88,6 +88,12 @@ pub struct Gather<'a> {
 }
 
 impl Merger {
+    /// Merges with a judgement of which peers' processes live. The default is [`Liveness::Hook`].
+    #[must_use]
+    pub fn new(liveness: Liveness) -> Self {
+        Self { judge: Judge::new(liveness), ..Self::default() }
+    }
+
     /// Merges all files of a directory. One that cannot be read is skipped, and reported beside the result.
     ///
     /// # Errors
@@ -103,7 +109,7 @@ impl Merger {
     ///
     /// When the directory itself cannot be listed, or is never left in peace.
     pub fn gather(&mut self, directory: &Directory) -> io::Result<Gather<'_>> {
-        self.liveness.begin();
+        self.judge.begin();
         self.read(directory)?;
         if self.known.forget_vanished() {
             self.known = Known::default();
@@ -124,7 +130,7 @@ impl Merger {
 
     /// Reads all files; tells whether none of them was folded meanwhile.
     fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<bool> {
-        let Self { known, liveness, tally, scratch, .. } = self;
+        let Self { known, judge, tally, scratch, .. } = self;
         tally.clear();
         known.begin();
         let mut seen: HashSet<OsString> = HashSet::new();
@@ -141,7 +147,7 @@ impl Merger {
             // What an archive stands for was there before it, and is listed with it if it is there still.
             tally.has_graves = new.iter().filter(|name| burial(name).is_some()).count() > 1;
             for name in &new {
-                match known.read_file(directory, name, liveness, tally, scratch) {
+                match known.read_file(directory, name, judge, tally, scratch) {
                     Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
                     Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
                     Ok(()) => {}

@@ -18,7 +18,7 @@ use headcount_store::read::{Cells, Reader};
 
 use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
-use crate::liveness::Liveness;
+use crate::liveness::{Doubted, Judge};
 use crate::marks::Marks;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
@@ -89,7 +89,7 @@ impl Known {
         &mut self,
         directory: &Directory,
         name: &OsStr,
-        liveness: &mut Liveness,
+        judge: &mut Judge,
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<(), FileError> {
@@ -105,8 +105,9 @@ impl Known {
             return Ok(());
         }
         let metadata = file.metadata().map_err(FileError::Unreadable)?;
-        let id = FileId { inode: metadata.ino(), born: metadata.created().ok() };
-        let is_identified = id.born.is_some();
+        let (inode, born) = (metadata.ino(), metadata.created().ok());
+        let id = FileId { inode, born };
+        let is_identified = born.is_some();
         let Self { index, descriptions, files, gathers, .. } = self;
         let known = files.entry(id).or_default();
         if known.gather == *gathers {
@@ -123,7 +124,7 @@ impl Known {
                 let process = read.inspect_err(|_| descriptions.keys.release(&mut known.peer))?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
                 let dead = Life::Dead(0);
-                if is_live && liveness.is_dead(&peer, metadata.ino()) {
+                if is_live && judge.is_dead(Doubted { file: &file, name: &peer, inode, born }) {
                     tally.processes.set_life(process, dead);
                 } else if is_live && peer.buried.is_none() {
                     tally.alive.push(Living { file: name.to_owned(), process, dead, holds_lock: false });

@@ -61,8 +61,9 @@ mod totals;
 
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;
-pub use encode::{Escaping, Exposition, Format};
+pub use encode::{Escaping, Exposition, Format, Otlp};
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
+pub use liveness::Liveness;
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
 pub use text::Buckets;

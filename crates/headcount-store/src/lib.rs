@@ -7,7 +7,7 @@
 //! * [`text`]: the text exposition format, line by line.
 //! * [`cell`]: what the eight bytes of a cell stand for.
 //! * [`format`](mod@format): the bytes of our files.
-//! * [`process`]: which process a file belongs to.
+//! * [`process`]: which process a file belongs to, and [`writers`]: whether any could still write to it.
 //! * [`read`]: reading one of our files.
 //! * [`mod@write`]: writing it, from many threads, across `fork`.
 //! * [`peer`]: reading the files of the Python and Ruby clients.
@@ -23,6 +23,7 @@ pub mod process;
 pub mod read;
 pub mod text;
 pub mod write;
+pub mod writers;
 
 pub use error::FileError;
 

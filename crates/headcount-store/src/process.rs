@@ -4,7 +4,7 @@
 //! here can be asked between `fork` and `exec`: no allocation, no lock.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, stat};
@@ -62,6 +62,17 @@ pub fn start_time(pid: u32) -> Option<u64> {
     let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let state = line.get(line.iter().rposition(|&byte| byte == b')')? + 2)?;
     parse_start_time(&line).filter(|_| !matches!(state, b'Z' | b'X'))
+}
+
+/// When a process that has this start time was started by the clock, as that goes now; `None` if `/proc` does
+/// not tell.
+#[must_use]
+pub fn started_at(start_time: u64) -> Option<SystemTime> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime = Duration::try_from_secs_f64(uptime.split(' ').next()?.parse().ok()?).ok()?;
+    // A hundred ticks a second, in whatever the kernel counts itself.
+    let started = Duration::from_millis(start_time.checked_mul(10)?);
+    SystemTime::now().checked_sub(uptime.saturating_sub(started))
 }
 
 /// Whether a process has a file mapped, given by its inode and its name.
@@ -143,6 +154,18 @@ mod tests {
         }
         child.wait().unwrap();
         assert_eq!(start_time(child.id()), None);
+    }
+
+    #[test]
+    fn the_clock_says_when_a_process_was_started() {
+        let before = SystemTime::now();
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let started = started_at(start_time(child.id()).unwrap()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Both clocks are read one after the other, and ticks are coarse.
+        let tolerance = Duration::from_secs(1);
+        assert!(started > before - tolerance && started < SystemTime::now() + tolerance);
     }
 
     #[test]

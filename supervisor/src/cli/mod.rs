@@ -1,8 +1,10 @@
 //! What was typed. What it means is in [`options`](crate::options).
 
 mod hooks;
+mod liveness;
 mod log;
 mod operate;
+mod push;
 mod run;
 mod value;
 mod worker;
@@ -12,8 +14,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use hooks::HookArgs;
+pub use liveness::{LivenessArgs, LivenessBy};
 pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
+pub use push::{AtExit, PushArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::{DumpFormat, MetricsAddress};
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
@@ -97,6 +101,12 @@ pub struct ServeArgs {
     /// Listen here; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
     pub listen: Vec<Address>,
+    /// Whose live gauges count.
+    #[command(flatten)]
+    pub liveness: LivenessArgs,
+    /// Where else than to scrapers the metrics go.
+    #[command(flatten)]
+    pub push: PushArgs,
 }
 
 /// A directory, by argument or by environment.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Command, FromArgMatches};
 
 use super::hooks::HookArgs;
+use super::liveness::LivenessArgs;
+use super::push::PushArgs;
 use super::value::{MetricsAddress, duration, size};
 use super::worker::WorkerArgs;
 use crate::address::NamedAddress;
@@ -38,6 +40,12 @@ pub struct SupervisorArgs {
     /// What is run when something happens.
     #[command(flatten)]
     pub hooks: HookArgs,
+    /// Whose live gauges count.
+    #[command(flatten)]
+    pub liveness: LivenessArgs,
+    /// Where else than to scrapers the metrics go.
+    #[command(flatten)]
+    pub push: PushArgs,
     /// Write the supervisor's PID to this file, and remove it at the end
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
@@ -124,17 +132,20 @@ pub struct ListenArgs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::liveness::LivenessBy;
     use super::super::worker::CpuAffinity;
     use super::*;
 
     #[test]
     fn without_a_command_line_there_are_the_documented_defaults() {
-        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = SupervisorArgs::default();
+        let SupervisorArgs { pool, listen, worker, hooks, liveness, push, pid_file } =
+            SupervisorArgs::default();
         assert_eq!((pool.workers, pool.surge), (None, 1));
         assert_eq!(pool.graceful_timeout, Duration::from_secs(30));
         assert_eq!(listen.metrics.0.unwrap().to_string(), "127.0.0.1:10042");
         assert_eq!((listen.dir, pid_file, worker.user), (None, None, None));
-        assert_eq!(worker.cpu_affinity, CpuAffinity::None);
+        assert_eq!((worker.cpu_affinity, liveness.liveness), (CpuAffinity::None, LivenessBy::Auto));
+        assert_eq!((push.gateway, push.push_job.as_str()), (None, "headcount"));
         assert_eq!((hooks.hook, hooks.hook_timeout), (Vec::new(), Duration::from_secs(10)));
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn serve(args: &ServeArgs) -> Done {
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }
-    serve_until_told(&listeners, Scraper::reader(directory))?;
+    let scraper = Scraper::reader(directory).judging_by(args.liveness.liveness.into());
+    serve_until_told(&listeners, scraper, args.push.clone().into_push())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Exposition, Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{
+    Exposition, Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, SeriesValue, Skipped,
+};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
@@ -46,18 +48,29 @@ impl Scraper {
         Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
     }
 
+    /// The same, with what tells that a peer's process is dead.
+    #[must_use]
+    pub fn judging_by(self, liveness: Liveness) -> Self {
+        Self { merger: Merger::new(liveness), ..self }
+    }
+
     /// The merged metrics, and some about the merge.
     ///
     /// # Errors
     ///
     /// When the directory cannot be listed.
     pub fn scrape(&mut self, exposition: &Exposition<'_>) -> io::Result<Vec<u8>> {
+        self.scrape_as(|merged| merged.encode(exposition))
+    }
+
+    /// The same, encoded by the caller.
+    pub(super) fn scrape_as(&mut self, encode: impl FnOnce(&Merged<'_>) -> Vec<u8>) -> io::Result<Vec<u8>> {
         self.sweep();
         let start = Instant::now();
         let mut gather = self.merger.gather(&self.directory)?;
         log_skipped(gather.skipped(), &mut self.logged);
         describe(&mut gather, start);
-        Ok(gather.finish().encode(exposition))
+        Ok(encode(&gather.finish()))
     }
 
     /// Whether it is for the directory's owner.

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::Scraper;
+use super::push::{Push, Pushes};
 use super::respond::respond;
 use super::tidy::tidy_for_ever;
 use crate::address::Address;
@@ -34,22 +35,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error("cannot serve metrics")]
 pub struct ServeError(#[from] io::Error);
 
-/// Serves on all listeners until this process gets `SIGTERM` or `SIGINT`, then lets running scrapes end.
+/// Serves on all listeners, and pushes if that is wanted, until this process gets `SIGTERM` or `SIGINT`, then lets
+/// running scrapes end.
 ///
 /// Starts a runtime, so this is for a process that forks no more.
 ///
 /// # Errors
 ///
 /// When no runtime can be started, or a socket is not what it should be.
-pub fn serve_until_told(listeners: &[Listener], scraper: Scraper) -> Result<(), ServeError> {
+pub fn serve_until_told(listeners: &[Listener], scraper: Scraper, push: Push) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(listeners, scraper))?;
+    runtime.block_on(serve(listeners, scraper, push))?;
     // A scrape that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper) -> io::Result<()> {
+async fn serve(listeners: &[Listener], scraper: Scraper, push: Push) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
     let graceful = Arc::new(GracefulShutdown::new());
@@ -58,13 +60,16 @@ async fn serve(listeners: &[Listener], scraper: Scraper) -> io::Result<()> {
         let socket = Socket::new(&listener.address, listener.duplicate()?)?;
         accepting.spawn(accept_all(socket, Arc::clone(&scraper), Arc::clone(&graceful)));
     }
+    let mut pushes = Pushes::begin(push, &scraper);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
         () = tidy_for_ever(&scraper), if is_owner => {}
+        () = pushes.push_for_ever() => {}
     }
     accepting.shutdown().await;
+    pushes.end().await;
     if let Some(graceful) = Arc::into_inner(graceful) {
         // Whoever has not got an answer by then does not get one.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;

@@ -67,6 +67,8 @@ impl<'a> Master<'a> {
                 exporter_socket,
                 max_requests: options.max_requests,
                 foreign: options.foreign,
+                liveness: options.liveness,
+                push: options.push,
                 attributes: options.attributes,
                 affinity: options.affinity,
                 signal_mask: ground.signal_mask,

@@ -6,12 +6,13 @@
 //! * `escaping`: what becomes of names that not every reader knows.
 //! * `shown`: which families there are, and what they are called.
 //! * `lines`: the lines of a family's samples, which `text` and `openmetrics` share.
-//! * `protobuf`, `json`: the formats without lines.
+//! * `protobuf`, `json`: the formats without lines, and `otlp`, which is pushed.
 
 mod escaping;
 mod json;
 mod lines;
 mod openmetrics;
+mod otlp;
 mod protobuf;
 mod shown;
 mod text;
@@ -19,6 +20,7 @@ mod text;
 use std::fmt;
 
 pub use escaping::Escaping;
+pub use otlp::Otlp;
 pub(crate) use protobuf::to_count;
 
 use crate::merged::Merged;
