@@ -14,7 +14,7 @@ use nix::unistd::getpid;
 
 use crate::attributes::{Affinity, Attributes};
 use crate::chain;
-use crate::exporter::{Scraper, serve_until_told};
+use crate::exporter::{Scraper, WebOptions, serve_until_told};
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
 use crate::sockets::{Listener, WorkerSockets};
@@ -34,7 +34,9 @@ pub(crate) struct Children<'a> {
     /// What all workers find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) sockets: WorkerSockets,
-    pub(crate) exporter_socket: Option<Listener>,
+    pub(crate) exporter_sockets: Vec<Listener>,
+    /// How the exporter serves.
+    pub(crate) web: WebOptions,
     /// How many requests a worker may answer.
     pub(crate) max_requests: Option<u64>,
     /// What workers are, each but for its processor.
@@ -108,7 +110,7 @@ impl Children<'_> {
         set_environment(passed).map_err(io::Error::other)?;
         let copy = |socket: &Listener| Ok((socket.name.clone(), socket.duplicate()?));
         let sockets = self.sockets.of_lane(place.lane).map(copy).collect::<io::Result<Vec<_>>>()?;
-        self.let_go(self.exporter_socket.as_ref(), masters);
+        self.let_go(&self.exporter_sockets, masters);
         Worker::forked(sockets)
     }
 
@@ -117,12 +119,13 @@ impl Children<'_> {
         fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
-            self.let_go(None, masters);
+            self.let_go(&[], masters);
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
                     let scraper = Scraper::for_owner(directory, self.foreign);
-                    serve_until_told(self.exporter_socket.as_slice(), scraper).map_err(|error| chain(&error))
+                    serve_until_told(&self.exporter_sockets, scraper, &self.web)
+                        .map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),
             };
@@ -143,14 +146,14 @@ impl Children<'_> {
     ) -> io::Result<Pid> {
         fork_child(&SigSet::all(), &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-log");
-            self.let_go(self.exporter_socket.as_ref(), masters);
+            self.let_go(&self.exporter_sockets, masters);
             run()
         })
     }
 
-    /// For a child that executes nothing: closes the workers' sockets, another one, and what is the master's.
-    fn let_go(&self, other: Option<&Listener>, masters: &[BorrowedFd<'_>]) {
-        let other = other.map(AsFd::as_fd);
+    /// For a child that executes nothing: closes the workers' sockets, others, and what is the master's.
+    fn let_go(&self, others: &[Listener], masters: &[BorrowedFd<'_>]) {
+        let other = others.iter().map(AsFd::as_fd);
         close_in_child(self.sockets.descriptors().chain(other).chain(masters.iter().copied()));
     }
 

@@ -12,6 +12,7 @@ use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
+use crate::exporter::WebOptions;
 use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
@@ -38,7 +39,9 @@ pub struct RunOptions {
     /// How it is listened there.
     pub listen: ListenOptions,
     /// Where the merged metrics are served.
-    pub metrics: Option<Address>,
+    pub metrics: Vec<Address>,
+    /// How they are.
+    pub web: WebOptions,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
     /// What becomes of Python's and Ruby's files when their processes are dead.
@@ -64,7 +67,8 @@ pub struct RunOptions {
 pub(crate) struct Fixed {
     bind: Vec<NamedAddress>,
     listen: ListenOptions,
-    metrics: Option<Address>,
+    metrics: Vec<Address>,
+    web: WebOptions,
     directory: Option<PathBuf>,
     identity: Option<Identity>,
     output: Option<Form>,
@@ -79,6 +83,7 @@ impl Fixed {
             ("bind", self.bind != now.bind),
             ("backlog, unix-mode, unix-owner, reuse-port", self.listen != now.listen),
             ("metrics", self.metrics != now.metrics),
+            ("web", self.web != now.web),
             ("dir", self.directory != now.directory),
             ("user, group", self.identity != now.identity),
             ("worker-output", self.output != now.output),
@@ -114,7 +119,7 @@ impl RunOptions {
     ///
     /// When workers cannot be whom, and where, they are to be.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
-        let SupervisorArgs { pool, listen, worker, hooks, pid_file } = args;
+        let SupervisorArgs { pool, listen, web, worker, hooks, pid_file } = args;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -142,7 +147,8 @@ impl RunOptions {
                 access: Access { mode: listen.unix_mode, owner: listen.unix_owner },
             },
             bind: listen.bind,
-            metrics: listen.metrics.0,
+            metrics: listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect(),
+            web: web.into(),
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
             attributes: attributes(&worker)?,
@@ -171,6 +177,7 @@ impl RunOptions {
             bind: self.bind.clone(),
             listen: self.listen,
             metrics: self.metrics.clone(),
+            web: self.web.clone(),
             directory: self.directory.clone(),
             identity: self.attributes.identity.clone(),
             output: self.output,

@@ -26,6 +26,7 @@ mod sockets;
 mod stop;
 mod supervisor;
 mod upgrade;
+mod web;
 mod week;
 
 /// The worker program of these tests.

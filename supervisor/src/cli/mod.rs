@@ -5,6 +5,7 @@ mod log;
 mod operate;
 mod run;
 mod value;
+mod web;
 mod worker;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use log::LogArgs;
 pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::{DumpFormat, MetricsAddress};
+pub use web::WebArgs;
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
@@ -94,9 +96,12 @@ pub struct ServeArgs {
     /// The metrics directory
     #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Listen here; repeatable
+    /// Listen here: HOST:PORT, unix:PATH or unix:@NAME; repeatable
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
     pub listen: Vec<Address>,
+    /// How.
+    #[command(flatten)]
+    pub web: WebArgs,
 }
 
 /// A directory, by argument or by environment.

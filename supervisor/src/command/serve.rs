@@ -18,6 +18,6 @@ pub(super) fn serve(args: &ServeArgs) -> Done {
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }
-    serve_until_told(&listeners, Scraper::reader(directory))?;
+    serve_until_told(&listeners, Scraper::reader(directory), &args.web.clone().into())?;
     Ok(ExitCode::SUCCESS)
 }

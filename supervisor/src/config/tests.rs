@@ -62,7 +62,7 @@ fn a_file_says_what_the_command_line_would() {
     let args = given("headcount run --config FILE", &[], file).args();
     let SupervisorPart { workers, surge, graceful, ready_after, binds } = parts(&args);
     assert_eq!((workers, surge, graceful, ready_after, binds), (Some(3), 2, 5000, 500, 2));
-    assert!(args.supervisor.listen.metrics.0.is_none());
+    assert!(args.supervisor.listen.metrics.iter().all(|metrics| metrics.0.is_none()));
     assert_eq!(args.supervisor.pool.max_memory, Some(512 << 20));
     assert_eq!(args.command, ["./server", "--workers", "9", "--", "a b"]);
 }

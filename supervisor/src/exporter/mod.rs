@@ -1,15 +1,20 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! `scrape` makes the answer, `negotiate` and `query` understand what is asked for, `respond` answers that,
-//! `serve` brings it to the socket, and `tidy` folds the files of dead processes in between. It runs in a process of its own, so that nothing that a worker writes, and nothing that a
-//! client sends, can stop the master.
+//! `scrape` makes the answer, and `rounds` one for all who ask at the same time. `options` says how to serve,
+//! `negotiate` and `query` understand what is asked for, `respond` answers that, `serve` brings it to sockets, as
+//! far as the `patience` with clients goes, and `tidy` folds the files of dead processes in between. It runs in a
+//! process of its own, so that nothing that a worker writes, and nothing that a client sends, can stop the master.
 
 mod negotiate;
+mod options;
+mod patience;
 mod query;
 mod respond;
+mod rounds;
 mod scrape;
 mod serve;
 mod tidy;
 
+pub use options::{TelemetryPath, TelemetryPathError, WebOptions};
 pub use scrape::Scraper;
 pub use serve::{ServeError, serve_until_told};

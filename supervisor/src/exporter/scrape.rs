@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Exposition, Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{Folded, Folder, Foreign, Gather, Merged, Merger, SeriesValue, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
@@ -46,18 +46,18 @@ impl Scraper {
         Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
     }
 
-    /// The merged metrics, and some about the merge.
+    /// What `read` makes of the merged metrics, and of some about the merge.
     ///
     /// # Errors
     ///
     /// When the directory cannot be listed.
-    pub fn scrape(&mut self, exposition: &Exposition<'_>) -> io::Result<Vec<u8>> {
+    pub fn scrape<T>(&mut self, read: impl FnOnce(&Merged<'_>) -> T) -> io::Result<T> {
         self.sweep();
         let start = Instant::now();
         let mut gather = self.merger.gather(&self.directory)?;
         log_skipped(gather.skipped(), &mut self.logged);
         describe(&mut gather, start);
-        Ok(gather.finish().encode(exposition))
+        Ok(read(&gather.finish()))
     }
 
     /// Whether it is for the directory's owner.

@@ -9,21 +9,32 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::Scraper;
-use super::respond::respond;
+use super::patience::{Patience, Patient};
+use super::respond::Responder;
+use super::rounds::Rounds;
 use super::tidy::tidy_for_ever;
+use super::{Scraper, WebOptions};
 use crate::address::Address;
 use crate::sockets::Listener;
 
-/// A client that has not sent its request by then is let go.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Scrapers come every minute or more often, and keep their connections.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(180),
+    write: Duration::from_secs(30),
+};
+/// A request's line and headers may have so many bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Beyond so many connections, further ones wait to be accepted.
+const CONNECTIONS: usize = 512;
 /// Scrapes that have begun have so long to end when the exporter stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After accept has failed, most likely for want of descriptors.
@@ -41,22 +52,29 @@ pub struct ServeError(#[from] io::Error);
 /// # Errors
 ///
 /// When no runtime can be started, or a socket is not what it should be.
-pub fn serve_until_told(listeners: &[Listener], scraper: Scraper) -> Result<(), ServeError> {
+pub fn serve_until_told(
+    listeners: &[Listener],
+    scraper: Scraper,
+    options: &WebOptions,
+) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(listeners, scraper))?;
+    runtime.block_on(serve(listeners, scraper, options))?;
     // A scrape that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper) -> io::Result<()> {
+async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
+    let responder = Arc::new(Responder::new(options.clone(), Rounds::new(Arc::clone(&scraper))));
     let graceful = Arc::new(GracefulShutdown::new());
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let socket = Socket::new(&listener.address, listener.duplicate()?)?;
-        accepting.spawn(accept_all(socket, Arc::clone(&scraper), Arc::clone(&graceful)));
+        let server = Server { responder: Arc::clone(&responder), graceful: Arc::clone(&graceful) };
+        accepting.spawn(server.accept_all(socket, Arc::clone(&places)));
     }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
@@ -95,43 +113,56 @@ impl Socket {
     }
 }
 
-async fn accept_all(socket: Socket, scraper: Arc<Mutex<Scraper>>, graceful: Arc<GracefulShutdown>) {
-    loop {
-        let accepted = match &socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                // An answer is written at once; waiting to fill packets only delays its end.
-                let _ = stream.set_nodelay(true);
-                answer(stream, &scraper, &graceful);
-            }),
-            Socket::Unix(listener) => {
-                listener.accept().await.map(|(stream, _)| answer(stream, &scraper, &graceful))
-            }
-        };
-        if let Err(error) = accepted {
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-        }
-    }
+/// What each connection gets.
+struct Server {
+    responder: Arc<Responder>,
+    graceful: Arc<GracefulShutdown>,
 }
 
-/// Answers a client's requests in a task of their own.
-fn answer<S>(stream: S, scraper: &Arc<Mutex<Scraper>>, graceful: &GracefulShutdown)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let scraper = Arc::clone(scraper);
-    let service = service_fn(move |request| {
-        let scraper = Arc::clone(&scraper);
-        async move { Ok::<_, Infallible>(respond(request, scraper).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = pin!(watched).await {
-            tracing::debug!(%error, "a connection ended early");
+impl Server {
+    async fn accept_all(self, socket: Socket, places: Arc<Semaphore>) {
+        loop {
+            // Nobody closes it.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let accepted = match &socket {
+                Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                    // An answer is written at once; waiting to fill packets only delays its end.
+                    let _ = stream.set_nodelay(true);
+                    self.answer(stream, place);
+                }),
+                Socket::Unix(listener) => {
+                    listener.accept().await.map(|(stream, _)| self.answer(stream, place))
+                }
+            };
+            if let Err(error) = accepted {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
-    });
+    }
+
+    /// Answers a client's requests in a task of their own.
+    fn answer<S>(&self, stream: S, place: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, busy) = Patient::new(stream, PATIENCE);
+        let responder = Arc::clone(&self.responder);
+        let service = service_fn(move |request| {
+            busy.begin();
+            let responder = Arc::clone(&responder);
+            async move { Ok::<_, Infallible>(responder.respond(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .max_buf_size(HEAD_BYTES)
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(stream), service);
+        let watched = self.graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = pin!(watched).await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
 }

@@ -70,10 +70,10 @@ impl Master<'_> {
         self.children.sockets.addresses()
     }
 
-    /// Where the merged metrics are served.
+    /// Where the merged metrics are served, or the first of these places.
     #[must_use]
     pub fn metrics_address(&self) -> Option<&Address> {
-        self.children.exporter_socket.as_ref().map(|socket| &socket.address)
+        self.children.exporter_sockets.first().map(|socket| &socket.address)
     }
 
     /// Gives workers a variable beside those they have.
