@@ -218,12 +218,13 @@ fn a_dump_to_a_file_replaces_it_at_once() {
 #[test]
 fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
     let page = std::fs::read_to_string(binary::workspace().join("docs/metrics.md")).unwrap();
+    let is_own = |name: &str| name.starts_with("headcount_") || name.starts_with("process_");
     let in_page: BTreeSet<_> = page
         .lines()
-        .filter_map(|line| line.strip_prefix("| `headcount_"))
+        .filter_map(|line| line.strip_prefix("| `"))
         .map(|row| {
             let mut columns = row.split('|').map(|column| column.trim().trim_matches('`'));
-            format!("headcount_{} {}", columns.next().unwrap(), columns.next().unwrap())
+            format!("{} {}", columns.next().unwrap(), columns.next().unwrap())
         })
         .collect();
     let directory = tempfile::tempdir().unwrap();
@@ -234,12 +235,47 @@ fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
     let scraped = headcount.scrape();
     let served: BTreeSet<_> = scraped
         .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE headcount_"))
-        .map(|family| format!("headcount_{family}"))
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter(|family| is_own(family))
+        .map(str::to_owned)
         .collect();
     assert_eq!(served, in_page);
     let reasons = scraped.lines().filter_map(|line| line.strip_prefix("headcount_skipped_files{reason=\""));
     for reason in reasons.map(|rest| rest.split_once('"').unwrap().0) {
         assert!(page.contains(&format!("`{reason}`")), "{reason}");
     }
+}
+
+#[test]
+fn what_workers_use_is_shown_by_slot() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let own = |text: &str, name: &str| text::value(text, &format!("headcount_worker_{name}{{slot=\"1\"}}"));
+    let scraped = headcount.scrape();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a PID")]
+    let pid = |text: &str| own(text, "pid").unwrap() as u32;
+    let first = (pid(&scraped), own(&scraped, "start_time_seconds").unwrap());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - 600.0..now + 5.0).contains(&first.1), "{} {now}", first.1);
+    assert_eq!(own(&scraped, "threads"), Some(threads(first.0)));
+    let (resident, share) =
+        (own(&scraped, "resident_memory_bytes"), own(&scraped, "proportional_memory_bytes"));
+    assert!(share.unwrap() > 0.0 && share < resident, "{share:?} {resident:?}");
+    assert!(own(&scraped, "open_fds").unwrap() > 3.0);
+    assert!(own(&scraped, "cpu_seconds_total").is_some());
+    // The exporter's own, too. It has threads, where the master has one.
+    assert!(text::value(&scraped, "process_threads").unwrap() > 1.0);
+    assert!(text::value(&scraped, "process_resident_memory_bytes").unwrap() > 100_000.0);
+    process::signal(first.0, Signal::SIGKILL);
+    let scraped = wait::until("its successor is shown", || {
+        let scraped = headcount.scrape();
+        (![0, first.0].contains(&pid(&scraped))).then_some(scraped)
+    });
+    // At once, and not at the next scrape.
+    assert!(own(&scraped, "start_time_seconds").unwrap() >= first.1);
+    assert_eq!(own(&scraped, "threads"), Some(threads(pid(&scraped))));
+}
+
+fn threads(pid: u32) -> f64 {
+    f64::from(u32::try_from(std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()).unwrap())
 }

@@ -1,6 +1,6 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! `scrape` makes the answer, and `rounds` one for all who ask at the same time. `options` says how to serve,
+//! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time. `options` says how to serve,
 //! `negotiate` and `query` understand what is asked for, `respond` answers that, `serve` brings it to sockets, as
 //! far as the `patience` with clients goes, and `tidy` folds the files of dead processes in between. It runs in a
 //! process of its own, so that nothing that a worker writes, and nothing that a client sends, can stop the master.
@@ -8,6 +8,7 @@
 mod negotiate;
 mod options;
 mod patience;
+mod processes;
 mod query;
 mod respond;
 mod rounds;

@@ -9,6 +9,8 @@ use headcount_merge::{Folded, Folder, Foreign, Gather, Merged, Merger, SeriesVal
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
+use super::processes::Processes;
+
 /// What the exporter may do in the directory.
 #[derive(Debug)]
 enum Rights {
@@ -24,6 +26,7 @@ pub struct Scraper {
     directory: Directory,
     rights: Rights,
     merger: Merger,
+    processes: Processes,
     /// Files that were skipped and logged. What is skipped again is not logged again.
     logged: HashSet<(OsString, &'static str)>,
 }
@@ -43,7 +46,13 @@ impl Scraper {
     }
 
     fn new(directory: Directory, rights: Rights) -> Self {
-        Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
+        Self {
+            directory,
+            rights,
+            merger: Merger::default(),
+            processes: Processes::new(),
+            logged: HashSet::new(),
+        }
     }
 
     /// What `read` makes of the merged metrics, and of some about the merge.
@@ -53,11 +62,20 @@ impl Scraper {
     /// When the directory cannot be listed.
     pub fn scrape<T>(&mut self, read: impl FnOnce(&Merged<'_>) -> T) -> io::Result<T> {
         self.sweep();
-        let start = Instant::now();
-        let mut gather = self.merger.gather(&self.directory)?;
-        log_skipped(gather.skipped(), &mut self.logged);
-        describe(&mut gather, start);
-        Ok(read(&gather.finish()))
+        let mut is_last = !self.is_owner();
+        loop {
+            let start = Instant::now();
+            let mut gather = self.merger.gather(&self.directory)?;
+            log_skipped(gather.skipped(), &mut self.logged);
+            describe(&mut gather, start);
+            self.processes.describe(&mut gather);
+            let merged = gather.finish();
+            // Which workers there are is known only now. If they have changed it begins again, once.
+            if is_last || !self.processes.learn(&merged) {
+                return Ok(read(&merged));
+            }
+            is_last = true;
+        }
     }
 
     /// Whether it is for the directory's owner.
