@@ -12,7 +12,7 @@ use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
-use crate::exporter::WebOptions;
+use crate::exporter::{WebConfigError, WebOptions, check_web_config};
 use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
@@ -107,6 +107,9 @@ pub enum OptionsError {
         /// What the system said.
         source: io::Error,
     },
+    /// The endpoint cannot be as it is to be.
+    #[error(transparent)]
+    Web(#[from] WebConfigError),
     /// The system does not tell which processors there are.
     #[error("cannot tell which processors may be used")]
     Processors(#[source] io::Error),
@@ -117,9 +120,11 @@ impl RunOptions {
     ///
     /// # Errors
     ///
-    /// When workers cannot be whom, and where, they are to be.
+    /// When workers cannot be whom, and where, they are to be, or the web configuration is wrong.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
         let SupervisorArgs { pool, listen, web, worker, hooks, pid_file } = args;
+        let web = WebOptions::from(web);
+        web.config.as_deref().map_or(Ok(()), check_web_config)?;
         let workers = pool.workers.unwrap_or_else(|| {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             u32::try_from(processors).unwrap_or(1)
@@ -148,7 +153,7 @@ impl RunOptions {
             },
             bind: listen.bind,
             metrics: listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect(),
-            web: web.into(),
+            web,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
             attributes: attributes(&worker)?,

@@ -5,64 +5,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use headcount_tests::prometheus::Prometheus;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peers, process, text, wait};
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
 use crate::WORKER;
-
-/// A Prometheus server of the test's own, stopped at its end.
-struct Prometheus {
-    child: std::process::Child,
-    address: String,
-    _folder: TempDir,
-}
-
-impl Prometheus {
-    /// Scrapes `targets` every second.
-    fn start(targets: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listed: Vec<_> = targets.iter().map(|target| format!("'{target}'")).collect();
-        let config = format!(
-            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: headcount\n    static_configs:\n      - targets: [{}]\n",
-            listed.join(", ")
-        );
-        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        // Its port is free now, and nobody else takes it in the meantime.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let child = Command::new(peers::prometheus())
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, address, _folder: folder }
-    }
-
-    /// The value of an expression that has one series; `None` as long as there is none.
-    fn query(&self, expression: &str) -> Option<f64> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = http::get(&self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-
-    /// Waits until an expression has a value.
-    fn wait_for(&self, expression: &str, expected: f64) {
-        wait::until_true(format!("{expression} is {expected}"), || self.query(expression) == Some(expected));
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_real_prometheus_scrapes_rust_and_python_workers_as_one() {
@@ -83,7 +31,7 @@ for value in (0.05, 0.5, 5): h.observe(value)
         .status()
         .unwrap();
     assert!(status.success());
-    let prometheus = Prometheus::start(&[&headcount.metrics()]);
+    let prometheus = Prometheus::start(&Prometheus::config(&headcount.metrics(), ""));
     prometheus.wait_for("up", 1.0);
     prometheus.wait_for("test_requests_total", 111.0);
     prometheus.wait_for("test_alive", 4.0);

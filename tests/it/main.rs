@@ -27,6 +27,7 @@ mod stop;
 mod supervisor;
 mod upgrade;
 mod web;
+mod web_config;
 mod week;
 
 /// The worker program of these tests.

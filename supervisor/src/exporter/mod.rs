@@ -15,7 +15,9 @@ mod rounds;
 mod scrape;
 mod serve;
 mod tidy;
+mod web;
 
 pub use options::{TelemetryPath, TelemetryPathError, WebOptions};
 pub use scrape::Scraper;
 pub use serve::{ServeError, serve_until_told};
+pub use web::{WebConfigError, check_web_config};

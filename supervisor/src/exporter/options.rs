@@ -1,6 +1,7 @@
 //! How metrics are served.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::cli::WebArgs;
@@ -12,12 +13,16 @@ pub struct WebOptions {
     pub telemetry_path: TelemetryPath,
     /// How many scrapes may be answered at the same time; `None` for any number.
     pub max_requests: Option<usize>,
+    /// The file that says who may connect, and how; `None` for everybody in plain text.
+    pub config: Option<PathBuf>,
 }
 
 impl From<WebArgs> for WebOptions {
     fn from(args: WebArgs) -> Self {
-        let WebArgs { telemetry_path, max_requests } = args;
-        Self { telemetry_path, max_requests: Some(max_requests).filter(|&most| most > 0) }
+        let WebArgs { telemetry_path, max_requests, config } = args;
+        // Whatever becomes of this process's folder.
+        let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self { telemetry_path, max_requests: Some(max_requests).filter(|&most| most > 0), config }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long each wait may be.
@@ -50,6 +50,8 @@ pub(super) struct Patient<S> {
     stream: S,
     patience: Patience,
     busy: Busy,
+    /// A byte that was read and is to be read again.
+    peeked: Option<u8>,
     /// Whether the wait is for the first byte of another request.
     is_idle: bool,
     /// Until when something has to be read.
@@ -69,6 +71,7 @@ impl<S> Patient<S> {
             stream,
             patience,
             busy: busy.clone(),
+            peeked: None,
             is_idle: false,
             read_end,
             is_stuck: false,
@@ -100,12 +103,27 @@ fn expire<T>(end: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<io::Result
     end.poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// The byte that will be read next.
+    pub(super) async fn peek(&mut self) -> io::Result<u8> {
+        let byte = self.read_u8().await?;
+        self.peeked = Some(byte);
+        Ok(byte)
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() > 0
+            && let Some(byte) = self.peeked.take()
+        {
+            buffer.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending if self.busy.is_on() => Poll::Pending,
             Poll::Pending => expire(self.read_end.as_mut(), context),
@@ -155,7 +173,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     const LONG: Duration = Duration::from_secs(3600);
     const SHORT: Duration = Duration::from_millis(30);
@@ -178,7 +196,10 @@ mod tests {
         let patience = Patience { head: SHORT, idle: LONG, write: LONG };
         check(patience, async |mut ours, _, mut theirs| {
             theirs.write_all(b"GET").await.unwrap();
-            ours.read_exact(&mut [0; 3]).await.unwrap();
+            assert_eq!(ours.peek().await.unwrap(), b'G');
+            let mut read = [0; 3];
+            ours.read_exact(&mut read).await.unwrap();
+            assert_eq!(&read, b"GET");
             is_timeout(ours.read_u8().await);
             // Nor does it live longer for each of its bytes.
             theirs.write_all(b" ").await.unwrap();

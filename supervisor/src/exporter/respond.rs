@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headcount_merge::{Escaping, Format};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::rounds::{Rounds, Wanted};
+use super::web::{Gate, Verdict};
 use super::{WebOptions, negotiate, query};
 
 /// The metrics for people and their scripts.
@@ -22,6 +23,7 @@ const HTML: &str = "text/html; charset=utf-8";
 #[derive(Debug)]
 pub(super) struct Responder {
     options: WebOptions,
+    gate: Arc<Gate>,
     rounds: Arc<Rounds>,
     /// How many scrapes wait for their answers.
     in_flight: AtomicUsize,
@@ -38,12 +40,33 @@ enum Page {
 }
 
 impl Responder {
-    pub(super) fn new(options: WebOptions, rounds: Rounds) -> Self {
-        Self { options, rounds: Arc::new(rounds), in_flight: AtomicUsize::new(0) }
+    pub(super) fn new(options: WebOptions, gate: Arc<Gate>, rounds: Rounds) -> Self {
+        Self { options, gate, rounds: Arc::new(rounds), in_flight: AtomicUsize::new(0) }
     }
 
-    /// Answers one request.
+    /// Answers one request, if the client may ask.
     pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        let Ok(config) = self.gate.current() else {
+            return plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The web configuration is wrong; the log says how.\n",
+            );
+        };
+        let mut response = match config.judge(request.headers()).await {
+            Verdict::Welcome => self.answer(request).await,
+            Verdict::TooOften => plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n"),
+            Verdict::Busy => plain(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords to check.\n"),
+            Verdict::Unknown => {
+                let mut refusal = plain(StatusCode::UNAUTHORIZED, "Unauthorized\n");
+                refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                refusal
+            }
+        };
+        response.headers_mut().extend(config.headers());
+        response
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
         let metrics = self.options.telemetry_path.as_str();
         let found = match request.uri().path() {
             path if path == metrics => Page::Metrics,
@@ -180,8 +203,9 @@ mod tests {
     fn responder(max_requests: usize) -> (Responder, Arc<Mutex<Scraper>>) {
         let temporary = tempfile::tempdir().unwrap();
         let scraper = Arc::new(Mutex::new(Scraper::reader(Directory::open(temporary.path()).unwrap())));
-        let args = WebArgs { telemetry_path: "/m".parse().unwrap(), max_requests };
-        (Responder::new(args.into(), Rounds::new(Arc::clone(&scraper))), scraper)
+        let args = WebArgs { telemetry_path: "/m".parse().unwrap(), max_requests, config: None };
+        let gate = Arc::new(Gate::new(None).unwrap());
+        (Responder::new(args.into(), gate, Rounds::new(Arc::clone(&scraper))), scraper)
     }
 
     fn block_on<T>(run: impl Future<Output = T>) -> T {

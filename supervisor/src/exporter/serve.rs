@@ -10,17 +10,20 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::patience::{Patience, Patient};
+use super::patience::{Busy, Patience, Patient};
 use super::respond::Responder;
 use super::rounds::Rounds;
 use super::tidy::tidy_for_ever;
+use super::web::{Gate, WebConfigError};
 use super::{Scraper, WebOptions};
 use crate::address::Address;
 use crate::sockets::Listener;
@@ -33,6 +36,11 @@ const PATIENCE: Patience = Patience {
 };
 /// A request's line and headers may have so many bytes.
 const HEAD_BYTES: usize = 16 * 1024;
+/// With this byte begins whoever speaks TLS …
+const HANDSHAKE: u8 = 0x16;
+/// … and whoever does not is told so in plain text.
+const PLAIN_TEXT: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis is an HTTPS server.\n";
 /// Beyond so many connections, further ones wait to be accepted.
 const CONNECTIONS: usize = 512;
 /// Scrapes that have begun have so long to end when the exporter stops.
@@ -42,8 +50,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The exporter could not serve.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics")]
-pub struct ServeError(#[from] io::Error);
+pub enum ServeError {
+    /// The system does not let it.
+    #[error("cannot serve metrics")]
+    System(#[from] io::Error),
+    /// It is not clear to whom.
+    #[error(transparent)]
+    Config(#[from] WebConfigError),
+}
 
 /// Serves on all listeners until this process gets `SIGTERM` or `SIGINT`, then lets running scrapes end.
 ///
@@ -58,22 +72,26 @@ pub fn serve_until_told(
     options: &WebOptions,
 ) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(listeners, scraper, options))?;
+    let gate = Gate::new(options.config.as_deref())?;
+    runtime.block_on(serve(listeners, scraper, options, gate))?;
     // A scrape that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions) -> io::Result<()> {
+async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions, gate: Gate) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
-    let responder = Arc::new(Responder::new(options.clone(), Rounds::new(Arc::clone(&scraper))));
+    let gate = Arc::new(gate);
+    let rounds = Rounds::new(Arc::clone(&scraper));
+    let responder = Arc::new(Responder::new(options.clone(), Arc::clone(&gate), rounds));
     let graceful = Arc::new(GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let socket = Socket::new(&listener.address, listener.duplicate()?)?;
-        let server = Server { responder: Arc::clone(&responder), graceful: Arc::clone(&graceful) };
+        let (responder, gate, graceful) = (Arc::clone(&responder), Arc::clone(&gate), Arc::clone(&graceful));
+        let server = Server { responder, gate, graceful };
         accepting.spawn(server.accept_all(socket, Arc::clone(&places)));
     }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -116,6 +134,7 @@ impl Socket {
 /// What each connection gets.
 struct Server {
     responder: Arc<Responder>,
+    gate: Arc<Gate>,
     graceful: Arc<GracefulShutdown>,
 }
 
@@ -147,22 +166,55 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, busy) = Patient::new(stream, PATIENCE);
-        let responder = Arc::clone(&self.responder);
-        let service = service_fn(move |request| {
-            busy.begin();
-            let responder = Arc::clone(&responder);
-            async move { Ok::<_, Infallible>(responder.respond(request).await) }
-        });
-        let connection = http1::Builder::new()
-            .max_buf_size(HEAD_BYTES)
-            .header_read_timeout(None)
-            .serve_connection(TokioIo::new(stream), service);
-        let watched = self.graceful.watch(connection);
+        let (responder, gate, watcher) =
+            (Arc::clone(&self.responder), Arc::clone(&self.gate), self.graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = pin!(watched).await {
-                tracing::debug!(%error, "a connection ended early");
+            let ended = if gate.has_tls() {
+                match encrypt(stream, &gate).await {
+                    Ok(stream) => converse(stream, busy, responder, watcher).await,
+                    Err(error) => Err(error),
+                }
+            } else {
+                converse(stream, busy, responder, watcher).await
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = %crate::chain(&*error), "a connection ended early");
             }
             drop(place);
         });
     }
+}
+
+type Ended<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Answers requests until the client goes, or is to go.
+async fn converse<S>(stream: S, busy: Busy, responder: Arc<Responder>, watcher: Watcher) -> Ended<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        busy.begin();
+        let responder = Arc::clone(&responder);
+        async move { Ok::<_, Infallible>(responder.respond(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    Ok(pin!(watcher.watch(connection)).await?)
+}
+
+/// Agrees with the client on encryption, as the configuration is now.
+async fn encrypt<S>(mut stream: Patient<S>, gate: &Gate) -> Ended<TlsStream<Patient<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config =
+        gate.current().ok().and_then(|config| config.tls()).ok_or("the web configuration is wrong")?;
+    if stream.peek().await? != HANDSHAKE {
+        stream.write_all(PLAIN_TEXT).await?;
+        stream.shutdown().await?;
+        return Err("an HTTP request to an HTTPS server".into());
+    }
+    Ok(TlsAcceptor::from(config).accept(stream).await?)
 }
