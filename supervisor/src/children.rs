@@ -124,7 +124,7 @@ impl Children<'_> {
             let served = match opened {
                 Ok(directory) => {
                     let scraper = Scraper::for_owner(directory, self.foreign);
-                    serve_until_told(&self.exporter_sockets, scraper, &self.web)
+                    serve_until_told(&self.exporter_sockets, scraper, &self.web, None)
                         .map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),

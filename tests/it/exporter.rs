@@ -227,3 +227,40 @@ fn what_workers_use_is_shown_by_slot() {
 fn threads(pid: u32) -> f64 {
     f64::from(u32::try_from(std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()).unwrap())
 }
+
+#[test]
+fn a_file_of_metrics_is_written_over_and_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = tempfile::tempdir().unwrap();
+    let file = output.path().join("own.prom");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let arguments =
+        ["serve", "--interval", "50ms", "--dir", &path(directory.path()), "--textfile"].map(str::to_owned);
+    let headcount = Headcount::start(arguments.iter().chain([&path(&file)]));
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait::until_true("it is written", || read().contains("headcount_build_info"));
+    let add = || {
+        let mut worker = Command::new(WORKER);
+        worker.args(["add", "4"]).env("PROMETHEUS_MULTIPROC_DIR", directory.path()).output().unwrap()
+    };
+    for expected in [4.0, 8.0] {
+        assert!(add().status.success());
+        wait::until_true("it is written anew", || {
+            // It is whole whenever it is read.
+            let read = read();
+            assert!(read.ends_with('\n') && read.contains("headcount_skipped_files"), "{read}");
+            text::value(&read, "test_added_total") == Some(expected)
+        });
+    }
+    // Whoever reads the file has these of its own.
+    assert!(!read().contains("process_"), "{}", read());
+    assert!(!headcount.log().contains("serving metrics"));
+    assert_eq!(std::fs::read_dir(output.path()).unwrap().count(), 1);
+    let nowhere =
+        ["serve", "--dir", &path(directory.path()), "--textfile", "/nowhere/x.prom"].map(str::to_owned);
+    let refused = Command::new(binary::headcount()).args(nowhere).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8(refused.stderr).unwrap().starts_with("headcount: cannot write /nowhere/x.prom: ")
+    );
+}

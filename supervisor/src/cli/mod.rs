@@ -9,6 +9,7 @@ mod web;
 mod worker;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,6 +22,7 @@ pub use web::WebArgs;
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
+use value::duration;
 
 /// Runs N copies of a server behind one port, and lets Prometheus scrape them as one process.
 #[derive(Debug, Parser)]
@@ -96,12 +98,38 @@ pub struct ServeArgs {
     /// The metrics directory
     #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Listen here: HOST:PORT, unix:PATH or unix:@NAME; repeatable
-    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
+    /// Listen here: HOST:PORT, unix:PATH or unix:@NAME; repeatable [default: 127.0.0.1:10042, or nowhere with
+    /// --textfile]
+    #[arg(long = "web.listen-address", value_name = "ADDR")]
     pub listen: Vec<Address>,
+    /// Where else they go.
+    #[command(flatten)]
+    pub textfile: TextfileArgs,
     /// How.
     #[command(flatten)]
     pub web: WebArgs,
+}
+
+/// Which file is written, and how often.
+#[derive(Args, Clone, Debug)]
+pub struct TextfileArgs {
+    /// Write the metrics to this file, all at once each time, as node-exporter's textfile collector reads it
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
+    /// How often
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, requires = "textfile")]
+    pub interval: Duration,
+}
+
+impl ServeArgs {
+    /// Where is listened.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        if self.listen.is_empty() && self.textfile.textfile.is_none() {
+            return vec![Address::Tcp(([127, 0, 0, 1], 10042).into())];
+        }
+        self.listen.clone()
+    }
 }
 
 /// A directory, by argument or by environment.

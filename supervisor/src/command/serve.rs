@@ -1,13 +1,15 @@
 //! `headcount serve`: the merged metrics of a directory that somebody else's workers write.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use headcount_store::directory::Directory;
 
 use super::Done;
+use super::dump::WriteError;
 use crate::address::NamedAddress;
 use crate::cli::ServeArgs;
-use crate::exporter::{Scraper, WebOptions, check_web_config, serve_until_told};
+use crate::exporter::{Scraper, Textfile, WebOptions, check_web_config, serve_until_told};
 use crate::sockets::{ListenOptions, Listener};
 
 pub(super) fn serve(args: &ServeArgs) -> Done {
@@ -16,10 +18,19 @@ pub(super) fn serve(args: &ServeArgs) -> Done {
     let web = WebOptions::from(args.web.clone());
     web.config.as_deref().map_or(Ok(()), check_web_config)?;
     let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
-    let listeners = args.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let textfile = args.textfile.textfile.clone().map(|path| {
+        Ok::<_, Box<dyn Error>>(Textfile::new(path, args.textfile.interval, Directory::open(&args.dir)?))
+    });
+    let textfile = textfile.transpose()?;
+    let listeners = args.addresses().iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }
-    serve_until_told(&listeners, Scraper::reader(directory), &web)?;
+    if let (Some(textfile), Some(path)) = (&textfile, &args.textfile.textfile) {
+        // What cannot be written at all is told at once.
+        textfile.write().map_err(|source| WriteError { path: path.display().to_string(), source })?;
+        tracing::info!(path = %path.display(), "writing metrics");
+    }
+    serve_until_told(&listeners, Scraper::reader(directory), &web, textfile.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }

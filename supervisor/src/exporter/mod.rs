@@ -2,7 +2,8 @@
 //!
 //! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time. `options` says how to serve,
 //! `negotiate` and `query` understand what is asked for, `respond` answers that, `serve` brings it to sockets, as
-//! far as the `patience` with clients goes, and `tidy` folds the files of dead processes in between. It runs in a
+//! far as the `patience` with clients goes, and `tidy` folds the files of dead processes in between. A `textfile` is for those who
+//! read files. It runs in a
 //! process of its own, so that nothing that a worker writes, and nothing that a client sends, can stop the master.
 
 mod negotiate;
@@ -14,10 +15,12 @@ mod respond;
 mod rounds;
 mod scrape;
 mod serve;
+mod textfile;
 mod tidy;
 mod web;
 
 pub use options::{TelemetryPath, TelemetryPathError, WebOptions};
 pub use scrape::Scraper;
 pub use serve::{ServeError, serve_until_told};
+pub use textfile::{Textfile, write_at_once};
 pub use web::{WebConfigError, check_web_config};

@@ -24,6 +24,8 @@ const PAGES_AGE: Duration = Duration::from_secs(10);
 pub(super) struct Processes {
     /// When the system was started, in seconds since 1970.
     boot: Option<f64>,
+    /// Whether the exporter's is shown.
+    shows_own: bool,
     workers: BTreeMap<u32, Worker>,
 }
 
@@ -39,7 +41,11 @@ struct Worker {
 
 impl Processes {
     pub(super) fn new() -> Self {
-        Self { boot: boot_time(), workers: BTreeMap::new() }
+        Self { boot: boot_time(), shows_own: true, workers: BTreeMap::new() }
+    }
+
+    pub(super) fn without_own(&mut self) {
+        self.shows_own = false;
     }
 
     /// Learns from a merge which workers there are; tells whether that is news.
@@ -59,7 +65,9 @@ impl Processes {
 
     /// Adds what there is to say of them. `docs/metrics.md` lists it.
     pub(super) fn describe(&mut self, gather: &mut Gather<'_>) {
-        self.describe_own(gather);
+        if self.shows_own {
+            self.describe_own(gather);
+        }
         let begin = Instant::now();
         for (slot, worker) in &mut self.workers {
             let usage = Usage::of(worker.pid).filter(|usage| Some(usage.started) == worker.started);

@@ -45,6 +45,13 @@ impl Scraper {
         Self::new(directory, Rights::Owner(Folder::new(foreign)))
     }
 
+    /// Says nothing of this process itself.
+    #[must_use]
+    pub fn without_own_process(mut self) -> Self {
+        self.processes.without_own();
+        self
+    }
+
     fn new(directory: Directory, rights: Rights) -> Self {
         Self {
             directory,

@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::patience::{Busy, Patience, Patient};
 use super::respond::Responder;
 use super::rounds::Rounds;
+use super::textfile::Textfile;
 use super::tidy::tidy_for_ever;
 use super::web::{Gate, WebConfigError};
 use super::{Scraper, WebOptions};
@@ -59,7 +60,8 @@ pub enum ServeError {
     Config(#[from] WebConfigError),
 }
 
-/// Serves on all listeners until this process gets `SIGTERM` or `SIGINT`, then lets running scrapes end.
+/// Serves on all listeners, and writes a file if there is one to write, until this process gets `SIGTERM` or
+/// `SIGINT`; then lets running scrapes end.
 ///
 /// Starts a runtime, so this is for a process that forks no more.
 ///
@@ -70,16 +72,23 @@ pub fn serve_until_told(
     listeners: &[Listener],
     scraper: Scraper,
     options: &WebOptions,
+    textfile: Option<&Textfile>,
 ) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let gate = Gate::new(options.config.as_deref())?;
-    runtime.block_on(serve(listeners, scraper, options, gate))?;
+    runtime.block_on(serve(listeners, scraper, options, gate, textfile))?;
     // A scrape that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions, gate: Gate) -> io::Result<()> {
+async fn serve(
+    listeners: &[Listener],
+    scraper: Scraper,
+    options: &WebOptions,
+    gate: Gate,
+    textfile: Option<&Textfile>,
+) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
     let gate = Arc::new(gate);
@@ -99,6 +108,7 @@ async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions, g
         _ = term.recv() => {}
         _ = int.recv() => {}
         () = tidy_for_ever(&scraper), if is_owner => {}
+        Some(()) = write(textfile) => {}
     }
     accepting.shutdown().await;
     if let Some(graceful) = Arc::into_inner(graceful) {
@@ -106,6 +116,12 @@ async fn serve(listeners: &[Listener], scraper: Scraper, options: &WebOptions, g
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
     }
     Ok(())
+}
+
+/// Never returns if there is a file to write.
+async fn write(textfile: Option<&Textfile>) -> Option<()> {
+    textfile?.write_for_ever().await;
+    Some(())
 }
 
 /// A listening socket in the runtime's hands.
