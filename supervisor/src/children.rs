@@ -15,7 +15,7 @@ use nix::unistd::{getpid, getppid};
 
 use crate::attributes::{Affinity, Attributes};
 use crate::chain;
-use crate::exporter::{Push, Scraper, serve_until_told};
+use crate::exporter::{Push, Scraper, WebOptions, serve_until_told};
 use crate::orphans::see_off;
 use crate::pool::{Pid, jittered_count};
 use crate::process::{CANNOT_EXECUTE, Program, close_in_child, fork_child, redirect_output, set_environment};
@@ -36,7 +36,9 @@ pub(crate) struct Children<'a> {
     /// What all workers find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) sockets: WorkerSockets,
-    pub(crate) exporter_socket: Option<Listener>,
+    pub(crate) exporter_sockets: Vec<Listener>,
+    /// How the exporter serves.
+    pub(crate) web: WebOptions,
     /// How many requests a worker may answer.
     pub(crate) max_requests: Option<u64>,
     /// What workers are, each but for its processor.
@@ -114,7 +116,7 @@ impl Children<'_> {
         set_environment(passed).map_err(io::Error::other)?;
         let copy = |socket: &Listener| Ok((socket.name.clone(), socket.duplicate()?));
         let sockets = self.sockets.of_lane(place.lane).map(copy).collect::<io::Result<Vec<_>>>()?;
-        self.let_go(self.exporter_socket.as_ref(), masters);
+        self.let_go(&self.exporter_sockets, masters);
         Worker::forked(sockets)
     }
 
@@ -132,12 +134,12 @@ impl Children<'_> {
         fork_child(&self.signal_mask, &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-exp");
             // Nor must it keep the workers' ports when the master dies.
-            self.let_go(None, masters);
+            self.let_go(&[], masters);
             let opened = Directory::open(directory);
             let served = match opened {
                 Ok(directory) => {
                     let scraper = Scraper::for_owner(directory, self.foreign).judging_by(self.liveness);
-                    serve_until_told(self.exporter_socket.as_slice(), scraper, self.push.clone())
+                    serve_until_told(&self.exporter_sockets, scraper, &self.web, None, self.push.clone())
                         .map_err(|error| chain(&error))
                 }
                 Err(error) => Err(chain(&error)),
@@ -147,7 +149,7 @@ impl Children<'_> {
                 return 1;
             }
             if getppid() != master {
-                close_in_child(self.exporter_socket.as_ref().map(AsFd::as_fd));
+                close_in_child(self.exporter_sockets.iter().map(AsFd::as_fd));
                 see_off(notify, patience);
             }
             0
@@ -163,14 +165,14 @@ impl Children<'_> {
     ) -> io::Result<Pid> {
         fork_child(&SigSet::all(), &self.own_attributes(), || {
             let _ = nix::sys::prctl::set_name(c"headcount-log");
-            self.let_go(self.exporter_socket.as_ref(), masters);
+            self.let_go(&self.exporter_sockets, masters);
             run()
         })
     }
 
-    /// For a child that executes nothing: closes the workers' sockets, another one, and what is the master's.
-    fn let_go(&self, other: Option<&Listener>, masters: &[BorrowedFd<'_>]) {
-        let other = other.map(AsFd::as_fd);
+    /// For a child that executes nothing: closes the workers' sockets, others, and what is the master's.
+    fn let_go(&self, others: &[Listener], masters: &[BorrowedFd<'_>]) {
+        let other = others.iter().map(AsFd::as_fd);
         close_in_child(self.sockets.descriptors().chain(other).chain(masters.iter().copied()));
     }
 

@@ -12,7 +12,7 @@ use crate::address::{Address, NamedAddress};
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
-use crate::exporter::Push;
+use crate::exporter::{Push, WebConfigError, WebOptions, check_web_config};
 use crate::hooks::Hook;
 use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
@@ -39,7 +39,9 @@ pub struct RunOptions {
     /// How it is listened there.
     pub listen: ListenOptions,
     /// Where the merged metrics are served.
-    pub metrics: Option<Address>,
+    pub metrics: Vec<Address>,
+    /// How they are.
+    pub web: WebOptions,
     /// The metrics directory; `None` for one of the supervisor's own.
     pub directory: Option<PathBuf>,
     /// What becomes of Python's and Ruby's files when their processes are dead.
@@ -69,7 +71,8 @@ pub struct RunOptions {
 pub(crate) struct Fixed {
     bind: Vec<NamedAddress>,
     listen: ListenOptions,
-    metrics: Option<Address>,
+    metrics: Vec<Address>,
+    web: WebOptions,
     directory: Option<PathBuf>,
     identity: Option<Identity>,
     output: Option<Form>,
@@ -85,6 +88,7 @@ impl Fixed {
             ("bind", self.bind != now.bind),
             ("backlog, unix-mode, unix-owner, reuse-port", self.listen != now.listen),
             ("metrics", self.metrics != now.metrics),
+            ("web", self.web != now.web),
             ("dir", self.directory != now.directory),
             ("user, group", self.identity != now.identity),
             ("worker-output", self.output != now.output),
@@ -114,6 +118,9 @@ pub enum OptionsError {
         "what serves metrics pushes them, too: with --push.gateway and --push.otlp, --metrics must not be `none`"
     )]
     NoExporter,
+    /// The endpoint cannot be as it is to be.
+    #[error(transparent)]
+    Web(#[from] WebConfigError),
     /// The system does not tell which processors there are.
     #[error("cannot tell which processors may be used")]
     Processors(#[source] io::Error),
@@ -124,11 +131,14 @@ impl RunOptions {
     ///
     /// # Errors
     ///
-    /// When workers cannot be whom, and where, they are to be.
+    /// When workers cannot be whom, and where, they are to be, or the web configuration is wrong.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
-        let SupervisorArgs { pool, listen, worker, hooks, liveness, push, pid_file } = args;
+        let SupervisorArgs { pool, listen, web, worker, hooks, liveness, push, pid_file } = args;
+        let web = WebOptions::from(web);
+        web.config.as_deref().map_or(Ok(()), check_web_config)?;
+        let metrics: Vec<_> = listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect();
         let push = push.into_push();
-        if !push.is_nothing() && listen.metrics.0.is_none() {
+        if !push.is_nothing() && metrics.is_empty() {
             return Err(OptionsError::NoExporter);
         }
         let workers = pool.workers.unwrap_or_else(|| {
@@ -158,7 +168,8 @@ impl RunOptions {
                 access: Access { mode: listen.unix_mode, owner: listen.unix_owner },
             },
             bind: listen.bind,
-            metrics: listen.metrics.0,
+            metrics,
+            web,
             // A worker may change its folder.
             directory: listen.dir.map(|path| std::path::absolute(&path).unwrap_or(path)),
             attributes: attributes(&worker)?,
@@ -189,6 +200,7 @@ impl RunOptions {
             bind: self.bind.clone(),
             listen: self.listen,
             metrics: self.metrics.clone(),
+            web: self.web.clone(),
             directory: self.directory.clone(),
             identity: self.attributes.identity.clone(),
             output: self.output,

@@ -5,64 +5,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use headcount_tests::prometheus::Prometheus;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peers, process, text, wait};
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
 use crate::WORKER;
-
-/// A Prometheus server of the test's own, stopped at its end.
-struct Prometheus {
-    child: std::process::Child,
-    address: String,
-    _folder: TempDir,
-}
-
-impl Prometheus {
-    /// Scrapes `targets` every second.
-    fn start(targets: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listed: Vec<_> = targets.iter().map(|target| format!("'{target}'")).collect();
-        let config = format!(
-            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: headcount\n    static_configs:\n      - targets: [{}]\n",
-            listed.join(", ")
-        );
-        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        // Its port is free now, and nobody else takes it in the meantime.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let child = Command::new(peers::prometheus())
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, address, _folder: folder }
-    }
-
-    /// The value of an expression that has one series; `None` as long as there is none.
-    fn query(&self, expression: &str) -> Option<f64> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = http::get(&self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-
-    /// Waits until an expression has a value.
-    fn wait_for(&self, expression: &str, expected: f64) {
-        wait::until_true(format!("{expression} is {expected}"), || self.query(expression) == Some(expected));
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_real_prometheus_scrapes_rust_and_python_workers_as_one() {
@@ -83,7 +31,7 @@ for value in (0.05, 0.5, 5): h.observe(value)
         .status()
         .unwrap();
     assert!(status.success());
-    let prometheus = Prometheus::start(&[&headcount.metrics()]);
+    let prometheus = Prometheus::start(&Prometheus::config(&headcount.metrics(), ""));
     prometheus.wait_for("up", 1.0);
     prometheus.wait_for("test_requests_total", 111.0);
     prometheus.wait_for("test_alive", 4.0);
@@ -218,12 +166,13 @@ fn a_dump_to_a_file_replaces_it_at_once() {
 #[test]
 fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
     let page = std::fs::read_to_string(binary::workspace().join("docs/metrics.md")).unwrap();
+    let is_own = |name: &str| name.starts_with("headcount_") || name.starts_with("process_");
     let in_page: BTreeSet<_> = page
         .lines()
-        .filter_map(|line| line.strip_prefix("| `headcount_"))
+        .filter_map(|line| line.strip_prefix("| `"))
         .map(|row| {
             let mut columns = row.split('|').map(|column| column.trim().trim_matches('`'));
-            format!("headcount_{} {}", columns.next().unwrap(), columns.next().unwrap())
+            format!("{} {}", columns.next().unwrap(), columns.next().unwrap())
         })
         .collect();
     let directory = tempfile::tempdir().unwrap();
@@ -234,12 +183,84 @@ fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
     let scraped = headcount.scrape();
     let served: BTreeSet<_> = scraped
         .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE headcount_"))
-        .map(|family| format!("headcount_{family}"))
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter(|family| is_own(family))
+        .map(str::to_owned)
         .collect();
     assert_eq!(served, in_page);
     let reasons = scraped.lines().filter_map(|line| line.strip_prefix("headcount_skipped_files{reason=\""));
     for reason in reasons.map(|rest| rest.split_once('"').unwrap().0) {
         assert!(page.contains(&format!("`{reason}`")), "{reason}");
     }
+}
+
+#[test]
+fn what_workers_use_is_shown_by_slot() {
+    let directory = tempfile::tempdir().unwrap();
+    let headcount = Headcount::run(2, directory.path(), &[], &[WORKER, "serve"]);
+    let own = |text: &str, name: &str| text::value(text, &format!("headcount_worker_{name}{{slot=\"1\"}}"));
+    let scraped = headcount.scrape();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a PID")]
+    let pid = |text: &str| own(text, "pid").unwrap() as u32;
+    let first = (pid(&scraped), own(&scraped, "start_time_seconds").unwrap());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - 600.0..now + 5.0).contains(&first.1), "{} {now}", first.1);
+    assert_eq!(own(&scraped, "threads"), Some(threads(first.0)));
+    let (resident, share) =
+        (own(&scraped, "resident_memory_bytes"), own(&scraped, "proportional_memory_bytes"));
+    assert!(share.unwrap() > 0.0 && share < resident, "{share:?} {resident:?}");
+    assert!(own(&scraped, "open_fds").unwrap() > 3.0);
+    assert!(own(&scraped, "cpu_seconds_total").is_some());
+    // The exporter's own, too. It has threads, where the master has one.
+    assert!(text::value(&scraped, "process_threads").unwrap() > 1.0);
+    assert!(text::value(&scraped, "process_resident_memory_bytes").unwrap() > 100_000.0);
+    process::signal(first.0, Signal::SIGKILL);
+    let scraped = wait::until("its successor is shown", || {
+        let scraped = headcount.scrape();
+        (![0, first.0].contains(&pid(&scraped))).then_some(scraped)
+    });
+    // At once, and not at the next scrape.
+    assert!(own(&scraped, "start_time_seconds").unwrap() >= first.1);
+    assert_eq!(own(&scraped, "threads"), Some(threads(pid(&scraped))));
+}
+
+fn threads(pid: u32) -> f64 {
+    f64::from(u32::try_from(std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()).unwrap())
+}
+
+#[test]
+fn a_file_of_metrics_is_written_over_and_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = tempfile::tempdir().unwrap();
+    let file = output.path().join("own.prom");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let arguments =
+        ["serve", "--interval", "50ms", "--dir", &path(directory.path()), "--textfile"].map(str::to_owned);
+    let headcount = Headcount::start(arguments.iter().chain([&path(&file)]));
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait::until_true("it is written", || read().contains("headcount_build_info"));
+    let add = || {
+        let mut worker = Command::new(WORKER);
+        worker.args(["add", "4"]).env("PROMETHEUS_MULTIPROC_DIR", directory.path()).output().unwrap()
+    };
+    for expected in [4.0, 8.0] {
+        assert!(add().status.success());
+        wait::until_true("it is written anew", || {
+            // It is whole whenever it is read.
+            let read = read();
+            assert!(read.ends_with('\n') && read.contains("headcount_skipped_files"), "{read}");
+            text::value(&read, "test_added_total") == Some(expected)
+        });
+    }
+    // Whoever reads the file has these of its own.
+    assert!(!read().contains("process_"), "{}", read());
+    assert!(!headcount.log().contains("serving metrics"));
+    assert_eq!(std::fs::read_dir(output.path()).unwrap().count(), 1);
+    let nowhere =
+        ["serve", "--dir", &path(directory.path()), "--textfile", "/nowhere/x.prom"].map(str::to_owned);
+    let refused = Command::new(binary::headcount()).args(nowhere).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8(refused.stderr).unwrap().starts_with("headcount: cannot write /nowhere/x.prom: ")
+    );
 }

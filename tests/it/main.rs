@@ -31,6 +31,8 @@ mod sockets;
 mod stop;
 mod supervisor;
 mod upgrade;
+mod web;
+mod web_config;
 mod week;
 
 /// The worker program of these tests.

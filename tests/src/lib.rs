@@ -5,12 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 pub mod binary;
+pub mod certificates;
 pub mod exposition;
 pub mod http;
 pub mod otlp;
 pub mod peer_file;
 pub mod peers;
 pub mod process;
+pub mod prometheus;
 pub mod supervisor;
 pub mod text;
 pub mod wait;

@@ -244,6 +244,15 @@ impl<'a> Gather<'a> {
         }
     }
 
+    /// Adds a counter of the caller's own that counts in fractions. Otherwise like [`Self::add_counter`].
+    pub fn add_float_counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let series = self.intern(name, help, Kind::Counter, labels);
+        self.tally.totals.grow(self.known.index.slots());
+        if let Sums::One(slot) = self.known.index.series(series).sums {
+            self.tally.totals.add_float(slot, value);
+        }
+    }
+
     fn intern(&mut self, name: &str, help: &str, kind: Kind, labels: &[(&str, &str)]) -> u32 {
         let mut sorted = labels.to_vec();
         sorted.sort_unstable();

@@ -7,9 +7,11 @@ mod operate;
 mod push;
 mod run;
 mod value;
+mod web;
 mod worker;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -20,9 +22,11 @@ pub use operate::{OwnerArg, ScaleArgs, StatusArgs, TellArgs, TopArgs};
 pub use push::{AtExit, PushArgs};
 pub use run::{ListenArgs, PoolArgs, RunArgs, SupervisorArgs};
 pub use value::{DumpFormat, MetricsAddress};
+pub use web::WebArgs;
 pub use worker::{CpuAffinity, WorkerArgs, WorkerOutput};
 
 use crate::address::Address;
+use value::duration;
 
 /// Runs N copies of a server behind one port, and lets Prometheus scrape them as one process.
 #[derive(Debug, Parser)]
@@ -54,7 +58,7 @@ pub enum Command {
     /// Tell a supervisor to hand over to a new one, and wait until that has taken over
     Upgrade(TellArgs),
     /// Serve the merged metrics of a directory, without workers
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Merge a directory once and print the result
     Dump(DumpArgs),
     /// Print every entry of a file
@@ -98,8 +102,9 @@ pub struct ServeArgs {
     /// The metrics directory
     #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Listen here; repeatable
-    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = "127.0.0.1:10042")]
+    /// Listen here: HOST:PORT, unix:PATH or unix:@NAME; repeatable [default: 127.0.0.1:10042, or nowhere with
+    /// --textfile]
+    #[arg(long = "web.listen-address", value_name = "ADDR")]
     pub listen: Vec<Address>,
     /// Whose live gauges count.
     #[command(flatten)]
@@ -107,6 +112,34 @@ pub struct ServeArgs {
     /// Where else than to scrapers the metrics go.
     #[command(flatten)]
     pub push: PushArgs,
+    /// Where else they go.
+    #[command(flatten)]
+    pub textfile: TextfileArgs,
+    /// How.
+    #[command(flatten)]
+    pub web: WebArgs,
+}
+
+/// Which file is written, and how often.
+#[derive(Args, Clone, Debug)]
+pub struct TextfileArgs {
+    /// Write the metrics to this file, all at once each time, as node-exporter's textfile collector reads it
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
+    /// How often
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, requires = "textfile")]
+    pub interval: Duration,
+}
+
+impl ServeArgs {
+    /// Where is listened.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        if self.listen.is_empty() && self.textfile.textfile.is_none() {
+            return vec![Address::Tcp(([127, 0, 0, 1], 10042).into())];
+        }
+        self.listen.clone()
+    }
 }
 
 /// A directory, by argument or by environment.

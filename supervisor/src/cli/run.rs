@@ -10,6 +10,7 @@ use super::hooks::HookArgs;
 use super::liveness::LivenessArgs;
 use super::push::PushArgs;
 use super::value::{MetricsAddress, duration, size};
+use super::web::WebArgs;
 use super::worker::WorkerArgs;
 use crate::address::NamedAddress;
 use crate::sockets::{Mode, Owner};
@@ -34,6 +35,9 @@ pub struct SupervisorArgs {
     /// Where they listen, and where their metrics go.
     #[command(flatten)]
     pub listen: ListenArgs,
+    /// How these are served.
+    #[command(flatten)]
+    pub web: WebArgs,
     /// What they are.
     #[command(flatten)]
     pub worker: WorkerArgs,
@@ -118,9 +122,15 @@ pub struct ListenArgs {
     /// Whose the Unix sockets are: USER, USER:GROUP or :GROUP [default: this process's]
     #[arg(long, value_name = "OWNER")]
     pub unix_owner: Option<Owner>,
-    /// Serve the merged metrics here; `none` to serve none
-    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:10042")]
-    pub metrics: MetricsAddress,
+    /// Serve the merged metrics here; repeatable; `none` to serve none
+    #[arg(
+        short,
+        long,
+        visible_alias = "web.listen-address",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:10042"
+    )]
+    pub metrics: Vec<MetricsAddress>,
     /// The metrics directory, which is wiped first [default: a new one in memory, removed at the end]
     #[arg(short, long, env = "PROMETHEUS_MULTIPROC_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -138,11 +148,14 @@ mod tests {
 
     #[test]
     fn without_a_command_line_there_are_the_documented_defaults() {
-        let SupervisorArgs { pool, listen, worker, hooks, liveness, push, pid_file } =
+        let SupervisorArgs { pool, listen, web, worker, hooks, liveness, push, pid_file } =
             SupervisorArgs::default();
         assert_eq!((pool.workers, pool.surge), (None, 1));
         assert_eq!(pool.graceful_timeout, Duration::from_secs(30));
-        assert_eq!(listen.metrics.0.unwrap().to_string(), "127.0.0.1:10042");
+        let metrics: Vec<_> =
+            listen.metrics.into_iter().map(|metrics| metrics.0.unwrap().to_string()).collect();
+        assert_eq!(metrics, ["127.0.0.1:10042"]);
+        assert_eq!((web.telemetry_path.as_str(), web.max_requests), ("/metrics", 100));
         assert_eq!((listen.dir, pid_file, worker.user), (None, None, None));
         assert_eq!((worker.cpu_affinity, liveness.liveness), (CpuAffinity::None, LivenessBy::Auto));
         assert_eq!((push.gateway, push.push_job.as_str()), (None, "headcount"));

@@ -1,24 +1,37 @@
 //! `headcount serve`: the merged metrics of a directory that somebody else's workers write.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use headcount_store::directory::Directory;
 
 use super::Done;
+use super::dump::WriteError;
 use crate::address::NamedAddress;
 use crate::cli::ServeArgs;
-use crate::exporter::{Scraper, serve_until_told};
+use crate::exporter::{Scraper, Textfile, WebOptions, check_web_config, serve_until_told};
 use crate::sockets::{ListenOptions, Listener};
 
 pub(super) fn serve(args: &ServeArgs) -> Done {
     let directory = Directory::open(&args.dir)?;
     let named = |address: &_| NamedAddress { name: "metrics".to_owned(), address: Clone::clone(address) };
+    let web = WebOptions::from(args.web.clone());
+    web.config.as_deref().map_or(Ok(()), check_web_config)?;
     let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
-    let listeners = args.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let textfile = args.textfile.textfile.clone().map(|path| {
+        Ok::<_, Box<dyn Error>>(Textfile::new(path, args.textfile.interval, Directory::open(&args.dir)?))
+    });
+    let textfile = textfile.transpose()?;
+    let listeners = args.addresses().iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }
+    if let (Some(textfile), Some(path)) = (&textfile, &args.textfile.textfile) {
+        // What cannot be written at all is told at once.
+        textfile.write().map_err(|source| WriteError { path: path.display().to_string(), source })?;
+        tracing::info!(path = %path.display(), "writing metrics");
+    }
     let scraper = Scraper::reader(directory).judging_by(args.liveness.liveness.into());
-    serve_until_told(&listeners, scraper, args.push.clone().into_push())?;
+    serve_until_told(&listeners, scraper, &web, textfile.as_ref(), args.push.clone().into_push())?;
     Ok(ExitCode::SUCCESS)
 }

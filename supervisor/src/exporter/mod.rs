@@ -1,18 +1,28 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! `scrape` makes the answer, `negotiate` and `query` understand what is asked for, `respond` answers that,
-//! `push` brings it to where nobody asks, `serve` to the socket, and `tidy` folds the files of dead processes in
-//! between. It runs in a process of its own, so that nothing that a worker writes, and nothing that a client sends,
-//! can stop the master.
+//! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time.
+//! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that, `serve`
+//! brings it to sockets, as far as the `patience` with clients goes, `push` to where nobody asks, and `textfile` to
+//! those who read files. `tidy` folds the files of dead processes in between. It runs in a process of its own, so that
+//! nothing that a worker writes, and nothing that a client sends, can stop the master.
 
 mod negotiate;
+mod options;
+mod patience;
+mod processes;
 mod push;
 mod query;
 mod respond;
+mod rounds;
 mod scrape;
 mod serve;
+mod textfile;
 mod tidy;
+mod web;
 
+pub use options::{TelemetryPath, TelemetryPathError, WebOptions};
 pub use push::{AfterPush, GatewayPush, OtlpPush, Push};
 pub use scrape::Scraper;
 pub use serve::{ServeError, serve_until_told};
+pub use textfile::{Textfile, write_at_once};
+pub use web::{WebConfigError, check_web_config};

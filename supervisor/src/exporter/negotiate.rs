@@ -3,8 +3,13 @@
 //! Nobody is refused for what is said there: what is not understood is passed over, and in the end everybody
 //! gets the plain text.
 
+use std::time::Duration;
+
 use headcount_merge::{Escaping, Format};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
+
+/// A scraper that would wait longer does not know what it says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A clause of a header: what is asked for, with parameters, and how much it is wanted.
 struct Clause<'a> {
@@ -81,6 +86,15 @@ pub(super) fn format(headers: &HeaderMap) -> (Format, Escaping) {
     let wanted = clauses.iter().filter(|clause| clause.quality > 0.0);
     let found = wanted.filter_map(|clause| Some((clause.format()?, clause.escaping()))).next();
     found.unwrap_or((Format::Text, Escaping::default()))
+}
+
+/// How long the answer may take: a little less than the scraper waits, if it says how long that is.
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let said = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?;
+    let timeout = Duration::try_from_secs_f64(said.trim().parse().ok()?).ok()?;
+    // For the way, and for compression.
+    let reserve = (timeout / 10).min(Duration::from_millis(500));
+    Some(timeout - reserve).filter(|time| !time.is_zero() && *time < LONGEST)
 }
 
 /// Whether gzip is among what the client accepts, and not by `q=0`, which says the contrary.
@@ -165,6 +179,20 @@ mod tests {
         // What another clause says is none of this one's business.
         assert_eq!(escaping("text/html;escaping=allow-utf-8, text/plain;q=0.5"), Escaping::Underscores);
         assert_eq!(format(&HeaderMap::new()), (Format::Text, Escaping::Underscores));
+    }
+
+    #[test]
+    fn an_answer_comes_before_the_scraper_gives_up() {
+        let check = |value: &'static str, milliseconds: Option<u64>| {
+            let name = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+            assert_eq!(timeout(&header(name, value)), milliseconds.map(Duration::from_millis), "{value}");
+        };
+        check("10", Some(9500));
+        check("1.000000", Some(900));
+        for odd in ["", "0", "-1", "NaN", "inf", "1e30", "1e300", "soon"] {
+            check(odd, None);
+        }
+        assert_eq!(timeout(&HeaderMap::new()), None);
     }
 
     #[test]

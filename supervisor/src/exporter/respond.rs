@@ -1,20 +1,17 @@
 //! Which answer is asked for.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use headcount_merge::{Escaping, Exposition, Format};
+use headcount_merge::{Escaping, Format};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::{Scraper, negotiate, query};
-
-/// A body below this length in bytes is sent as it is: it fits one packet anyway.
-const COMPRESS_FROM: usize = 1400;
+use super::rounds::{Rounds, Wanted};
+use super::web::{Gate, Verdict};
+use super::{WebOptions, negotiate, query};
 
 /// The metrics for people and their scripts.
 const JSON: &str = "/api/v1/metrics";
@@ -22,77 +19,157 @@ const JSON: &str = "/api/v1/metrics";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-const LANDING_PAGE: &str = concat!(
-    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Headcount</title>\n",
-    "<h1>Headcount</h1>\n<p>Version ",
-    env!("CARGO_PKG_VERSION"),
-    "</p>\n<ul>\n<li><a href=\"/metrics\">Metrics</a></li>\n<li><a href=\"/api/v1/metrics\">Metrics as \
-     JSON</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n",
-    "<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</html>\n"
-);
+/// What answers requests.
+#[derive(Debug)]
+pub(super) struct Responder {
+    options: WebOptions,
+    gate: Arc<Gate>,
+    rounds: Arc<Rounds>,
+    /// How many scrapes wait for their answers.
+    in_flight: AtomicUsize,
+}
 
-/// Answers one request.
-pub(super) async fn respond<B>(request: Request<B>, scraper: Arc<Mutex<Scraper>>) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    if !matches!(path, "/" | "/metrics" | JSON | "/-/healthy" | "/-/ready") {
-        return plain(StatusCode::NOT_FOUND, "There is nothing here. The metrics are at /metrics.\n");
+/// What a path stands for.
+#[derive(Clone, Copy)]
+enum Page {
+    Metrics,
+    Json,
+    Healthy,
+    Ready,
+    Landing,
+}
+
+impl Responder {
+    pub(super) fn new(options: WebOptions, gate: Arc<Gate>, rounds: Rounds) -> Self {
+        Self { options, gate, rounds: Arc::new(rounds), in_flight: AtomicUsize::new(0) }
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+
+    /// Answers one request, if the client may ask.
+    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        let Ok(config) = self.gate.current() else {
+            return plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The web configuration is wrong; the log says how.\n",
+            );
+        };
+        let mut response = match config.judge(request.headers()).await {
+            Verdict::Welcome => self.answer(request).await,
+            Verdict::TooOften => plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n"),
+            Verdict::Busy => plain(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords to check.\n"),
+            Verdict::Unknown => {
+                let mut refusal = plain(StatusCode::UNAUTHORIZED, "Unauthorized\n");
+                refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                refusal
+            }
+        };
+        response.headers_mut().extend(config.headers());
+        response
     }
-    match path {
-        "/metrics" => metrics(scraper, negotiate::format(request.headers()), &request).await,
-        JSON => metrics(scraper, (Format::Json, Escaping::default()), &request).await,
-        "/-/healthy" => plain(StatusCode::OK, "Headcount is healthy.\n"),
-        "/-/ready" => ready(scraper).await,
-        _ => page(StatusCode::OK, HTML, LANDING_PAGE),
+
+    async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        let metrics = self.options.telemetry_path.as_str();
+        let found = match request.uri().path() {
+            path if path == metrics => Page::Metrics,
+            JSON => Page::Json,
+            "/-/healthy" => Page::Healthy,
+            "/-/ready" => Page::Ready,
+            "/" => Page::Landing,
+            _ => {
+                let message = format!("There is nothing here. The metrics are at {metrics}.\n");
+                return page(StatusCode::NOT_FOUND, PLAIN, message);
+            }
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match found {
+            Page::Metrics => self.scrape(negotiate::format(request.headers()), &request).await,
+            Page::Json => self.scrape((Format::Json, Escaping::default()), &request).await,
+            Page::Healthy => plain(StatusCode::OK, "Headcount is healthy.\n"),
+            Page::Ready => self.ready().await,
+            Page::Landing => page(StatusCode::OK, HTML, landing_page(metrics)),
+        }
+    }
+
+    async fn scrape<B>(
+        &self,
+        (format, escaping): (Format, Escaping),
+        request: &Request<B>,
+    ) -> Response<Full<Bytes>> {
+        let Some(_place) = Place::take(&self.in_flight, self.options.max_requests) else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
+        };
+        let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
+        let gzip = negotiate::accepts_gzip(request.headers());
+        let wanted = Wanted { format, escaping, names, gzip };
+        let content_type = wanted.exposition().content_type();
+        let joined = self.rounds.join(wanted);
+        let scraped = match negotiate::timeout(request.headers()) {
+            None => joined.await,
+            Some(time) => match tokio::time::timeout(time, joined).await {
+                Ok(scraped) => scraped,
+                Err(_) => {
+                    tracing::warn!(?time, "a scrape has taken longer than the scraper waits");
+                    return plain(StatusCode::SERVICE_UNAVAILABLE, "It takes longer than you would wait.\n");
+                }
+            },
+        };
+        let body = match scraped {
+            Ok(body) => body,
+            Err(error) => return failed(&error),
+        };
+        let mut response = Response::new(Full::from(body.bytes));
+        let headers = response.headers_mut();
+        headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
+        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        if body.is_compressed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+
+    async fn ready(&self) -> Response<Full<Bytes>> {
+        let rounds = Arc::clone(&self.rounds);
+        match tokio::task::spawn_blocking(move || rounds.is_ready()).await {
+            Ok(true) => plain(StatusCode::OK, "Headcount is ready.\n"),
+            _ => plain(StatusCode::SERVICE_UNAVAILABLE, "No worker is ready.\n"),
+        }
     }
 }
 
-async fn metrics<B>(
-    scraper: Arc<Mutex<Scraper>>,
-    (format, escaping): (Format, Escaping),
-    request: &Request<B>,
-) -> Response<Full<Bytes>> {
-    let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
-    let gzip = negotiate::accepts_gzip(request.headers());
-    let scrape = move || {
-        let exposition = Exposition { format, escaping, names: &names };
-        let body = scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape(&exposition)?;
-        let content_type = exposition.content_type();
-        let compressed = gzip && body.len() >= COMPRESS_FROM;
-        Ok((if compressed { compress(&body)? } else { body }, compressed, content_type))
-    };
-    let scraped = tokio::task::spawn_blocking(scrape).await;
-    let (body, compressed, content_type) = match scraped {
-        Ok(Ok(scraped)) => scraped,
-        Ok(Err(error)) => return failed(&error),
-        Err(panicked) => return failed(&std::io::Error::other(panicked)),
-    };
-    let mut response = Response::new(Full::from(body));
-    let headers = response.headers_mut();
-    headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if compressed {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+/// One of the scrapes that may be answered at the same time.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(taken: &'a AtomicUsize, most: Option<usize>) -> Option<Self> {
+        let place = Self(taken);
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        most.is_none_or(|most| before < most).then_some(place)
     }
-    response
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn landing_page(metrics: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Headcount</title>\n\
+         <h1>Headcount</h1>\n<p>Version {version}</p>\n<ul>\n<li><a href=\"{metrics}\">Metrics</a></li>\n\
+         <li><a href=\"{JSON}\">Metrics as JSON</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n\
+         <li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</html>\n"
+    )
 }
 
 fn failed(error: &std::io::Error) -> Response<Full<Bytes>> {
     tracing::error!(error = %crate::chain(error), "cannot read the metrics directory");
     let message = format!("The metrics directory cannot be read: {}.\n", crate::chain(error));
     page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, message)
-}
-
-async fn ready(scraper: Arc<Mutex<Scraper>>) -> Response<Full<Bytes>> {
-    let is_ready = move || scraper.lock().unwrap_or_else(PoisonError::into_inner).is_ready();
-    match tokio::task::spawn_blocking(is_ready).await {
-        Ok(true) => plain(StatusCode::OK, "Headcount is ready.\n"),
-        _ => plain(StatusCode::SERVICE_UNAVAILABLE, "No worker is ready.\n"),
-    }
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
@@ -110,55 +187,152 @@ fn page(
     response
 }
 
-fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body)?;
-    encoder.finish()
-}
-
 #[cfg(test)]
+#[expect(clippy::await_holding_lock, reason = "gathers are held up for as long as a test wants")]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+
+    use crate::cli::WebArgs;
+    use crate::exporter::Scraper;
     use headcount_store::directory::Directory;
     use http_body_util::BodyExt;
-    use hyper::header::ACCEPT_ENCODING;
-    use hyper::header::HeaderMap;
+    use hyper::header::{ACCEPT_ENCODING, HeaderMap};
+
+    /// What answers for an empty directory, and the lock that gathers need.
+    fn responder(max_requests: usize) -> (Responder, Arc<Mutex<Scraper>>) {
+        let temporary = tempfile::tempdir().unwrap();
+        let scraper = Arc::new(Mutex::new(Scraper::reader(Directory::open(temporary.path()).unwrap())));
+        let args = WebArgs { telemetry_path: "/m".parse().unwrap(), max_requests, config: None };
+        let gate = Arc::new(Gate::new(None).unwrap());
+        (Responder::new(args.into(), gate, Rounds::new(Arc::clone(&scraper))), scraper)
+    }
+
+    fn block_on<T>(run: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(run)
+    }
+
+    async fn ask(
+        responder: &Responder,
+        method: &str,
+        path: &str,
+        (name, value): (&str, &str),
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let request = Request::builder().method(method).uri(path).header(name, value).body(()).unwrap();
+        let (parts, body) = responder.respond(request).await.into_parts();
+        (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
+    }
 
     fn answer(method: &str, path: &str, encoding: &str) -> (StatusCode, HeaderMap, Bytes) {
-        let temporary = tempfile::tempdir().unwrap();
-        let scraper = Scraper::reader(Directory::open(temporary.path()).unwrap());
-        let request =
-            Request::builder().method(method).uri(path).header(ACCEPT_ENCODING, encoding).body(()).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let (parts, body) = respond(request, Arc::new(Mutex::new(scraper))).await.into_parts();
-            (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
-        })
+        block_on(ask(&responder(0).0, method, path, (ACCEPT_ENCODING.as_str(), encoding)))
     }
 
     #[test]
     fn what_is_not_there_is_told_from_what_must_not_be_done() {
-        assert_eq!(answer("GET", "/nothing", "").0, StatusCode::NOT_FOUND);
+        let (status, _, said) = answer("GET", "/metrics", "");
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(said, "There is nothing here. The metrics are at /m.\n");
         assert_eq!(answer("POST", "/nothing", "").0, StatusCode::NOT_FOUND);
-        let (status, headers, _) = answer("POST", "/metrics", "");
+        let (status, headers, _) = answer("POST", "/m", "");
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(headers[ALLOW], "GET, HEAD");
-        for path in ["/", "/metrics", JSON, "/-/healthy", "/-/ready"] {
+        for path in ["/", "/m", JSON, "/-/healthy", "/-/ready"] {
             assert_eq!(answer("GET", path, "").0, StatusCode::OK, "{path}");
         }
     }
 
     #[test]
     fn metrics_are_compressed_for_those_who_accept_it() {
-        let (_, headers, plain) = answer("GET", "/metrics", "identity");
+        let (_, headers, plain) = answer("GET", "/m", "identity");
         assert_eq!(headers[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
         assert_eq!(headers[VARY], "Accept, Accept-Encoding");
         assert_eq!(headers.get(CONTENT_ENCODING), None);
-        let (_, headers, compressed) = answer("GET", "/metrics", "gzip");
+        let (_, headers, compressed) = answer("GET", "/m", "gzip");
         assert_eq!(headers[CONTENT_ENCODING], "gzip");
         let mut text = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*compressed), &mut text).unwrap();
         assert!(text.contains("headcount_build_info"));
         assert!(plain.starts_with(b"# HELP"));
+    }
+
+    #[test]
+    fn scrapes_that_wait_together_get_one_answer() {
+        let (responder, scraper) = responder(0);
+        let answers = block_on(async {
+            let gather = scraper.lock().unwrap();
+            let mut asked: Vec<_> = (0..50)
+                .map(|number| {
+                    let accept = if number % 2 == 0 { "text/plain" } else { "application/openmetrics-text" };
+                    Box::pin(ask(&responder, "GET", "/m", ("accept", accept)))
+                })
+                .collect();
+            for asked in &mut asked {
+                assert!(poll_once(asked.as_mut()).await.is_none(), "somebody else gathers");
+            }
+            drop(gather);
+            let mut answers = Vec::new();
+            for asked in asked {
+                answers.push(asked.await);
+            }
+            answers
+        });
+        let bodies = |odd: usize| answers.iter().skip(odd).step_by(2).map(|(_, _, body)| body);
+        for odd in [0, 1] {
+            // Not only equal, but the same.
+            assert!(bodies(odd).all(|body| body.as_ptr() == bodies(odd).next().unwrap().as_ptr()));
+        }
+        let duration = |body: &Bytes| {
+            let text = String::from_utf8_lossy(body).into_owned();
+            text.lines()
+                .find(|line| line.starts_with("headcount_gather_duration_seconds "))
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(duration(&answers[0].2), duration(&answers[1].2), "of one gather");
+    }
+
+    /// Polls once.
+    async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.as_mut().poll(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[test]
+    fn whoever_would_not_wait_so_long_is_told_in_time() {
+        let (responder, scraper) = responder(0);
+        block_on(async {
+            let gather = scraper.lock().unwrap();
+            let timeout = ("X-Prometheus-Scrape-Timeout-Seconds", "0.05");
+            let (status, _, said) = ask(&responder, "GET", "/m", timeout).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(said, "It takes longer than you would wait.\n");
+            drop(gather);
+            let patient = ("X-Prometheus-Scrape-Timeout-Seconds", "60");
+            assert_eq!(ask(&responder, "GET", "/m", patient).await.0, StatusCode::OK);
+        });
+    }
+
+    #[test]
+    fn too_many_scrapes_at_the_same_time_are_refused() {
+        let (responder, scraper) = responder(2);
+        block_on(async {
+            let gather = scraper.lock().unwrap();
+            let ask = || Box::pin(ask(&responder, "GET", "/m", ("accept", "*/*")));
+            let (mut first, mut second) = (ask(), ask());
+            assert!(poll_once(first.as_mut()).await.is_none());
+            assert!(poll_once(second.as_mut()).await.is_none());
+            assert_eq!(ask().await.0, StatusCode::SERVICE_UNAVAILABLE);
+            // Whoever goes makes room.
+            drop(first);
+            let mut third = ask();
+            assert!(poll_once(third.as_mut()).await.is_none());
+            drop(gather);
+            assert_eq!((second.await.0, third.await.0), (StatusCode::OK, StatusCode::OK));
+        });
     }
 }

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::io;
 use std::time::{Duration, Instant};
 
-use headcount_merge::{
-    Exposition, Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, SeriesValue, Skipped,
-};
+use headcount_merge::{Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, SeriesValue, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
+
+use super::processes::Processes;
 
 /// What the exporter may do in the directory.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Scraper {
     directory: Directory,
     rights: Rights,
     merger: Merger,
+    processes: Processes,
     /// Files that were skipped and logged. What is skipped again is not logged again.
     logged: HashSet<(OsString, &'static str)>,
 }
@@ -44,8 +45,11 @@ impl Scraper {
         Self::new(directory, Rights::Owner(Folder::new(foreign)))
     }
 
-    fn new(directory: Directory, rights: Rights) -> Self {
-        Self { directory, rights, merger: Merger::default(), logged: HashSet::new() }
+    /// Says nothing of this process itself.
+    #[must_use]
+    pub fn without_own_process(mut self) -> Self {
+        self.processes.without_own();
+        self
     }
 
     /// The same, with what tells that a peer's process is dead.
@@ -54,23 +58,37 @@ impl Scraper {
         Self { merger: Merger::new(liveness), ..self }
     }
 
-    /// The merged metrics, and some about the merge.
+    fn new(directory: Directory, rights: Rights) -> Self {
+        Self {
+            directory,
+            rights,
+            merger: Merger::default(),
+            processes: Processes::new(),
+            logged: HashSet::new(),
+        }
+    }
+
+    /// What `read` makes of the merged metrics, and of some about the merge.
     ///
     /// # Errors
     ///
     /// When the directory cannot be listed.
-    pub fn scrape(&mut self, exposition: &Exposition<'_>) -> io::Result<Vec<u8>> {
-        self.scrape_as(|merged| merged.encode(exposition))
-    }
-
-    /// The same, encoded by the caller.
-    pub(super) fn scrape_as(&mut self, encode: impl FnOnce(&Merged<'_>) -> Vec<u8>) -> io::Result<Vec<u8>> {
+    pub fn scrape<T>(&mut self, read: impl FnOnce(&Merged<'_>) -> T) -> io::Result<T> {
         self.sweep();
-        let start = Instant::now();
-        let mut gather = self.merger.gather(&self.directory)?;
-        log_skipped(gather.skipped(), &mut self.logged);
-        describe(&mut gather, start);
-        Ok(encode(&gather.finish()))
+        let mut is_last = !self.is_owner();
+        loop {
+            let start = Instant::now();
+            let mut gather = self.merger.gather(&self.directory)?;
+            log_skipped(gather.skipped(), &mut self.logged);
+            describe(&mut gather, start);
+            self.processes.describe(&mut gather);
+            let merged = gather.finish();
+            // Which workers there are is known only now. If they have changed it begins again, once.
+            if is_last || !self.processes.learn(&merged) {
+                return Ok(read(&merged));
+            }
+            is_last = true;
+        }
     }
 
     /// Whether it is for the directory's owner.

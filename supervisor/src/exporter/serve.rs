@@ -9,22 +9,42 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::Scraper;
+use super::patience::{Busy, Patience, Patient};
 use super::push::{Push, Pushes};
-use super::respond::respond;
+use super::respond::Responder;
+use super::rounds::Rounds;
+use super::textfile::Textfile;
 use super::tidy::tidy_for_ever;
+use super::web::{Gate, WebConfigError};
+use super::{Scraper, WebOptions};
 use crate::address::Address;
 use crate::sockets::Listener;
 
-/// A client that has not sent its request by then is let go.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Scrapers come every minute or more often, and keep their connections.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(180),
+    write: Duration::from_secs(30),
+};
+/// A request's line and headers may have so many bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+/// With this byte begins whoever speaks TLS …
+const HANDSHAKE: u8 = 0x16;
+/// … and whoever does not is told so in plain text.
+const PLAIN_TEXT: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis is an HTTPS server.\n";
+/// Beyond so many connections, further ones wait to be accepted.
+const CONNECTIONS: usize = 512;
 /// Scrapes that have begun have so long to end when the exporter stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After accept has failed, most likely for want of descriptors.
@@ -32,33 +52,59 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The exporter could not serve.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics")]
-pub struct ServeError(#[from] io::Error);
+pub enum ServeError {
+    /// The system does not let it.
+    #[error("cannot serve metrics")]
+    System(#[from] io::Error),
+    /// It is not clear to whom.
+    #[error(transparent)]
+    Config(#[from] WebConfigError),
+}
 
-/// Serves on all listeners, and pushes if that is wanted, until this process gets `SIGTERM` or `SIGINT`, then lets
-/// running scrapes end.
+/// Serves on all listeners, writes a file if there is one to write, and pushes if that is wanted, until this
+/// process gets `SIGTERM` or `SIGINT`; then lets running scrapes end.
 ///
 /// Starts a runtime, so this is for a process that forks no more.
 ///
 /// # Errors
 ///
 /// When no runtime can be started, or a socket is not what it should be.
-pub fn serve_until_told(listeners: &[Listener], scraper: Scraper, push: Push) -> Result<(), ServeError> {
+pub fn serve_until_told(
+    listeners: &[Listener],
+    scraper: Scraper,
+    options: &WebOptions,
+    textfile: Option<&Textfile>,
+    push: Push,
+) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(listeners, scraper, push))?;
+    let gate = Gate::new(options.config.as_deref())?;
+    runtime.block_on(serve(listeners, scraper, options, gate, textfile, push))?;
     // A scrape that hangs in the file system must not keep the process.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(listeners: &[Listener], scraper: Scraper, push: Push) -> io::Result<()> {
+async fn serve(
+    listeners: &[Listener],
+    scraper: Scraper,
+    options: &WebOptions,
+    gate: Gate,
+    textfile: Option<&Textfile>,
+    push: Push,
+) -> io::Result<()> {
     let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
+    let gate = Arc::new(gate);
+    let rounds = Rounds::new(Arc::clone(&scraper));
+    let responder = Arc::new(Responder::new(options.clone(), Arc::clone(&gate), rounds));
     let graceful = Arc::new(GracefulShutdown::new());
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let socket = Socket::new(&listener.address, listener.duplicate()?)?;
-        accepting.spawn(accept_all(socket, Arc::clone(&scraper), Arc::clone(&graceful)));
+        let (responder, gate, graceful) = (Arc::clone(&responder), Arc::clone(&gate), Arc::clone(&graceful));
+        let server = Server { responder, gate, graceful };
+        accepting.spawn(server.accept_all(socket, Arc::clone(&places)));
     }
     let mut pushes = Pushes::begin(push, &scraper);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -67,6 +113,7 @@ async fn serve(listeners: &[Listener], scraper: Scraper, push: Push) -> io::Resu
         _ = int.recv() => {}
         () = tidy_for_ever(&scraper), if is_owner => {}
         () = pushes.push_for_ever() => {}
+        Some(()) = write(textfile) => {}
     }
     accepting.shutdown().await;
     pushes.end().await;
@@ -75,6 +122,12 @@ async fn serve(listeners: &[Listener], scraper: Scraper, push: Push) -> io::Resu
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
     }
     Ok(())
+}
+
+/// Never returns if there is a file to write.
+async fn write(textfile: Option<&Textfile>) -> Option<()> {
+    textfile?.write_for_ever().await;
+    Some(())
 }
 
 /// A listening socket in the runtime's hands.
@@ -100,43 +153,90 @@ impl Socket {
     }
 }
 
-async fn accept_all(socket: Socket, scraper: Arc<Mutex<Scraper>>, graceful: Arc<GracefulShutdown>) {
-    loop {
-        let accepted = match &socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                // An answer is written at once; waiting to fill packets only delays its end.
-                let _ = stream.set_nodelay(true);
-                answer(stream, &scraper, &graceful);
-            }),
-            Socket::Unix(listener) => {
-                listener.accept().await.map(|(stream, _)| answer(stream, &scraper, &graceful))
+/// What each connection gets.
+struct Server {
+    responder: Arc<Responder>,
+    gate: Arc<Gate>,
+    graceful: Arc<GracefulShutdown>,
+}
+
+impl Server {
+    async fn accept_all(self, socket: Socket, places: Arc<Semaphore>) {
+        loop {
+            // Nobody closes it.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let accepted = match &socket {
+                Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                    // An answer is written at once; waiting to fill packets only delays its end.
+                    let _ = stream.set_nodelay(true);
+                    self.answer(stream, place);
+                }),
+                Socket::Unix(listener) => {
+                    listener.accept().await.map(|(stream, _)| self.answer(stream, place))
+                }
+            };
+            if let Err(error) = accepted {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-        };
-        if let Err(error) = accepted {
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
+    }
+
+    /// Answers a client's requests in a task of their own.
+    fn answer<S>(&self, stream: S, place: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, busy) = Patient::new(stream, PATIENCE);
+        let (responder, gate, watcher) =
+            (Arc::clone(&self.responder), Arc::clone(&self.gate), self.graceful.watcher());
+        tokio::spawn(async move {
+            let ended = if gate.has_tls() {
+                match encrypt(stream, &gate).await {
+                    Ok(stream) => converse(stream, busy, responder, watcher).await,
+                    Err(error) => Err(error),
+                }
+            } else {
+                converse(stream, busy, responder, watcher).await
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = %crate::chain(&*error), "a connection ended early");
+            }
+            drop(place);
+        });
     }
 }
 
-/// Answers a client's requests in a task of their own.
-fn answer<S>(stream: S, scraper: &Arc<Mutex<Scraper>>, graceful: &GracefulShutdown)
+type Ended<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Answers requests until the client goes, or is to go.
+async fn converse<S>(stream: S, busy: Busy, responder: Arc<Responder>, watcher: Watcher) -> Ended<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let scraper = Arc::clone(scraper);
     let service = service_fn(move |request| {
-        let scraper = Arc::clone(&scraper);
-        async move { Ok::<_, Infallible>(respond(request, scraper).await) }
+        busy.begin();
+        let responder = Arc::clone(&responder);
+        async move { Ok::<_, Infallible>(responder.respond(request).await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = pin!(watched).await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-    });
+    Ok(pin!(watcher.watch(connection)).await?)
+}
+
+/// Agrees with the client on encryption, as the configuration is now.
+async fn encrypt<S>(mut stream: Patient<S>, gate: &Gate) -> Ended<TlsStream<Patient<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config =
+        gate.current().ok().and_then(|config| config.tls()).ok_or("the web configuration is wrong")?;
+    if stream.peek().await? != HANDSHAKE {
+        stream.write_all(PLAIN_TEXT).await?;
+        stream.shutdown().await?;
+        return Err("an HTTP request to an HTTPS server".into());
+    }
+    Ok(TlsAcceptor::from(config).accept(stream).await?)
 }

@@ -147,8 +147,7 @@ impl Ground {
         // What is bound, wiped and forked from here on is undone in order, whatever comes.
         let (signals, signal_mask) = take_signals().map_err(system("signals"))?;
         let mut pause = |time| !is_told_to_stop_within(time, &signals);
-        let metrics = options.metrics.clone();
-        let sockets = Sockets::open(passed, &options.bind, metrics, &options.listen, &mut pause)?;
+        let sockets = Sockets::open(passed, &options.bind, &options.metrics, &options.listen, &mut pause)?;
         let wiped = directory.wipe()?;
         tracing::info!(path = %directory.path().display(), wiped, "metrics directory");
         let notify =
@@ -183,7 +182,7 @@ impl Ground {
         let pid_file = options.pid_file.as_deref().map(PidFile::create).transpose()?;
         let (signals, _) = take_signals().map_err(system("signals"))?;
         let signal_mask = handover.signal_mask.iter().filter_map(|&number| Signal::try_from(number).ok());
-        let sockets = handover.sockets.take_over(&options.bind, options.metrics.as_ref(), &options.listen)?;
+        let sockets = handover.sockets.take_over(&options.bind, &options.metrics, &options.listen)?;
         // What the program before this one counted in this same process stays; its gauges are ours now.
         if let Err(error) = directory.bury(getpid().as_raw().unsigned_abs()) {
             tracing::error!(error = %chain(&error), "cannot bury the metrics of the supervisor before this one");
@@ -216,7 +215,7 @@ fn check(options: &RunOptions, handover: &Handover) -> Result<(), StartError> {
         take(descriptor, "a descriptor")?;
     }
     // What is bound for this is closed again, and bound for good by the one that takes over.
-    handover.sockets.check(&options.bind, options.metrics.as_ref(), &options.listen)?;
+    handover.sockets.check(&options.bind, &options.metrics, &options.listen)?;
     Ok(())
 }
 

@@ -73,10 +73,10 @@ impl Master<'_> {
         self.children.sockets.addresses()
     }
 
-    /// Where the merged metrics are served.
+    /// Where the merged metrics are served, or the first of these places.
     #[must_use]
     pub fn metrics_address(&self) -> Option<&Address> {
-        self.children.exporter_socket.as_ref().map(|socket| &socket.address)
+        self.children.exporter_sockets.first().map(|socket| &socket.address)
     }
 
     pub(crate) fn add_hook(&mut self, moment: Moment, hook: Closure) {

@@ -38,7 +38,7 @@ impl<'a> Master<'a> {
         check_threads()?;
         let fixed = options.fixed();
         let Ground { directory, sockets, notify, left, .. } = ground;
-        let Sockets { workers: sockets, exporter: exporter_socket } = sockets;
+        let Sockets { workers: sockets, exporter: exporter_sockets } = sockets;
         let metrics = SupervisorMetrics::create(directory.path(), &ground.history)?;
         let watchdog = options.policy.watchdog;
         let environment =
@@ -46,14 +46,14 @@ impl<'a> Master<'a> {
         for (name, address) in sockets.addresses() {
             tracing::info!(name, %address, "listening");
         }
-        if let Some(socket) = &exporter_socket {
+        for socket in &exporter_sockets {
             tracing::info!(address = %socket.address, "serving metrics");
         }
         let relay = match ground.relay {
             None => options.output.map(Relay::new).transpose(),
             Some(left) => Relay::take_over(left).map(Some),
         };
-        let exports = exporter_socket.is_some();
+        let exports = !exporter_sockets.is_empty();
         let pool = match &left {
             None => Pool::new(options.policy, exports),
             Some(left) => Pool::restore(options.policy, left, exports, Instant::now()),
@@ -64,7 +64,8 @@ impl<'a> Master<'a> {
                 work,
                 environment,
                 sockets,
-                exporter_socket,
+                exporter_sockets,
+                web: options.web,
                 max_requests: options.max_requests,
                 foreign: options.foreign,
                 liveness: options.liveness,

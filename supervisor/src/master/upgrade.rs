@@ -57,7 +57,7 @@ impl Master<'_> {
             version: VERSION,
             is_trial,
             pool: self.pool.snapshot(Instant::now()),
-            sockets: SocketsState::of(&children.sockets, children.exporter_socket.as_ref()),
+            sockets: SocketsState::of(&children.sockets, &children.exporter_sockets),
             directory: self.directory.path().to_owned(),
             lock: self.lock.as_fd().as_raw_fd(),
             runtime_dir: self.runtime_dir.path().to_owned(),

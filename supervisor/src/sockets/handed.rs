@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use serde::{Deserialize, Serialize};
 
-use super::run::METRICS;
+use super::run::wanted_metrics;
 use super::{BindError, LaneSockets, ListenOptions, Listener, Sockets, WorkerSocket, WorkerSockets};
 use crate::address::{Address, NamedAddress};
 use crate::process::inherit;
@@ -13,7 +13,7 @@ use crate::process::inherit;
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct SocketsState {
     workers: Vec<WorkerSocketState>,
-    exporter: Option<ListenerState>,
+    exporter: Vec<ListenerState>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -33,14 +33,17 @@ struct ListenerState {
 }
 
 impl SocketsState {
-    pub(crate) fn of(workers: &WorkerSockets, exporter: Option<&Listener>) -> Self {
+    pub(crate) fn of(workers: &WorkerSockets, exporter: &[Listener]) -> Self {
         let state = |socket: &WorkerSocket| match socket {
             WorkerSocket::Shared(listener) => WorkerSocketState::Shared(ListenerState::of(listener)),
             WorkerSocket::Lanes(lanes) => {
                 WorkerSocketState::Lanes(lanes.listeners().iter().map(ListenerState::of).collect())
             }
         };
-        Self { workers: workers.iter().map(state).collect(), exporter: exporter.map(ListenerState::of) }
+        Self {
+            workers: workers.iter().map(state).collect(),
+            exporter: exporter.iter().map(ListenerState::of).collect(),
+        }
     }
 
     /// The descriptors that go with it.
@@ -57,7 +60,7 @@ impl SocketsState {
     pub(crate) fn check(
         &self,
         bind: &[NamedAddress],
-        metrics: Option<&Address>,
+        metrics: &[Address],
         options: &ListenOptions,
     ) -> Result<(), BindError> {
         let shared = ListenOptions { reuse_port: false, ..*options };
@@ -67,12 +70,11 @@ impl SocketsState {
         for wanted in bind.iter().filter(|wanted| !is_passed(wanted) && !is_there(wanted)) {
             Listener::bind(wanted, &shared)?;
         }
-        match metrics.map(wanted_metrics) {
-            Some(wanted) if !self.exporter.as_ref().is_some_and(|state| state.serves(&wanted)) => {
-                Listener::bind(&wanted, &shared).map(drop)
-            }
-            _ => Ok(()),
+        let is_served = |wanted: &NamedAddress| self.exporter.iter().any(|state| state.is_for(wanted));
+        for wanted in metrics.iter().map(wanted_metrics).filter(|wanted| !is_served(wanted)) {
+            Listener::bind(&wanted, &shared)?;
         }
+        Ok(())
     }
 
     /// Takes over what is still wanted, binds the rest, and closes what nobody wants any more.
@@ -81,9 +83,9 @@ impl SocketsState {
     ///
     /// When a socket is not there, or an address cannot be had.
     pub(crate) fn take_over(
-        mut self,
+        self,
         bind: &[NamedAddress],
-        metrics: Option<&Address>,
+        metrics: &[Address],
         options: &ListenOptions,
     ) -> Result<Sockets, BindError> {
         let shared = ListenOptions { reuse_port: false, ..*options };
@@ -104,17 +106,19 @@ impl SocketsState {
                 None => WorkerSocket::Shared(Listener::bind(wanted, &shared)?),
             });
         }
-        let exporter = match (self.exporter.take(), metrics.map(wanted_metrics)) {
-            (Some(state), wanted)
-                if state.wanted.is_none() || wanted.as_ref().is_some_and(|wanted| state.serves(wanted)) =>
-            {
-                Some(state.take()?)
-            }
-            (other, wanted) => {
-                other.map(ListenerState::take).transpose()?;
-                wanted.map(|wanted| Listener::bind(&wanted, &shared)).transpose()?
-            }
-        };
+        let (passed, mut exporters): (Vec<_>, Vec<_>) =
+            self.exporter.into_iter().partition(|state| state.wanted.is_none());
+        let mut exporter = passed.into_iter().map(ListenerState::take).collect::<Result<Vec<_>, _>>()?;
+        let wanted = if exporter.is_empty() { metrics } else { &[] };
+        for wanted in wanted.iter().map(wanted_metrics) {
+            exporter.push(match exporters.iter().position(|state| state.serves(&wanted)) {
+                Some(at) => exporters.remove(at).take()?,
+                None => Listener::bind(&wanted, &shared)?,
+            });
+        }
+        for state in exporters {
+            drop(state.take()?);
+        }
         for state in left {
             drop(state.take(options)?);
         }
@@ -161,6 +165,11 @@ impl ListenerState {
         }
     }
 
+    /// Whether it takes the place of what is wanted: one that was passed does of any.
+    fn is_for(&self, wanted: &NamedAddress) -> bool {
+        self.wanted.is_none() || self.serves(wanted)
+    }
+
     fn serves(&self, wanted: &NamedAddress) -> bool {
         self.wanted.as_ref().is_some_and(|known| *known == wanted.to_string())
     }
@@ -177,8 +186,4 @@ impl ListenerState {
 
 fn is_laned(wanted: &NamedAddress, options: &ListenOptions) -> bool {
     options.reuse_port && matches!(wanted.address, Address::Tcp(_))
-}
-
-fn wanted_metrics(address: &Address) -> NamedAddress {
-    NamedAddress { name: METRICS.to_owned(), address: address.clone() }
 }

@@ -116,9 +116,6 @@ pub enum BindError {
         /// What is wrong.
         source: InheritError,
     },
-    /// Two sockets are meant for the exporter.
-    #[error("more than one socket of LISTEN_FDS has the name `metrics`")]
-    Metrics,
 }
 
 /// A socket of another process cannot be taken over.

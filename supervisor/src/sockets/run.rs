@@ -15,8 +15,8 @@ pub(super) const METRICS: &str = "metrics";
 pub struct Sockets {
     /// Where workers listen.
     pub workers: WorkerSockets,
-    /// Where metrics are served, if they are.
-    pub exporter: Option<Listener>,
+    /// Where metrics are served.
+    pub exporter: Vec<Listener>,
 }
 
 /// The workers' sockets, in the order in which they get them.
@@ -36,7 +36,7 @@ impl Sockets {
     /// Keeps what was [passed](super::take_passed), and binds what is left to be bound.
     ///
     /// A name that was passed is not bound again, so that one command line serves with and without a socket
-    /// unit. A passed socket `metrics` is the exporter's. While an address is waited for, `pause` is called.
+    /// unit. Passed sockets `metrics` are the exporter's. While an address is waited for, `pause` is called.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Sockets {
     pub fn open(
         passed: Vec<Listener>,
         bind: &[NamedAddress],
-        metrics: Option<Address>,
+        metrics: &[Address],
         options: &ListenOptions,
         pause: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Self, BindError> {
@@ -63,17 +63,18 @@ impl Sockets {
                 workers.push(WorkerSocket::Shared(Listener::bind_in_time(wanted, &shared, pause)?));
             }
         }
-        let exporter = match (exporters.pop(), metrics) {
-            (Some(_), _) if !exporters.is_empty() => return Err(BindError::Metrics),
-            (Some(passed), _) => Some(passed),
-            (None, Some(address)) => {
-                let wanted = NamedAddress { name: METRICS.to_owned(), address };
-                Some(Listener::bind_in_time(&wanted, &shared, pause)?)
+        if exporters.is_empty() {
+            for address in metrics {
+                exporters.push(Listener::bind_in_time(&wanted_metrics(address), &shared, pause)?);
             }
-            (None, None) => None,
-        };
-        Ok(Self { workers: WorkerSockets(workers), exporter })
+        }
+        Ok(Self { workers: WorkerSockets(workers), exporter: exporters })
     }
+}
+
+/// The address of an exporter, with its name.
+pub(super) fn wanted_metrics(address: &Address) -> NamedAddress {
+    NamedAddress { name: METRICS.to_owned(), address: address.clone() }
 }
 
 impl WorkerSockets {

@@ -29,7 +29,7 @@ pub(super) fn demo(args: DemoArgs) -> Done {
     supervisor.pool.workers = Some(args.workers);
     supervisor.pool.graceful_timeout = Duration::from_secs(5);
     supervisor.listen.bind = vec![NamedAddress { name: DEFAULT_NAME.to_owned(), address: args.bind }];
-    supervisor.listen.metrics = MetricsAddress(Some(args.metrics));
+    supervisor.listen.metrics = vec![MetricsAddress(Some(args.metrics))];
     let options = RunOptions::new(supervisor)?;
     let work = Work::Execute(options.find_program(&[own_binary.into(), "demo-worker".into()])?);
     let Some(mut master) = Master::start(options, work)? else {

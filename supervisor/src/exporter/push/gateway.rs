@@ -110,7 +110,9 @@ impl Pushing {
 
 async fn put(gateway: Gateway, scraper: Arc<Mutex<Scraper>>) -> Result<(), Failure> {
     let exposition = Exposition::new(Format::Text);
-    let scrape = move || scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape(&exposition);
+    let scrape = move || {
+        scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape(|merged| merged.encode(&exposition))
+    };
     let merged = tokio::task::spawn_blocking(scrape).await.map_err(io::Error::other)??;
     Ok(gateway.put(merged, &Format::Text.to_string(), TIMEOUT).await?)
 }

@@ -108,7 +108,7 @@ impl Exporting {
         let (scraper, resource) = (Arc::clone(&self.scraper), self.push.resource.clone());
         let scrape = move || {
             let mut scraper = scraper.lock().unwrap_or_else(PoisonError::into_inner);
-            scraper.scrape_as(|merged| {
+            scraper.scrape(|merged| {
                 merged.to_otlp(&Otlp { resource: &resource, start: start(merged), time: now_nanos() })
             })
         };

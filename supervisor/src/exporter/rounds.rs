@@ -1,0 +1,141 @@
+//! Scrapes that come at the same time share one gather.
+//!
+//! Whoever comes while a gather goes on waits for the next one, together with all others who do: so an answer is
+//! never older than its question, and there is one gather at work and one to come, however many ask.
+
+use std::io::{self, Write};
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use headcount_merge::{Escaping, Exposition, Format, Merged};
+use hyper::body::Bytes;
+use tokio::sync::oneshot;
+
+use super::Scraper;
+
+/// A body below this length in bytes is sent as it is: it fits one packet anyway.
+const COMPRESS_FROM: usize = 1400;
+
+/// What a scrape is to be answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) format: Format,
+    pub(super) escaping: Escaping,
+    pub(super) names: Vec<String>,
+    /// Whether it may be compressed.
+    pub(super) gzip: bool,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub(super) bytes: Bytes,
+    pub(super) is_compressed: bool,
+}
+
+/// A body, or why the directory could not be read.
+pub(super) type Scraped = Result<Body, Arc<io::Error>>;
+
+/// The scrapes of one exporter.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    scraper: Arc<Mutex<Scraper>>,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    wanted: Wanted,
+    answer: oneshot::Sender<Scraped>,
+}
+
+impl Rounds {
+    pub(super) fn new(scraper: Arc<Mutex<Scraper>>) -> Self {
+        Self { scraper, waiting: Mutex::default() }
+    }
+
+    /// Whether there is something to scrape. Blocks for as long as a gather takes.
+    pub(super) fn is_ready(&self) -> bool {
+        self.scraper.lock().unwrap_or_else(PoisonError::into_inner).is_ready()
+    }
+
+    /// Takes part in the next gather.
+    pub(super) async fn join(self: &Arc<Self>, wanted: Wanted) -> Scraped {
+        let (answer, answered) = oneshot::channel();
+        let is_first = {
+            let mut waiting = self.waiting();
+            waiting.push(Waiting { wanted, answer });
+            waiting.len() == 1
+        };
+        if is_first {
+            let rounds = Arc::clone(self);
+            tokio::task::spawn_blocking(move || rounds.hold());
+        }
+        let panicked = |_| Err(Arc::new(io::Error::other("the gather has panicked; the log says why")));
+        answered.await.unwrap_or_else(panicked)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gathers once, and answers all who wait.
+    fn hold(&self) {
+        let mut scraper = self.scraper.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only now: whoever has come during the gather before takes part.
+        let mut waiting = take(&mut *self.waiting());
+        waiting.retain(|waiting| !waiting.answer.is_closed());
+        if waiting.is_empty() {
+            return;
+        }
+        let texts = scraper.scrape(|merged| encode_each(merged, &waiting));
+        // The next gather need not wait for what follows.
+        drop(scraper);
+        let bodies = texts.map(|texts| texts.into_iter().map(Body::of).collect::<Vec<_>>()).map_err(Arc::new);
+        for Waiting { wanted, answer } in waiting {
+            let body = bodies.as_ref().map(|bodies| bodies.iter().find(|(of, _)| *of == wanted));
+            let answered = match body {
+                Ok(Some((_, body))) => body.clone(),
+                Ok(None) => continue,
+                Err(error) => Err(Arc::clone(error)),
+            };
+            // Whoever has given up meanwhile needs no answer.
+            let _ = answer.send(answered);
+        }
+    }
+}
+
+/// An exposition for each different wish.
+fn encode_each(merged: &Merged<'_>, waiting: &[Waiting]) -> Vec<(Wanted, Vec<u8>)> {
+    let mut texts: Vec<(Wanted, Vec<u8>)> = Vec::new();
+    for Waiting { wanted, .. } in waiting {
+        if texts.iter().all(|(known, _)| known != wanted) {
+            texts.push((wanted.clone(), merged.encode(&wanted.exposition())));
+        }
+    }
+    texts
+}
+
+impl Wanted {
+    pub(super) fn exposition(&self) -> Exposition<'_> {
+        let Self { format, escaping, .. } = *self;
+        Exposition { format, escaping, names: &self.names }
+    }
+}
+
+impl Body {
+    fn of((wanted, text): (Wanted, Vec<u8>)) -> (Wanted, Scraped) {
+        let is_compressed = wanted.gzip && text.len() >= COMPRESS_FROM;
+        let bytes = if is_compressed { compress(&text) } else { Ok(text) };
+        let body = bytes.map(|bytes| Self { bytes: bytes.into(), is_compressed });
+        (wanted, body.map_err(Arc::new))
+    }
+}
+
+fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
+    encoder.write_all(text)?;
+    encoder.finish()
+}

@@ -1,0 +1,215 @@
+//! Who may connect, and how: the web configuration that Prometheus' exporters have in common.
+
+use std::path::Path;
+use std::process::Command;
+
+use headcount_tests::certificates::Authority;
+use headcount_tests::prometheus::Prometheus;
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, http, peers, wait};
+use tempfile::TempDir;
+
+/// An endpoint with a configuration, and what it is made of.
+struct Endpoint {
+    folder: TempDir,
+    authority: Authority,
+    headcount: Headcount,
+}
+
+fn hash(password: &str) -> String {
+    bcrypt::hash_with_result(password, 4).unwrap().to_string()
+}
+
+impl Endpoint {
+    /// `config` stands in a folder with `server.pem` and `server.key` for this machine, and `ca.pem`.
+    fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path(), "ca");
+        authority.sign("server", &["127.0.0.1"]);
+        let metrics = tempfile::tempdir_in(folder.path()).unwrap().keep();
+        let path = folder.path().join("web.yml");
+        std::fs::write(&path, config).unwrap();
+        let arguments = ["serve", "--web.listen-address", "127.0.0.1:0", "--dir"];
+        let arguments = arguments.map(Path::new).into_iter();
+        let headcount = Headcount::start(arguments.chain([&*metrics, Path::new("--web.config.file"), &path]));
+        Self { folder, authority, headcount }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// What Python is answered: the status and the page, or why there was none.
+    fn get(&self, client: &str, credentials: &str) -> String {
+        let output = Command::new(peers::python())
+            .arg(binary::workspace().join("tests/python/https_get.py"))
+            .arg(format!("https://{}/metrics", self.headcount.metrics()))
+            .arg(&self.authority.certificate)
+            .args([client, credentials])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn reconfigure(&self, config: &str) {
+        std::fs::write(self.path("web.yml"), config).unwrap();
+    }
+}
+
+const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+
+#[test]
+fn a_real_prometheus_scrapes_with_tls_a_password_and_a_certificate() {
+    let endpoint = Endpoint::start(&format!(
+        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
+         client_allowed_sans: [scraper.example]\nbasic_auth_users:\n  anna: {}\n",
+        hash("secret")
+    ));
+    endpoint.authority.sign("client", &["scraper.example"]);
+    endpoint.authority.sign("other", &["other.example", "*.example"]);
+    let job = |client: &str, password: &str| {
+        let (ca, client) = (endpoint.path("ca.pem"), endpoint.path(client));
+        let more = format!(
+            "    scheme: https\n    basic_auth: {{username: anna, password: {password}}}\n    tls_config:\n      \
+             ca_file: {ca}\n      cert_file: {client}.pem\n      key_file: {client}.key\n"
+        );
+        Prometheus::start(&Prometheus::config(&endpoint.headcount.metrics(), &more))
+    };
+    let (right, wrong, other) = (job("client", "secret"), job("client", "guess"), job("other", "secret"));
+    right.wait_for("up", 1.0);
+    wrong.wait_for("up", 0.0);
+    other.wait_for("up", 0.0);
+    let anna = "anna:secret";
+    assert!(endpoint.get(&endpoint.path("client.pem"), anna).starts_with("200 # HELP"));
+    assert_eq!(endpoint.get(&endpoint.path("client.pem"), "").trim(), "401 Unauthorized");
+    assert_eq!(endpoint.get(&endpoint.path("client.pem"), "anna:guess").trim(), "401 Unauthorized");
+    for nobody in ["", &endpoint.path("other.pem")] {
+        let answer = endpoint.get(nobody, anna);
+        assert!(answer.starts_with("refused:"), "{answer}");
+    }
+    // A certificate that somebody else has signed.
+    let stranger = Authority::new(&endpoint.folder.path().join("."), "stranger");
+    let forged = stranger.sign("forged", &["scraper.example"]).display().to_string();
+    let answer = endpoint.get(&forged, anna);
+    assert!(answer.starts_with("refused:"), "{answer}");
+}
+
+#[test]
+fn certificates_and_configurations_are_read_anew_and_a_wrong_one_lets_nobody_in() {
+    let endpoint = Endpoint::start(TLS);
+    assert!(endpoint.get("", "").starts_with("200 "));
+    let speaks_plainly = http::get(&endpoint.headcount.metrics(), "/metrics").unwrap();
+    assert_eq!((speaks_plainly.status, speaks_plainly.text()), (400, "This is an HTTPS server.\n"));
+    // For another name: Python does not believe it any more.
+    endpoint.authority.sign("server", &["elsewhere.example"]);
+    wait::until_true("the certificate is another", || endpoint.get("", "").starts_with("refused:"));
+    endpoint.authority.sign("server", &["127.0.0.1"]);
+    wait::until_true("the certificate is right again", || endpoint.get("", "").starts_with("200 "));
+    endpoint.reconfigure(&format!("{TLS}basic_auth_users:\n  anna: {}\n", hash("x")));
+    wait::until_true("a password is asked for", || endpoint.get("", "").starts_with("401 "));
+    // Not what was right before, and nothing at all.
+    for wrong in ["tls_server_config:\n  cert_file: x\n", "nonsense: 1\n", "", "http_server_config:\n"] {
+        endpoint.reconfigure(wrong);
+        wait::until_true("nobody gets in", || endpoint.get("", "anna:x").starts_with("refused:"));
+    }
+    let said = endpoint.headcount.log();
+    assert!(
+        said.contains("nobody gets in until that is corrected") && said.contains("without a restart"),
+        "{said}"
+    );
+    endpoint.reconfigure(TLS);
+    wait::until_true("everybody gets in again", || endpoint.get("", "").starts_with("200 "));
+}
+
+#[test]
+fn without_tls_there_are_still_passwords_headers_and_limits() {
+    let users = format!("basic_auth_users:\n  anna: {}\n", hash("x"));
+    let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
+    let endpoint = Endpoint::start(&(users + headers));
+    let get =
+        |more: &[&str]| http::request(&endpoint.headcount.metrics(), "GET", "/-/healthy", more).unwrap();
+    let refused = get(&[]);
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Basic")));
+    assert_eq!(refused.header("x-frame-options"), Some("deny"));
+    let welcome = get(&["Authorization: Basic YW5uYTp4"]);
+    assert_eq!((welcome.status, welcome.header("x-frame-options")), (200, Some("deny")));
+    endpoint.reconfigure("rate_limit:\n  interval: 1h\n  burst: 2\n");
+    wait::until_true("the limit is reached", || get(&[]).status == 429);
+    endpoint.reconfigure("nonsense: 1\n");
+    assert_eq!(get(&[]).status, 500);
+    endpoint.reconfigure("");
+    assert_eq!(get(&[]).status, 200);
+}
+
+#[test]
+fn promtool_and_headcount_agree_on_what_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "ca");
+    authority.sign("server", &["127.0.0.1"]);
+    authority.sign("another", &["127.0.0.1"]);
+    let path = folder.path().join("web.yml");
+    let accepts = |mut command: Command| {
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let ours = || {
+        let mut command = Command::new(binary::headcount());
+        command.args(["run", "--check", "--web.config.file"]).arg(&path).args(["--", "true"]);
+        accepts(command)
+    };
+    let theirs = || {
+        let mut command = Command::new(peers::promtool());
+        command.args(["check", "web-config"]).arg(&path);
+        accepts(command)
+    };
+    let users = format!("basic_auth_users:\n  anna: {}\n", hash("x"));
+    let headers = |header: &str| format!("http_server_config:\n  headers:\n    {header}\n");
+    for (config, expected) in [
+        (String::new(), true),
+        (TLS.to_owned(), true),
+        (format!("{TLS}  min_version: TLS12\n  max_version: TLS13\n"), true),
+        (format!("{TLS}  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n"), true),
+        (
+            format!("{TLS}  curve_preferences: [X25519, CurveP256]\n  prefer_server_cipher_suites: false\n"),
+            true,
+        ),
+        (format!("{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n"), true),
+        (format!("{TLS}  client_auth_type: NoClientCert\n"), true),
+        (users.clone(), true),
+        (headers("X-Content-Type-Options: nosniff"), true),
+        (headers("Content-Security-Policy: default-src 'none'"), true),
+        ("http_server_config:\n  http2: false\n".to_owned(), true),
+        (headers("X-Content-Type-Options: sniff"), false),
+        (headers("X-Powered-By: headcount"), false),
+        ("http_server_config:\n  http3: true\n".to_owned(), false),
+        (format!("{users}  anna: {}\n", hash("y")), false),
+        (format!("{TLS}{TLS}"), false),
+        (format!("{TLS}  min_version: TLS14\n"), false),
+        (format!("{TLS}  cipher_suites: [TLS_NONSENSE]\n"), false),
+        (format!("{TLS}  curve_preferences: [CurveP111]\n"), false),
+        (format!("{TLS}  client_auth_type: Perhaps\n"), false),
+        (format!("{TLS}  client_ca_file: ca.pem\n"), false),
+        ("tls_server_config:\n  cert_file: server.pem\n".to_owned(), false),
+        ("tls_server_config:\n  cert_file: server.pem\n  key_file: another.key\n".to_owned(), false),
+        ("tls_server_config:\n  cert_file: web.yml\n  key_file: server.key\n".to_owned(), false),
+        ("tls_server_config:\n  cert_file: nowhere.pem\n  key_file: server.key\n".to_owned(), false),
+    ] {
+        std::fs::write(&path, &config).unwrap();
+        let ((ours, said), (theirs, they_said)) = (ours(), theirs());
+        assert_eq!((ours, theirs), (expected, expected), "{config}{said}{they_said}");
+    }
+    // What rustls does not do, or what would check nothing, is never silently less than that.
+    for (more, part) in [
+        ("min_version: TLS10", "TLS10 is not secure"),
+        ("curve_preferences: [CurveP521]", "there is no CurveP521"),
+        ("cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]", "there is no TLS_RSA_WITH_AES_128_CBC_SHA"),
+        ("client_auth_type: RequireAnyClientCert", "would check nothing"),
+        ("client_auth_type: RequireAndVerifyClientCert", "needs a client_ca"),
+    ] {
+        std::fs::write(&path, format!("{TLS}  {more}\n")).unwrap();
+        let (accepted, said) = ours();
+        assert!(!accepted && said.contains(part), "{more}: {said}");
+        assert!(theirs().0, "{more}");
+    }
+}

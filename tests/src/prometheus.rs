@@ -1,0 +1,97 @@
+//! A real Prometheus server.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{http, peers, wait};
+
+/// A Prometheus server of the test's own, stopped at its end.
+#[derive(Debug)]
+pub struct Prometheus {
+    child: Child,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// A configuration that scrapes one target every second; with these further lines of the job, four spaces deep.
+    #[must_use]
+    pub fn config(target: &str, more: &str) -> String {
+        format!(
+            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: headcount\n{more}    \
+             static_configs:\n      - targets: ['{target}']\n"
+        )
+    }
+
+    /// Starts the one that is always there.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(config: &str) -> Self {
+        Self::start_program(&peers::prometheus(), config, &[])
+    }
+
+    /// Starts another one, with these further flags.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_program(program: &Path, config: &str, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        // Its port is free now, and nobody else takes it in the meantime.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(flags)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, address, _folder: folder }
+    }
+
+    /// The series of an expression, each with its labels and its value.
+    #[must_use]
+    pub fn series(&self, expression: &str) -> Vec<(String, String)> {
+        let Some(json) = self.ask(expression) else { return Vec::new() };
+        let series = json["data"]["result"].as_array().into_iter().flatten();
+        series.map(|one| (one["metric"].to_string(), one["value"][1].to_string())).collect()
+    }
+
+    /// The value of an expression that has one series; `None` as long as there is none.
+    #[must_use]
+    pub fn query(&self, expression: &str) -> Option<f64> {
+        self.ask(expression)?["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+
+    fn ask(&self, expression: &str) -> Option<serde_json::Value> {
+        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = http::get(&self.address, &format!("/api/v1/query?query={encoded}")).ok()?;
+        serde_json::from_slice(&answer.body).ok()
+    }
+
+    /// Waits until an expression has a value.
+    ///
+    /// # Panics
+    ///
+    /// When it never has.
+    pub fn wait_for(&self, expression: &str, expected: f64) {
+        wait::until_true(format!("{expression} is {expected}"), || self.query(expression) == Some(expected));
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
