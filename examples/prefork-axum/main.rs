@@ -25,7 +25,9 @@ fn http_requests(method: &str, route: &str, code: u16) -> Counter;
 #[metric]
 fn http_request_duration_seconds(method: &str, route: &str) -> Histogram;
 
-/// Requests that are being answered: the sum over all processes that live, for what a dead one was answering, nobody is.
+/// Requests that are being answered.
+///
+/// The sum over all processes that live: what a dead one was answering, nobody is.
 #[metric(mode = GaugeMode::LiveSum)]
 fn http_requests_in_flight() -> Gauge;
 
