@@ -92,7 +92,7 @@ impl<M: Metric> Children<M> {
             && self.by_text.find(&values).is_none()
             && let Some(overflow) = self.series.overflow()
         {
-            return Ok(Found::Overflow(overflow));
+            return Ok(overflow);
         }
         self.find_or_create_under(&mut Registration::begin(), values, other)
     }
@@ -113,7 +113,7 @@ impl<M: Metric> Children<M> {
                     self.series.remembered();
                     child
                 }
-                Found::Overflow(child) => return Ok(Found::Overflow(child)),
+                overflow @ Found::Overflow(_) => return Ok(overflow),
             },
         };
         if let Some((table, key)) = other

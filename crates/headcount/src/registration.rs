@@ -107,6 +107,9 @@ impl Registry {
         let overflows = "headcount_series_overflows";
         let children: &Children<Counter> =
             plain.register_under(registration, overflows, help, &Shape::Counter, &["metric"]).ok()?;
-        children.find_or_create_under(registration, &[name], None::<(_, &&[&str])>).ok().map(Found::metric)
+        match children.find_or_create_under(registration, &[name], None::<(_, &&[&str])>).ok()? {
+            Found::Child(lookups) => Some(lookups),
+            Found::Overflow(_) => None,
+        }
     }
 }

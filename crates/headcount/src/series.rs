@@ -43,24 +43,33 @@ pub(crate) struct Place {
     pub(crate) number: u32,
 }
 
+/// The series that takes what is beyond the limit.
 #[derive(Debug)]
-struct Overflow<M> {
+pub(crate) struct Overflow<M> {
     child: M,
     lookups: Option<Counter>,
 }
 
 /// A series that was asked for.
-pub(crate) enum Found<M> {
+pub(crate) enum Found<M: 'static> {
     /// The one with these labels, to be remembered; if it is new, to be [counted](Series::remembered) then.
     Child(M),
     /// The overflow, not to be remembered.
-    Overflow(M),
+    Overflow(&'static Overflow<M>),
 }
 
-impl<M> Found<M> {
+impl<M: Copy> Found<M> {
+    /// The metric. Counts if it is the overflow, which must not happen under a [`Registration`]: an update may
+    /// take the same lock.
     pub(crate) fn metric(self) -> M {
         match self {
-            Self::Child(metric) | Self::Overflow(metric) => metric,
+            Self::Child(metric) => metric,
+            Self::Overflow(overflow) => {
+                if let Some(lookups) = overflow.lookups {
+                    lookups.inc();
+                }
+                overflow.child
+            }
         }
     }
 }
@@ -94,8 +103,8 @@ impl<M: Metric> Series<M> {
     }
 
     /// The overflow, once there is one.
-    pub(crate) fn overflow(&self) -> Option<M> {
-        self.overflow.get().map(Overflow::look_up)
+    pub(crate) fn overflow(&'static self) -> Option<Found<M>> {
+        self.overflow.get().map(Found::Overflow)
     }
 
     /// Creates the series with these values; the overflow, if there are enough of them.
@@ -104,20 +113,20 @@ impl<M: Metric> Series<M> {
         registration: &mut Registration,
         values: &[&str],
     ) -> Result<Found<M>, RegisterError> {
-        let Some(place) = &self.place else { return Ok(Found::Overflow(self.keep(self.lost(), None))) };
+        let Some(place) = &self.place else { return Ok(self.keep(self.lost(), None)) };
         if !self.is_full() {
             return self.record(registration, place, values).map(Found::Child);
         }
-        if let Some(child) = self.overflow() {
-            return Ok(Found::Overflow(child));
+        if let Some(overflow) = self.overflow() {
+            return Ok(overflow);
         }
         let child = self.record(registration, place, &vec![OVERFLOW; self.labels])?;
         let lookups = place.registry.count_overflows(registration, &self.name);
-        Ok(Found::Overflow(self.keep(child, lookups)))
+        Ok(self.keep(child, lookups))
     }
 
-    fn keep(&self, child: M, lookups: Option<Counter>) -> M {
-        self.overflow.get_or_init(|| Overflow { child, lookups }).look_up()
+    fn keep(&'static self, child: M, lookups: Option<Counter>) -> Found<M> {
+        Found::Overflow(self.overflow.get_or_init(|| Overflow { child, lookups }))
     }
 
     fn record(
@@ -141,15 +150,6 @@ impl<M: Metric> Series<M> {
     pub(crate) fn lost(&'static self) -> M {
         let store = self.place.as_ref().map_or_else(Registry::store_of_the_lost, |place| place.store);
         M::lost(&self.common, store)
-    }
-}
-
-impl<M: Metric> Overflow<M> {
-    fn look_up(&self) -> M {
-        if let Some(lookups) = self.lookups {
-            lookups.inc();
-        }
-        self.child
     }
 }
 
@@ -215,6 +215,27 @@ mod tests {
             assert!(text.contains(&format!("{name}_total{{a=\"{first}\"}} 2\n")), "{text}");
             assert!(text.contains(&format!("{name}_total{{a=\"overflow\"}} 2\n")), "{text}");
             assert!(text.contains(&format!("overflows_total{{metric=\"{name}\"}} 2\n")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_thread_may_begin_with_a_label_set_beyond_the_limit() {
+        for _ in 0..20 {
+            let registry = Registry::private().unwrap();
+            let family = registry.counter_family("c", "", ["n"]).unwrap().limited_to(0);
+            let begin = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for n in 0..8 {
+                    let begin = &begin;
+                    scope.spawn(move || {
+                        begin.wait();
+                        family.with([&n.to_string()]).inc();
+                    });
+                }
+            });
+            let text = registry.render();
+            assert!(text.contains("c_total{n=\"overflow\"} 8\n"), "{text}");
+            assert!(text.contains("headcount_series_overflows_total{metric=\"c\"} 8\n"), "{text}");
         }
     }
 

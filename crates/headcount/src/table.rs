@@ -180,7 +180,7 @@ impl Rest {
     }
 }
 
-/// The first index and the first run of entries are so long, and each further one twice as long.
+/// The first run of entries is so long, the first index four times, and each further one twice as long.
 const FIRST: usize = 16;
 const LEVELS: usize = 32;
 
@@ -254,18 +254,18 @@ impl<M: Copy> Table<M> {
         }
     }
 
-    /// The newest index, at most half full; `None` if numbers have no room in a slot.
+    /// The newest index, at most a quarter full, so that most lookups see one slot; `None` if numbers have no room in a slot.
     fn with_room_for(&self, len: usize) -> Option<&[AtomicU64]> {
         if len > MOST {
             return None;
         }
         let newest = self.newest.load(Ordering::Relaxed);
-        let slots = self.indexes.get(newest)?.get_or_init(|| empty(FIRST << newest));
-        if len * 2 <= slots.len() {
+        let slots = self.indexes.get(newest)?.get_or_init(|| empty((4 * FIRST) << newest));
+        if len * 4 <= slots.len() {
             return Some(slots);
         }
         let longer = self.indexes.get(newest + 1)?.get_or_init(|| {
-            let longer = empty(FIRST << (newest + 1));
+            let longer = empty((4 * FIRST) << (newest + 1));
             for slot in slots.iter().map(|slot| slot.load(Ordering::Relaxed)) {
                 if let Some(entry) = self.entry(slot).filter(|_| slot != 0) {
                     put(&longer, self.hash(entry), slot);
@@ -280,15 +280,22 @@ impl<M: Copy> Table<M> {
     #[inline(always)]
     fn hash(&self, key: &impl Key) -> u64 {
         let mut hash: u64 = 0;
+        // The parts' products do not wait for one another.
         key.parts(|part| {
-            // The parts' products do not wait for one another.
-            let product = u128::from(part.first ^ self.keys[0]) * u128::from(part.last ^ self.keys[1]);
-            #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
-            let folded = product as u64 ^ (product >> 64) as u64;
-            hash = hash.rotate_left(23) ^ folded;
+            hash = hash.rotate_left(23) ^ fold(part.first ^ self.keys[0], part.last ^ self.keys[1])
         });
-        hash
+        // Once more: addresses and numbers that come one after the other are still near each other.
+        fold(hash, self.keys[1])
     }
+}
+
+/// Both halves of a product, each bit of which depends on many of both factors.
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
+    let folded = product as u64 ^ (product >> 64) as u64;
+    folded
 }
 
 /// The labels of an entry: what it takes to put it into another index.

@@ -241,7 +241,7 @@ fn exit(code: u8) {
 
 /// Creates series until there is no space, then counts on in what it has and tells how it went.
 fn fill() {
-    let family = Counter::family("test_filled", "Filled.", ["n"]).unwrap();
+    let family = Counter::family("test_filled", "Filled.", ["n"]).unwrap().limited_to(u32::MAX);
     let padding = "x".repeat(200);
     let mut created = 0_u32;
     let refusal = loop {
@@ -378,7 +378,7 @@ fn recycle(children: u32) {
 /// Forks while other threads count and create series: the child finds nothing half done.
 fn fork_amid_threads() {
     let counter = Counter::new("amid_adds", "Adds.").unwrap();
-    let family = Counter::family("amid_series", "Series.", ["n"]).unwrap();
+    let family = Counter::family("amid_series", "Series.", ["n"]).unwrap().limited_to(u32::MAX);
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..4 {
