@@ -1,6 +1,6 @@
 //! Families: metrics that differ only in the values of their labels.
 //!
-//! Children are found in a `table` by the words of their labels, without a lock. Labels that
+//! Children are found in a table (`table.rs`) by the words of their labels, without a lock. Labels that
 //! stay where they are can be found by their addresses, in a table of its own, and labels of a type by what
 //! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 

@@ -118,10 +118,13 @@ fn last_four(bytes: &[u8]) -> u64 {
     bytes.last_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
 }
 
+/// Hashes texts that are long. Set with the first table, under its registration, and never waited for: a
+/// child that was forked while another thread set it would wait for ever.
+static HASHER: OnceLock<RandomState> = OnceLock::new();
+
 #[inline(never)]
 fn hash_long(bytes: &[u8]) -> u64 {
-    static HASHER: OnceLock<RandomState> = OnceLock::new();
-    HASHER.get_or_init(RandomState::default).hash_one(bytes)
+    HASHER.get().map_or(0, |hasher| hasher.hash_one(bytes))
 }
 
 /// Parts that an entry holds in itself; more are a step away.
@@ -202,7 +205,7 @@ const UPPER: u64 = 0xffff_ffff << 32;
 
 impl<M: Copy> Table<M> {
     pub(crate) fn new() -> Self {
-        let random = RandomState::default();
+        let random = HASHER.get_or_init(RandomState::default);
         Self {
             // Odd, so that no bit of a small number is lost in the product.
             keys: [random.hash_one(0), random.hash_one(1) | 1],

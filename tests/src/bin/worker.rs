@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use headcount::worker::{Drain, Worker};
@@ -191,8 +192,8 @@ impl Truth {
 #[expect(unsafe_code, reason = "the truth must survive a kill, as the counter does")]
 fn increment(cell: &MmapRaw) {
     // SAFETY: the mapping is eight bytes long, aligned to a page, and written by this thread alone.
-    let cell = unsafe { &*cell.as_mut_ptr().cast::<std::sync::atomic::AtomicU64>() };
-    cell.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    let cell = unsafe { &*cell.as_mut_ptr().cast::<AtomicU64>() };
+    cell.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Adds so much, shows a live gauge, and ends.
@@ -379,25 +380,29 @@ fn recycle(children: u32) {
 fn fork_amid_threads() {
     let counter = Counter::new("amid_adds", "Adds.").unwrap();
     let family = Counter::family("amid_series", "Series.", ["n"]).unwrap().limited_to(u32::MAX);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (forks, done) = (&AtomicU32::new(0), 100);
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let stop = &stop;
             scope.spawn(move || {
                 let mut n = 0;
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    family.with([&format!("{thread}-{n}")]).inc();
-                    n += 1;
+                while forks.load(Ordering::Relaxed) < done {
+                    // Never far ahead: each child copies the descriptions of all.
+                    if n < 20 * (forks.load(Ordering::Relaxed) + 1) {
+                        family.with([&format!("{thread}-{n}")]).inc();
+                        n += 1;
+                    } else {
+                        std::thread::yield_now();
+                    }
                 }
             });
         }
-        for n in 0..100 {
+        for n in 0..done {
             wait_for_child(fork(|| {
                 (0..1000).for_each(|_| counter.inc());
                 family.with([&format!("child-{n}")]).inc();
             }));
+            forks.fetch_add(1, Ordering::Relaxed);
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
 

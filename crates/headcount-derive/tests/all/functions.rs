@@ -140,7 +140,6 @@ fn boxed(text: &str) -> Pin<Box<dyn Future<Output = usize> + Send + '_>> {
 
 #[expect(clippy::manual_async_fn, reason = "some are written so")]
 #[timed(METRICS.seconds.with(["desugared"]))]
-#[expect(clippy::manual_async_fn, reason = "so do those write it who must name the bounds")]
 fn desugared() -> impl Future<Output = ()> + Send {
     async move { std::future::ready(()).await }
 }
