@@ -21,6 +21,7 @@ mod namespaces;
 mod operate;
 mod python;
 mod reload;
+mod scrapers;
 mod service;
 mod sockets;
 mod stop;
