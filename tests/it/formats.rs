@@ -193,8 +193,16 @@ fn what_was_damaged_is_seen_by_the_parsers() {
     assert!(read.is_err(), "the end is missing");
 }
 
+/// A directory with everything that makes formats invalid.
+pub(crate) fn odd_directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let mut runner = TestRunner::deterministic();
+    write(directory.path(), &prop::collection::vec(any_file(), 60).new_tree(&mut runner).unwrap().current());
+    directory
+}
+
 /// A directory with a counter, a histogram with labels, and a gauge whose name not every reader knows.
-fn small_directory() -> tempfile::TempDir {
+pub(crate) fn small_directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let counter = r#"["hits", "hits_total", {}, "Hits, \"all\"."]"#;
     let part = |sample: &str, le: &str| format!(r#"["h", "{sample}", {{"l": "x"{le}}}, "H."]"#);

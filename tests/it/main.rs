@@ -26,6 +26,7 @@ mod presets;
 mod push;
 mod python;
 mod reload;
+mod scrapers;
 mod service;
 mod sockets;
 mod stop;

@@ -80,10 +80,15 @@ fn fifty_scrapers_at_the_same_time_get_whole_bodies() {
 fn whoever_sends_too_much_or_too_slowly_is_let_go() {
     let (headcount, _directory) = serve(&[]);
     let address = headcount.metrics();
-    let long = format!("X-Long: {}", "x".repeat(20_000));
-    assert_eq!(http::request(&address, "GET", "/metrics", &[&long]).unwrap().status, 431);
-    let path = format!("/{}", "x".repeat(20_000));
-    assert!(matches!(http::get(&address, &path).unwrap().status, 414 | 431));
+    // Whoever is still sending when the answer comes may only see the end of the connection.
+    let is_refused = |path: &str, header: &str| {
+        let answer = http::request(&address, "GET", path, &[header]);
+        answer.map_or(true, |answer| matches!(answer.status, 414 | 431))
+    };
+    let long = "x".repeat(20_000);
+    assert!(is_refused("/metrics", &format!("X-Long: {long}")));
+    assert!(is_refused(&format!("/{long}"), "X-Short: x"));
+    assert!(!is_refused("/metrics", &format!("X-Long: {}", &long[..10_000])));
     // More connections than there may be, none of which says what it wants.
     let silent: Vec<_> = (0..600)
         .map(|_| {

@@ -53,6 +53,14 @@ pub fn prometheus() -> PathBuf {
     peer("debian/usr/bin/prometheus")
 }
 
+/// Prometheus servers of later releases of Debian, as far as they were to be had: what each is called, and where it is.
+#[must_use]
+pub fn newer_prometheuses() -> Vec<(&'static str, PathBuf)> {
+    let found =
+        ["trixie", "sid"].map(|suite| (suite, folder().join(format!("debian-{suite}/usr/bin/prometheus"))));
+    found.into_iter().filter(|(_, path)| path.exists()).collect()
+}
+
 /// Prometheus' tool that checks expositions.
 #[must_use]
 pub fn promtool() -> PathBuf {

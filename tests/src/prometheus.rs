@@ -1,5 +1,6 @@
 //! A real Prometheus server.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -61,10 +62,15 @@ impl Prometheus {
 
     /// The series of an expression, each with its labels and its value.
     #[must_use]
-    pub fn series(&self, expression: &str) -> Vec<(String, String)> {
+    pub fn series(&self, expression: &str) -> Vec<(BTreeMap<String, String>, String)> {
         let Some(json) = self.ask(expression) else { return Vec::new() };
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let labels = |one: &serde_json::Value| {
+            let labels = one["metric"].as_object().into_iter().flatten();
+            labels.map(|(name, value)| (name.clone(), text(value))).collect()
+        };
         let series = json["data"]["result"].as_array().into_iter().flatten();
-        series.map(|one| (one["metric"].to_string(), one["value"][1].to_string())).collect()
+        series.map(|one| (labels(one), text(&one["value"][1]))).collect()
     }
 
     /// The value of an expression that has one series; `None` as long as there is none.
