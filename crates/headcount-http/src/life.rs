@@ -190,6 +190,13 @@ impl<F: Follow> Life<F> {
         }
     }
 
+    /// An error that the framework has made an answer of; `kind` is its type.
+    pub fn errored(&mut self, kind: &str, status: u16) {
+        if self.stage == Stage::Handling {
+            self.reporter().count_exception(kind, status);
+        }
+    }
+
     /// It is an answer of gRPC, whose status is in the head or will come.
     pub fn is_grpc(&mut self, status: Option<u16>) {
         self.grpc = Grpc::Awaited;
