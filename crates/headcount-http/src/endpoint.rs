@@ -43,7 +43,9 @@ type Place = OnceLock<&'static Answers>;
 /// Answers of one status, and then those of others. Few endpoints have more than a handful.
 struct Answers {
     status: u16,
-    series: Tree<Series>,
+    /// Without labels that are computed from the answer.
+    plain: OnceLock<Series>,
+    labelled: Tree<Series>,
     next: Place,
 }
 
@@ -116,7 +118,11 @@ impl Endpoint {
         let mut place = &self.answers;
         while let Some(&answers) = place.get() {
             if answers.status == status {
-                return answers.series.get(computed);
+                return if computed.is_empty() {
+                    answers.plain.get()
+                } else {
+                    answers.labelled.get(computed)
+                };
             }
             place = &answers.next;
         }
@@ -131,12 +137,18 @@ impl Endpoint {
                 Some(&answers) if answers.status == status => break answers,
                 Some(&answers) => place = &answers.next,
                 None => {
-                    let answers = Answers { status, series: Tree::default(), next: OnceLock::new() };
+                    let (plain, labelled, next) = (OnceLock::new(), Tree::default(), OnceLock::new());
+                    let answers = Answers { status, plain, labelled, next };
                     let _ = place.set(Box::leak(Box::new(answers)));
                 }
             }
         };
-        answers.series.get_or_insert(computed, || self.register(status, computed))
+        let make = || self.register(status, computed);
+        if computed.is_empty() {
+            answers.plain.get_or_init(make)
+        } else {
+            answers.labelled.get_or_insert(computed, make)
+        }
     }
 
     fn register(&self, status: u16, computed: &[&str]) -> Series {

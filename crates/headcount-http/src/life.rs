@@ -25,7 +25,7 @@ pub struct Life<F: Follow = ()> {
     body: Body,
     sent: u64,
     /// Values of labels that are computed from the answer.
-    labels: Vec<String>,
+    labels: Box<[String]>,
     grpc: Grpc,
     follow: F,
 }
@@ -127,7 +127,7 @@ impl<F: Follow> Life<F> {
             to_head: None,
             body: Body::None,
             sent: 0,
-            labels: Vec::new(),
+            labels: Box::default(),
             grpc: Grpc::Not,
             follow,
         }
@@ -161,7 +161,10 @@ impl<F: Follow> Life<F> {
         if self.stage != Stage::Handling {
             return;
         }
-        (self.stage, self.status, self.body, self.labels) = (Stage::Sending, status, body, labels);
+        (self.stage, self.status, self.body) = (Stage::Sending, status, body);
+        if !labels.is_empty() {
+            self.labels = labels.into_boxed_slice();
+        }
         if body == Body::None || body == Body::Sized(0) {
             let took = self.arrived.elapsed();
             self.to_head = Some(took);
@@ -184,6 +187,13 @@ impl<F: Follow> Life<F> {
             self.status = 500;
             self.reporter().count_exception(kind, 500);
             self.finish(Outcome::Failed, self.arrived.elapsed());
+        }
+    }
+
+    /// An error that the framework has made an answer of; `kind` is its type.
+    pub fn errored(&mut self, kind: &str, status: u16) {
+        if self.stage == Stage::Handling {
+            self.reporter().count_exception(kind, status);
         }
     }
 
@@ -284,11 +294,12 @@ impl<F: Follow> Life<F> {
         if let Some(requests) = series.requests {
             requests.inc();
         }
+        let seconds = duration.as_secs_f64();
         if let Some(observer) = series.duration {
-            observer.observe_duration(duration);
+            observer.observe(seconds);
         }
         if let Some(observer) = series.overall_duration {
-            observer.observe_duration(duration);
+            observer.observe(seconds);
         }
         if let (Some(observer), Some(to_head)) = (series.first_byte, self.to_head) {
             observer.observe_duration(to_head);

@@ -94,7 +94,10 @@ impl Rules {
             life.is_grpc(grpc_status(head.headers));
         }
         life.follower().response(&head);
-        let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
+        let labels = match &*self.functions.response_labels {
+            [] => Vec::new(),
+            labels => labels.iter().map(|label| label(&head).into_owned()).collect(),
+        };
         life.answered(head.status.as_u16(), asked.body(response), labels);
     }
 }

@@ -1,0 +1,47 @@
+//! The body: an answer is being sent.
+
+use std::any::type_name;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use headcount_http::Life;
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// A body whose request is over when the body is. To drop it before its end gives the request up.
+    #[derive(Debug)]
+    pub struct MeasuredBody<B> {
+        #[pin]
+        inner: B,
+        life: Option<Life>,
+    }
+}
+
+impl<B> MeasuredBody<B> {
+    pub(crate) fn new(inner: B, life: Option<Life>) -> Self {
+        Self { inner, life: life.filter(|life| !life.is_over()) }
+    }
+}
+
+impl<B: MessageBody> MessageBody for MeasuredBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.inner.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        let this = self.project();
+        let Some(life) = this.life else { return this.inner.poll_next(context) };
+        let polled = life.watch(|| this.inner.poll_next(context));
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(bytes))) => life.sent(bytes.len() as u64),
+            Poll::Ready(Some(Err(_))) => life.body_failed(type_name::<B::Error>()),
+            Poll::Ready(None) => life.ended(),
+        }
+        polled
+    }
+}

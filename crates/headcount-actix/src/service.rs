@@ -1,0 +1,96 @@
+//! The service and its future: a request's life begins, and gets an answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use headcount_http::{Body, Life};
+use pin_project_lite::pin_project;
+
+use crate::body::MeasuredBody;
+use crate::rules::{Asked, ERROR, Rules};
+
+/// A service whose requests are measured.
+#[derive(Debug)]
+pub struct Measured<S> {
+    inner: S,
+    rules: &'static Rules,
+}
+
+impl<S> Measured<S> {
+    pub(crate) fn new(inner: S, rules: &'static Rules) -> Self {
+        Self { inner, rules }
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for Measured<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<MeasuredBody<B>>;
+    type Error = Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let asked = Asked::by(request.method());
+        let mut life = self.rules.arrive(&request);
+        let inner = match &mut life {
+            Some(life) => life.watch(|| self.inner.call(request)),
+            None => self.inner.call(request),
+        };
+        ResponseFuture { inner, life, asked, rules: self.rules }
+    }
+}
+
+pin_project! {
+    /// The answer to come. To drop it gives the request up: its client is gone.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        life: Option<Life>,
+        asked: Asked,
+        rules: &'static Rules,
+    }
+}
+
+impl<F, B> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<MeasuredBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let polled = match this.life {
+            Some(life) => life.watch(|| this.inner.poll(context)),
+            None => this.inner.poll(context),
+        };
+        let result = ready!(polled);
+        let mut life = this.life.take();
+        if let Some(life) = &mut life {
+            match &result {
+                Ok(response) => this.rules.answered(life, *this.asked, response),
+                // A middleware refused: actix makes an answer of the error further out.
+                Err(error) => {
+                    let status = error.as_response_error().status_code();
+                    if status.is_server_error() {
+                        life.errored(ERROR, status.as_u16());
+                    }
+                    let labels = Vec::new();
+                    life.answered(status.as_u16(), Body::None, labels);
+                }
+            }
+        }
+        Poll::Ready(result.map(|response| response.map_body(|_, body| MeasuredBody::new(body, life))))
+    }
+}

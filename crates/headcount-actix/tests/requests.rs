@@ -1,0 +1,193 @@
+//! The middleware around an application of actix's, one request at a time.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use actix_http::Request;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::header;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::web::{self, Bytes};
+use actix_web::{App, Error, HttpRequest, HttpResponse, error};
+use headcount::Registry;
+use headcount_actix::{
+    Builder, Credentials, Exposition, HttpMetrics, Metric, MetricsEndpoint, Options, TokenUsage,
+    do_not_track, track_tokens,
+};
+
+/// A body of pieces, whose length nobody knows.
+struct Pieces(std::slice::Iter<'static, &'static str>);
+
+impl MessageBody for Pieces {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, std::convert::Infallible>>> {
+        Poll::Ready(self.0.next().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))))
+    }
+}
+
+fn metrics(options: Options, more: impl FnOnce(Builder) -> Builder) -> (HttpMetrics, Registry) {
+    let registry = Registry::private().unwrap();
+    (more(HttpMetrics::builder(options.registry(registry))).build().unwrap(), registry)
+}
+
+async fn app(
+    layer: HttpMetrics,
+) -> impl Service<Request, Response = ServiceResponse<impl MessageBody>, Error = Error> {
+    let user = async |id: web::Path<String>| format!("user {id}");
+    let chat = async || {
+        track_tokens(&TokenUsage::new("small", 1, 2));
+        HttpResponse::Ok().body("hm")
+    };
+    let silent = async || {
+        do_not_track();
+        "nothing to see"
+    };
+    let streamed = async || HttpResponse::Ok().message_body(Pieces(["ab", "cde"].iter())).unwrap();
+    let app = App::new()
+        .route("/users/{id}", web::get().to(user))
+        .route("/streamed", web::get().to(streamed))
+        .route(
+            "/fails",
+            web::get().to(async || -> Result<String, Error> { Err(error::ErrorBadGateway("x")) }),
+        )
+        .route("/panics", web::get().to(async || -> String { panic!("expected") }))
+        .route("/waits", web::get().to(async || std::future::pending::<String>().await))
+        .route("/chat", web::post().to(chat))
+        .route("/silent", web::get().to(silent));
+    init_service(app.wrap(layer)).await
+}
+
+fn value(registry: Registry, key: &str) -> f64 {
+    let text = registry.render();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+fn requests(registry: Registry, route: &str, status: &str) -> f64 {
+    value(registry, &format!("http_requests_total{{method=\"GET\",route=\"{route}\",status=\"{status}\"}}"))
+}
+
+fn run(test: impl Future<Output = ()>) {
+    actix_web::rt::System::new().block_on(test);
+}
+
+#[test]
+fn requests_are_counted_by_pattern_and_all_others_are_one() {
+    run(async {
+        let (layer, registry) = metrics(Options::new().with(Metric::Tokens), |builder| builder);
+        let app = app(layer).await;
+        for path in ["/users/1", "/users/2", "/nowhere", "/elsewhere", "/silent"] {
+            read_body(call_service(&app, TestRequest::get().uri(path).to_request()).await).await;
+        }
+        assert_eq!(requests(registry, "/users/{id}", "200"), 2.0);
+        assert_eq!(requests(registry, "unmatched", "404"), 2.0);
+        let size = "http_response_size_bytes_sum{method=\"GET\",route=\"/users/{id}\"}";
+        assert_eq!(value(registry, size), 12.0);
+        let post = TestRequest::post().uri("/chat").insert_header((header::CONTENT_LENGTH, 5));
+        read_body(call_service(&app, post.set_payload("12345").to_request()).await).await;
+        let size = "http_request_size_bytes_sum{method=\"POST\",route=\"/chat\"}";
+        assert_eq!(value(registry, size), 5.0, "{}", registry.render());
+        let tokens = "http_token_usage_total{route=\"/chat\",model=\"small\",kind=\"total\"}";
+        assert_eq!((value(registry, tokens), value(registry, "http_requests_in_flight")), (3.0, 0.0));
+        assert!(!registry.render().contains("/silent"));
+    });
+}
+
+#[test]
+fn however_a_request_ends_it_is_counted_once() {
+    run(async {
+        let (layer, registry) = metrics(Options::new().with_streams(), |builder| builder);
+        let app = app(layer).await;
+        let get = |path: &str| app.call(TestRequest::get().uri(path).to_request());
+        let in_flight = || value(registry, "http_requests_in_flight");
+
+        assert_eq!(read_body(get("/streamed").await.unwrap()).await, "abcde");
+        assert_eq!(requests(registry, "/streamed", "200"), 1.0);
+        assert_eq!(value(registry, "http_stream_chunks_total{route=\"/streamed\"}"), 2.0);
+
+        let mut body = Box::pin(get("/streamed").await.unwrap().into_body());
+        assert!(poll_fn(|context| body.as_mut().poll_next(context)).await.is_some());
+        assert_eq!(in_flight(), 1.0);
+        drop(body);
+        assert_eq!((requests(registry, "/streamed", "499"), in_flight()), (1.0, 0.0));
+
+        let mut waits = Box::pin(get("/waits"));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(in_flight(), 1.0);
+        drop(waits);
+        assert_eq!((requests(registry, "/waits", "499"), in_flight()), (1.0, 0.0));
+
+        let mut panics = Box::pin(get("/panics"));
+        let poll = || panics.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+        assert_eq!((requests(registry, "/panics", "500"), in_flight()), (1.0, 0.0));
+
+        read_body(get("/fails").await.unwrap()).await;
+        assert_eq!((requests(registry, "/fails", "502"), in_flight()), (1.0, 0.0));
+        let exceptions =
+            |labels: &str| value(registry, &format!("http_exceptions_total{{method=\"GET\",{labels}}}"));
+        assert_eq!(exceptions("route=\"/panics\",status=\"500\",type=\"panic\""), 1.0);
+        assert_eq!(exceptions("route=\"/fails\",status=\"502\",type=\"actix_web::Error\""), 1.0);
+    });
+}
+
+#[test]
+fn functions_of_the_applications_are_asked() {
+    run(async {
+        let (layer, registry) = metrics(Options::new(), |builder| {
+            builder
+                .route(|request| Some(request.path().split('/').nth(1)?.to_owned()))
+                .label("tenant", Some(1), |request| match request.headers().get("x-tenant") {
+                    Some(tenant) => String::from_utf8_lossy(tenant.as_bytes()),
+                    None => Cow::Borrowed("none"),
+                })
+                .response_label("length", |head| Cow::Borrowed(head.reason()))
+                .exclude(|request| request.path() == "/streamed")
+        });
+        let app = app(layer).await;
+        for (path, tenant) in [("/users/1", "acme"), ("/users/2", "other"), ("/streamed", "acme")] {
+            let request = TestRequest::get().uri(path).insert_header(("x-tenant", tenant));
+            read_body(call_service(&app, request.to_request()).await).await;
+        }
+        let text = registry.render();
+        for tenant in ["acme", "_OTHER"] {
+            let labels = format!("route=\"users\",status=\"200\",tenant=\"{tenant}\",length=\"OK\"");
+            assert!(text.contains(&format!("http_requests_total{{method=\"GET\",{labels}}} 1\n")), "{text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("http_requests_total{")).count(), 2, "{text}");
+    });
+}
+
+#[test]
+fn the_endpoint_shows_the_metrics_to_those_who_may_see_them() {
+    run(async {
+        let registry = Registry::private().unwrap();
+        registry.counter("c", "").unwrap().inc();
+        let endpoint = MetricsEndpoint::new(Exposition::of_registry(registry));
+        let endpoint = endpoint.credentials(Credentials::bearer("s3cret"));
+        let handler = move |request: HttpRequest| {
+            let response = endpoint.respond(&request);
+            async { response }
+        };
+        let app = init_service(App::new().route("/metrics", web::get().to(handler))).await;
+        let ask = |token: &str| {
+            let request = TestRequest::get().uri("/metrics");
+            app.call(request.insert_header((header::AUTHORIZATION, format!("Bearer {token}"))).to_request())
+        };
+        assert_eq!(ask("wrong").await.unwrap().status(), 401);
+        assert!(read_body(ask("s3cret").await.unwrap()).await.ends_with(b"c_total 1\n"));
+    });
+}
