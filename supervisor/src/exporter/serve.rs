@@ -14,7 +14,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -45,6 +45,8 @@ const PLAIN_TEXT: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis is an HTTPS server.\n";
 /// Beyond so many connections, further ones wait to be accepted.
 const CONNECTIONS: usize = 512;
+/// A client that has connected asks for something within so long, or is one that keeps its connection.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Scrapes that have begun have so long to end when the exporter stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After accept has failed, most likely for want of descriptors.
@@ -214,15 +216,24 @@ async fn converse<S>(stream: S, busy: Busy, responder: Arc<Responder>, watcher: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let asked = Arc::new(Notify::new());
+    let has_asked = Arc::clone(&asked);
     let service = service_fn(move |request| {
         busy.begin();
+        has_asked.notify_one();
         let responder = Arc::clone(&responder);
         async move { Ok::<_, Infallible>(responder.respond(request).await) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
+    // Until then it does not hear of a shutdown, which would cut off who is just about to ask.
+    tokio::select! {
+        ended = &mut connection => return Ok(ended?),
+        () = asked.notified() => {}
+        () = tokio::time::sleep(FIRST_REQUEST) => {}
+    }
     Ok(pin!(watcher.watch(connection)).await?)
 }
 
