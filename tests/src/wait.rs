@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Polls until `condition` gives something.
 ///
 /// # Panics
 ///
-/// When half a minute passes without it; the message names `what`.
+/// When a minute and a half pass without it; the message names `what`.
 pub fn until<T>(what: impl Display, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -28,7 +28,7 @@ pub fn until<T>(what: impl Display, mut condition: impl FnMut() -> Option<T>) ->
 ///
 /// # Panics
 ///
-/// When half a minute passes without it; the message names `what`.
+/// When a minute and a half pass without it; the message names `what`.
 pub fn until_true(what: impl Display, mut condition: impl FnMut() -> bool) {
     until(what, || condition().then_some(()));
 }
