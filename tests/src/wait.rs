@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 ///
-/// When a minute and a half pass without it; the message names `what`.
+/// When a minute and a half passes without it; the message names `what`.
 pub fn until<T>(what: impl Display, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -28,7 +28,7 @@ pub fn until<T>(what: impl Display, mut condition: impl FnMut() -> Option<T>) ->
 ///
 /// # Panics
 ///
-/// When a minute and a half pass without it; the message names `what`.
+/// When a minute and a half passes without it; the message names `what`.
 pub fn until_true(what: impl Display, mut condition: impl FnMut() -> bool) {
     until(what, || condition().then_some(()));
 }
