@@ -38,11 +38,18 @@ impl Master<'_> {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // Workers do not wait for this process to hear them, so it may not have.
-        if next.is_some_and(|at| at.elapsed() >= STALL) {
+        // As late as it is beyond what was due; while nothing was, it may have slept.
+        self.awake = next.map_or_else(Instant::now, |at| at.min(Instant::now()));
+        self.notice_stall();
+        Ok(())
+    }
+
+    /// Workers do not wait for this process to hear them: while it was stopped, wherever that was, it has not.
+    pub(super) fn notice_stall(&mut self) {
+        if self.awake.elapsed() >= STALL {
             self.record(Event::Stalled);
         }
-        Ok(())
+        self.awake = Instant::now();
     }
 
     pub(super) fn receive_signals(&mut self) -> io::Result<()> {

@@ -61,6 +61,8 @@ pub struct Master<'a> {
     was_ready: bool,
     _pid_file: Option<PidFile>,
     configuration: Option<Reader>,
+    /// When it was last known to run.
+    awake: Instant,
     /// What no reload changes.
     fixed: Fixed,
     /// Removed last.
@@ -124,6 +126,7 @@ impl Master<'_> {
     /// Performs what is to be done, until nothing is.
     fn perform(&mut self) -> Option<Outcome> {
         loop {
+            self.notice_stall();
             let now = Instant::now();
             for event in self.pool.elapsed(now) {
                 self.record(event);

@@ -86,6 +86,7 @@ impl<'a> Master<'a> {
             was_ready: left.is_some(),
             _pid_file: ground.pid_file,
             configuration: None,
+            awake: Instant::now(),
             fixed,
             runtime_dir: ground.runtime_dir,
         };
