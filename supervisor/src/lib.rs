@@ -9,16 +9,16 @@
 //! * [`identity`], [`limits`], [`attributes`]: what a child is before it runs anything.
 //! * [`process`], [`notify`], [`runtime_dir`], [`pid_file`]: the system calls under the master.
 //! * `slot_metrics`, [`metrics`]: what the supervisor shows and counts of itself.
+//! * `memory`, [`usage`], [`view`]: workers, as `/proc` and the merge of these metrics tell of them.
 //! * `handover`: what a supervisor leaves to the one that takes its place.
 //! * [`exporter`]: the process that serves `/metrics`.
-//! * `memory`: how much workers have.
 //! * `systemd`: what the master tells whoever has started it.
 //! * [`relay`]: what workers print, on its way out.
 //! * [`hooks`]: what others want done when something happens.
 //! * `orphans`: workers whose master was killed.
 //! * [`environment`], [`children`]: what workers find, and how they and the exporter begin.
 //! * [`master`]: the loop that performs what the pool decides.
-//! * [`owner`], [`view`], [`usage`]: a supervisor that runs, as others find and see it.
+//! * [`owner`]: a supervisor that runs, as others find it.
 //! * [`cli`], [`config`], [`options`], [`command`]: the command line, and what else says what it would.
 //! * [`prefork`]: the same for an application that is its own supervisor.
 

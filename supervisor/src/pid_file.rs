@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::id;
 
+use headcount_store::process::start_time;
+
 /// Removed when it is dropped, unless somebody else's PID is in it by then.
 #[derive(Debug)]
 pub struct PidFile {
@@ -102,10 +104,7 @@ fn read(path: &Path) -> io::Result<Content> {
 /// Whether a process lives and runs the same program as this one, by the names that the system has for them.
 fn is_supervisor(pid: u32) -> bool {
     let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    let is_alive = state.is_some_and(|state| !matches!(state, 'Z' | 'X'));
-    is_alive && name(&pid.to_string()).is_some_and(|found| Some(found) == name("self"))
+    start_time(pid).is_some() && name(&pid.to_string()).is_some_and(|found| Some(found) == name("self"))
 }
 
 #[cfg(test)]

@@ -101,10 +101,14 @@ impl Outcomes {
     }
 }
 
-type Labels = BTreeMap<String, String>;
+/// The labels of a sample.
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The series of a family of counters, named without its ending, or of gauges.
-fn samples<'a>(merged: &'a Merged<'a>, name: &str) -> impl Iterator<Item = (Labels, f64)> + use<'a> {
+pub(crate) fn samples<'a>(
+    merged: &'a Merged<'a>,
+    name: &str,
+) -> impl Iterator<Item = (Labels, f64)> + use<'a> {
     let is_it = |full: &str| full.strip_suffix("_total").unwrap_or(full) == name;
     let series =
         merged.families().find(|family| is_it(family.name())).into_iter().flat_map(|family| family.series());

@@ -1,10 +1,10 @@
 //! `headcount mark-dead`: what Python's `mark_process_dead` does, for every client's files.
 #![expect(clippy::print_stdout, reason = "what was done is the result")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use headcount_store::directory::Directory;
+use headcount_store::process::start_time;
 
 use super::Done;
 use crate::cli::MarkDeadArgs;
@@ -18,7 +18,8 @@ struct Alive {
 
 pub(super) fn mark_dead(args: &MarkDeadArgs) -> Done {
     let directory = Directory::open(&args.dir.dir)?;
-    if is_alive(args.pid) {
+    // A zombie is dead: whoever is about to reap it may call this.
+    if start_time(args.pid).is_some() {
         return Err(Alive { pid: args.pid }.into());
     }
     let buried = directory.bury(args.pid)?;
@@ -27,11 +28,4 @@ pub(super) fn mark_dead(args: &MarkDeadArgs) -> Done {
         args.pid, buried.renamed, buried.removed
     );
     Ok(ExitCode::SUCCESS)
-}
-
-/// A zombie is dead: whoever is about to reap it may call this.
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat")));
-    let state = stat.ok().and_then(|line| line.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()));
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }

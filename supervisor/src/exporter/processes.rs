@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Gather, Merged, SeriesValue};
+use headcount_merge::{Gather, Merged};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::getpid;
 
 use crate::pool::Pid;
 use crate::slot_metrics;
 use crate::usage::Usage;
+use crate::view::samples;
 
 /// So long a scrape may count pages that processes share: a walk over all of a process's pages.
 const PAGES_TIME: Duration = Duration::from_millis(5);
@@ -144,15 +145,11 @@ impl Worker {
 
 /// The workers by slot, as the master has written them down; those that there are.
 fn pids(merged: &Merged<'_>) -> Vec<(u32, Pid)> {
-    let families = merged.families().find(|family| family.name() == slot_metrics::PID);
-    let series = families.into_iter().flat_map(|family| family.series());
-    let mut pids: Vec<_> = series
-        .filter_map(|series| {
-            let slot = series.labels().find(|(name, _)| name == "slot")?.1.parse().ok()?;
-            let SeriesValue::Number(value) = series.value() else { return None };
+    let mut pids: Vec<_> = samples(merged, slot_metrics::PID)
+        .filter_map(|(labels, value)| {
             #[expect(clippy::cast_possible_truncation, reason = "the master has written a PID")]
-            let pid = value.to_f64() as i32;
-            (pid > 0).then_some((slot, Pid::from_raw(pid)))
+            let pid = value as i32;
+            Some((labels.get("slot")?.parse().ok()?, Pid::from_raw(pid))).filter(|_| pid > 0)
         })
         .collect();
     // Labels are in the order of texts.

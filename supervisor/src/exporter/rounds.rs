@@ -14,6 +14,7 @@ use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::Scraper;
+use super::scrape::lock;
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
 const COMPRESS_FROM: usize = 1400;
@@ -58,7 +59,7 @@ impl Rounds {
 
     /// Whether there is something to scrape. Blocks for as long as a gather takes.
     pub(super) fn is_ready(&self) -> bool {
-        self.scraper.lock().unwrap_or_else(PoisonError::into_inner).is_ready()
+        lock(&self.scraper).is_ready()
     }
 
     /// Takes part in the next gather.
@@ -83,7 +84,7 @@ impl Rounds {
 
     /// Gathers once, and answers all who wait.
     fn hold(&self) {
-        let mut scraper = self.scraper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scraper = lock(&self.scraper);
         // Only now: whoever has come during the gather before takes part.
         let mut waiting = take(&mut *self.waiting());
         waiting.retain(|waiting| !waiting.answer.is_closed());

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, SeriesValue, Skipped};
+use headcount_merge::{Folded, Folder, Foreign, Gather, Liveness, Merged, Merger, Skipped};
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
 
 use super::processes::Processes;
+use crate::metrics::WORKERS;
+use crate::view::{Labels, samples};
 
 /// What the exporter may do in the directory.
 #[derive(Debug)]
@@ -29,6 +32,11 @@ pub struct Scraper {
     processes: Processes,
     /// Files that were skipped and logged. What is skipped again is not logged again.
     logged: HashSet<(OsString, &'static str)>,
+}
+
+/// The scraper that tasks share. One that has panicked does not end the others.
+pub(super) fn lock(shared: &Mutex<Scraper>) -> MutexGuard<'_, Scraper> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scraper {
@@ -135,15 +143,8 @@ fn log_skipped(skipped: &[Skipped], logged: &mut HashSet<(OsString, &'static str
 }
 
 fn ready_workers(merged: &Merged<'_>) -> f64 {
-    let workers = merged.families().find(|family| family.name() == crate::metrics::WORKERS);
-    let ready = workers.into_iter().flat_map(|family| family.series());
-    ready
-        .filter(|series| series.labels().any(|(name, value)| name == "state" && value == "ready"))
-        .map(|series| match series.value() {
-            SeriesValue::Number(value) => value.to_f64(),
-            _ => 0.0,
-        })
-        .sum()
+    let is_ready = |labels: &Labels| labels.get("state").is_some_and(|state| state == "ready");
+    samples(merged, WORKERS).filter(|(labels, _)| is_ready(labels)).map(|(_, count)| count).sum()
 }
 
 /// Adds what the exporter has to say itself. `docs/metrics.md` lists it.

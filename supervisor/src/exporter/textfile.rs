@@ -4,13 +4,14 @@ use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headcount_merge::{Exposition, Format};
 use headcount_store::directory::Directory;
 
 use super::Scraper;
+use super::scrape::lock;
 
 /// A file that is written over and over.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ impl Textfile {
     ///
     /// When the directory cannot be read, or the file not be written.
     pub fn write(&self) -> io::Result<()> {
-        let mut scraper = self.scraper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scraper = lock(&self.scraper);
         let text = scraper.scrape(|merged| merged.encode(&Exposition::new(Format::Text)))?;
         write_at_once(&self.path, &text)
     }

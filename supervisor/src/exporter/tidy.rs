@@ -1,11 +1,12 @@
 //! Between scrapes: what dead processes have left is buried and folded, a little at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headcount_merge::Folded;
 
 use super::Scraper;
+use super::scrape::lock;
 
 /// So long a step may keep a scrape waiting.
 const STEP: Duration = Duration::from_millis(50);
@@ -42,6 +43,6 @@ pub(super) async fn tidy_for_ever(scraper: &Arc<Mutex<Scraper>>) {
 
 async fn tidy_once(scraper: &Arc<Mutex<Scraper>>, at_least: usize) -> Folded {
     let scraper = Arc::clone(scraper);
-    let step = move || scraper.lock().unwrap_or_else(PoisonError::into_inner).tidy(at_least, STEP);
+    let step = move || lock(&scraper).tidy(at_least, STEP);
     tokio::task::spawn_blocking(step).await.unwrap_or_default()
 }

@@ -17,12 +17,6 @@ pub(super) enum Upgrade {
 }
 
 impl Pool {
-    /// Whether the supervisor's program is being replaced.
-    #[must_use]
-    pub fn is_upgrading(&self) -> bool {
-        self.upgrade.is_some()
-    }
-
     pub(super) fn record_trial_exit(&mut self, exit: Exit) {
         let verdict = if exit == Exit::Code(0) { Upgrade::Approved } else { Upgrade::Refused };
         self.upgrade = self.upgrade.map(|_| verdict);

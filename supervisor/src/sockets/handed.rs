@@ -1,6 +1,7 @@
 //! The sockets that one supervisor leaves to the next, which is another program in the same process.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,7 @@ impl SocketsState {
         metrics: &[Address],
         options: &ListenOptions,
     ) -> Result<(), BindError> {
-        let shared = ListenOptions { reuse_port: false, ..*options };
+        let shared = options.shared();
         let is_passed =
             |wanted: &NamedAddress| self.workers.iter().any(|state| state.is_passed(&wanted.name));
         let is_there = |wanted: &NamedAddress| self.workers.iter().any(|state| state.serves(wanted, options));
@@ -88,7 +89,8 @@ impl SocketsState {
         metrics: &[Address],
         options: &ListenOptions,
     ) -> Result<Sockets, BindError> {
-        let shared = ListenOptions { reuse_port: false, ..*options };
+        // The trial has shown that it can be had at once.
+        let options = &ListenOptions { timeout: Duration::ZERO, ..*options };
         let (passed, mut left): (Vec<_>, Vec<_>) = self
             .workers
             .into_iter()
@@ -100,10 +102,7 @@ impl SocketsState {
         for wanted in bind.iter().filter(|wanted| !names.contains(&wanted.name)) {
             workers.push(match left.iter().position(|state| state.serves(wanted, options)) {
                 Some(at) => left.remove(at).take(options)?,
-                None if is_laned(wanted, options) => {
-                    WorkerSocket::Lanes(LaneSockets::bind_in_time(wanted, options, &mut |_| false)?)
-                }
-                None => WorkerSocket::Shared(Listener::bind(wanted, &shared)?),
+                None => WorkerSocket::bind_in_time(wanted, options, &mut |_| false)?,
             });
         }
         let (passed, mut exporters): (Vec<_>, Vec<_>) =
@@ -113,7 +112,7 @@ impl SocketsState {
         for wanted in wanted.iter().map(wanted_metrics) {
             exporter.push(match exporters.iter().position(|state| state.serves(&wanted)) {
                 Some(at) => exporters.remove(at).take()?,
-                None => Listener::bind(&wanted, &shared)?,
+                None => Listener::bind(&wanted, &options.shared())?,
             });
         }
         for state in exporters {
@@ -140,7 +139,7 @@ impl WorkerSocketState {
 
     /// Whether it is what is wanted now, and in the way in which it is.
     fn serves(&self, wanted: &NamedAddress, options: &ListenOptions) -> bool {
-        let is_of_kind = matches!(self, Self::Lanes(_)) == is_laned(wanted, options);
+        let is_of_kind = matches!(self, Self::Lanes(_)) == options.is_laned(&wanted.address);
         is_of_kind && self.listeners().iter().any(|one| one.serves(wanted))
     }
 
@@ -182,8 +181,4 @@ impl ListenerState {
         listener.wanted = wanted.and_then(|wanted| wanted.parse().ok());
         Ok(listener)
     }
-}
-
-fn is_laned(wanted: &NamedAddress, options: &ListenOptions) -> bool {
-    options.reuse_port && matches!(wanted.address, Address::Tcp(_))
 }

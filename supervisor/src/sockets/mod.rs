@@ -53,6 +53,18 @@ impl Default for ListenOptions {
     }
 }
 
+impl ListenOptions {
+    /// Whether each lane has a socket of its own at this address.
+    fn is_laned(&self, address: &Address) -> bool {
+        self.reuse_port && matches!(address, Address::Tcp(_))
+    }
+
+    /// The same for a socket that all have.
+    fn shared(&self) -> Self {
+        Self { reuse_port: false, ..*self }
+    }
+}
+
 /// A listening socket. A Unix socket's file is removed when its owner drops it.
 #[derive(Debug)]
 pub struct Listener {
@@ -202,7 +214,7 @@ impl Listener {
         let name = wanted.name.clone();
         let address = wanted.address.clone();
         let mut listener = Self { name, address, wanted: Some(wanted.clone()), socket, file };
-        if options.reuse_port && matches!(wanted.address, Address::Tcp(_)) {
+        if options.is_laned(&wanted.address) {
             // Only now: to bind it was to be sure that nobody else has it.
             listener.socket.set_reuse_port(true)?;
         }
@@ -247,11 +259,6 @@ impl Listener {
     #[must_use]
     pub fn owns_file(&self) -> bool {
         self.file.is_some()
-    }
-
-    /// Leaves a Unix socket's file to another process, which has taken the socket over.
-    pub fn leave_file(&mut self) {
-        self.file = None;
     }
 }
 

@@ -52,20 +52,17 @@ impl Sockets {
             passed.into_iter().partition(|listener| listener.name == METRICS);
         let names: Vec<String> = passed.iter().map(|listener| listener.name.clone()).collect();
         let mut workers: Vec<_> = passed.into_iter().map(WorkerSocket::Shared).collect();
-        let shared = ListenOptions { reuse_port: false, ..*options };
         for wanted in bind {
             if names.contains(&wanted.name) {
                 let NamedAddress { name, address } = wanted;
                 tracing::info!(name, %address, "is not bound: a socket of this name was passed");
-            } else if options.reuse_port && matches!(wanted.address, Address::Tcp(_)) {
-                workers.push(WorkerSocket::Lanes(LaneSockets::bind_in_time(wanted, options, pause)?));
             } else {
-                workers.push(WorkerSocket::Shared(Listener::bind_in_time(wanted, &shared, pause)?));
+                workers.push(WorkerSocket::bind_in_time(wanted, options, pause)?);
             }
         }
         if exporters.is_empty() {
             for address in metrics {
-                exporters.push(Listener::bind_in_time(&wanted_metrics(address), &shared, pause)?);
+                exporters.push(Listener::bind_in_time(&wanted_metrics(address), &options.shared(), pause)?);
             }
         }
         Ok(Self { workers: WorkerSockets(workers), exporter: exporters })
@@ -131,6 +128,19 @@ impl WorkerSockets {
 }
 
 impl WorkerSocket {
+    /// Binds one for all workers, or one for each lane where each is to have its own.
+    pub(super) fn bind_in_time(
+        wanted: &NamedAddress,
+        options: &ListenOptions,
+        pause: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Self, BindError> {
+        if options.is_laned(&wanted.address) {
+            LaneSockets::bind_in_time(wanted, options, pause).map(Self::Lanes)
+        } else {
+            Listener::bind_in_time(wanted, &options.shared(), pause).map(Self::Shared)
+        }
+    }
+
     /// Its sockets: the one that all have, or one for each lane.
     #[must_use]
     pub fn listeners(&self) -> &[Listener] {

@@ -1,7 +1,7 @@
 //! To a Pushgateway: what is newest takes the place of what was before.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headcount_merge::{Exposition, Format};
@@ -12,6 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use super::{LAST_TIMEOUT, TIMEOUT};
 use crate::chain;
 use crate::exporter::Scraper;
+use crate::exporter::scrape::lock;
 
 /// What is pushed where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,9 +111,7 @@ impl Pushing {
 
 async fn put(gateway: Gateway, scraper: Arc<Mutex<Scraper>>) -> Result<(), Failure> {
     let exposition = Exposition::new(Format::Text);
-    let scrape = move || {
-        scraper.lock().unwrap_or_else(PoisonError::into_inner).scrape(|merged| merged.encode(&exposition))
-    };
+    let scrape = move || lock(&scraper).scrape(|merged| merged.encode(&exposition));
     let merged = tokio::task::spawn_blocking(scrape).await.map_err(io::Error::other)??;
     Ok(gateway.put(merged, &Format::Text.to_string(), TIMEOUT).await?)
 }

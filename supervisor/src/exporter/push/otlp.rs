@@ -2,10 +2,10 @@
 //! away learns what was measured meanwhile.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use headcount_merge::{Merged, Otlp, SeriesValue};
+use headcount_merge::{Merged, Otlp};
 use headcount_push::{PushError, Queue, Receiver};
 use headcount_store::process::now_nanos;
 use hyper::body::Bytes;
@@ -15,6 +15,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use super::{LAST_TIMEOUT, TIMEOUT};
 use crate::chain;
 use crate::exporter::Scraper;
+use crate::exporter::scrape::lock;
+use crate::metrics::START_TIME;
+use crate::view::samples;
 
 /// What is exported, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +110,7 @@ impl Exporting {
     async fn measure(&mut self) {
         let (scraper, resource) = (Arc::clone(&self.scraper), self.push.resource.clone());
         let scrape = move || {
-            let mut scraper = scraper.lock().unwrap_or_else(PoisonError::into_inner);
-            scraper.scrape(|merged| {
+            lock(&scraper).scrape(|merged| {
                 merged.to_otlp(&Otlp { resource: &resource, start: start(merged), time: now_nanos() })
             })
         };
@@ -177,10 +179,5 @@ async fn wait_until(time: Option<Instant>) {
 /// Since when is counted: since the supervisor has emptied the directory. 0 if there is none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
 fn start(merged: &Merged<'_>) -> u64 {
-    let family = merged.families().find(|family| family.name() == crate::metrics::START_TIME);
-    let value = family.and_then(|family| family.series().next()).map(|series| series.value());
-    match value {
-        Some(SeriesValue::Number(seconds)) => (seconds.to_f64() * 1e9) as u64,
-        _ => 0,
-    }
+    samples(merged, START_TIME).next().map_or(0, |(_, seconds)| (seconds * 1e9) as u64)
 }
