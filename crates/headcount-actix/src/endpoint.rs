@@ -1,10 +1,11 @@
 //! The endpoint: the metrics of all processes, as a handler.
 
+use std::io;
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
-use headcount_http::{CONTENT_TYPE, Credentials, Exposition};
+use headcount_http::{CONTENT_TYPE, Credentials, Exposition, Reply};
 use headcount_store::directory::OpenError;
 
 /// Answers with the metrics: the merge of all processes where there is a metrics directory, else this process's
@@ -38,20 +39,22 @@ impl MetricsEndpoint {
         self
     }
 
+    /// The metrics and their content type, for those who serve them themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be listed.
+    pub fn render(&self) -> io::Result<(Vec<u8>, &'static str)> {
+        Ok((self.exposition.render()?, CONTENT_TYPE))
+    }
+
     /// Answers a request.
     #[must_use]
     pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        if let Some(credentials) = &self.credentials {
-            let sent = request.headers().get(header::AUTHORIZATION);
-            if !credentials.admit(sent.map(header::HeaderValue::as_bytes)) {
-                let challenge = (header::WWW_AUTHENTICATE, credentials.challenge());
-                return HttpResponse::Unauthorized().insert_header(challenge).finish();
-            }
-        }
-        match self.exposition.render() {
-            Ok(text) => HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(text),
-            Err(error) => HttpResponse::InternalServerError()
-                .body(format!("The metrics directory cannot be read: {error}.\n")),
-        }
+        let sent = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+        let credentials = self.credentials.as_ref();
+        let Reply { status, header, body } =
+            Reply::new(&self.exposition, credentials, request.method().as_str(), sent);
+        HttpResponse::build(StatusCode::from_u16(status).unwrap_or_default()).insert_header(header).body(body)
     }
 }

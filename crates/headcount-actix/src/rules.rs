@@ -5,8 +5,8 @@ use std::fmt;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, StatusCode, Version, header};
-use headcount_http::{Arrival, Body, Life, MOST_LABELS, Recorder, TokenUsage};
+use actix_web::http::{Version, header};
+use headcount_http::{Arrival, Asked, Body, Life, MOST_LABELS, Recorder, TokenUsage};
 
 pub(crate) type RouteFn = dyn Fn(&ServiceRequest) -> Option<String> + Send + Sync;
 pub(crate) type RequestLabelFn = dyn Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync;
@@ -73,41 +73,19 @@ impl Rules {
         let labels = self.functions.response_labels.iter().map(|label| label(head).into_owned()).collect();
         life.answered(
             head.status.as_u16(),
-            asked.body(head.status, response.response().body().size()),
+            body(asked, head.status.as_u16(), response.response().body().size()),
             labels,
         );
     }
 }
 
-/// What has been asked decides whether the answer's body is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Head,
-    Tunnel,
-    Answer,
-}
-
-impl Asked {
-    pub(crate) fn by(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Self::Head,
-            Method::CONNECT => Self::Tunnel,
-            _ => Self::Answer,
-        }
-    }
-
-    fn body(self, status: StatusCode, size: BodySize) -> Body {
-        let is_unread = match self {
-            Self::Head => true,
-            Self::Tunnel => status.is_success(),
-            Self::Answer => status.is_informational(),
-        };
-        match size {
-            _ if is_unread => Body::None,
-            BodySize::None => Body::None,
-            BodySize::Sized(bytes) => Body::Sized(bytes),
-            BodySize::Stream => Body::Streamed,
-        }
+/// The body, as the head declares it.
+fn body(asked: Asked, status: u16, size: BodySize) -> Body {
+    match size {
+        _ if asked.leaves_unread(status) => Body::None,
+        BodySize::None => Body::None,
+        BodySize::Sized(bytes) => Body::Sized(bytes),
+        BodySize::Stream => Body::Streamed,
     }
 }
 

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use headcount_http::{Body, Life};
+use headcount_http::{Asked, Body, Life};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
-use crate::rules::{Asked, ERROR, Rules};
+use crate::rules::{ERROR, Rules};
 
 /// A service whose requests are measured.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let asked = Asked::by(request.method());
+        let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
         let inner = match &mut life {
             Some(life) => life.watch(|| self.inner.call(request)),

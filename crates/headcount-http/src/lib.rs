@@ -26,10 +26,11 @@
 //! * `labelled`: families whose labels are counted at run time; `families`: the metrics as registered.
 //! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
 //!   `recorder`: finds them.
-//! * `life`: one request from its arrival to its end; `current`: what its handler reports.
-//! * `exposition`: what a scraper gets, and `credentials`, whether it does.
+//! * `asked`: whether an answer's body is read; `life`: one request from its arrival to its end; `current`: what its handler reports.
+//! * `exposition`: what a scraper gets; `credentials`, whether it does; and `reply`, what the endpoint answers.
 #![forbid(unsafe_code)]
 
+mod asked;
 mod credentials;
 mod current;
 mod endpoint;
@@ -44,8 +45,10 @@ mod metric;
 mod options;
 mod preset;
 mod recorder;
+mod reply;
 mod tree;
 
+pub use asked::Asked;
 pub use credentials::Credentials;
 pub use current::{Reporter, TokenUsage, do_not_track, track_error, track_tokens};
 pub use error::BuildError;
@@ -57,3 +60,4 @@ pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
 pub use recorder::{Arrival, Recorder};
+pub use reply::Reply;

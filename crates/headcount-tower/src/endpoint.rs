@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use headcount_http::{CONTENT_TYPE, Credentials, Exposition};
+use headcount_http::{CONTENT_TYPE, Credentials, Exposition, Reply};
 use headcount_store::directory::OpenError;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use tower_service::Service;
 
@@ -73,36 +73,16 @@ impl MetricsEndpoint {
     /// Answers a request.
     #[must_use]
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return refuse(StatusCode::METHOD_NOT_ALLOWED, header::ALLOW, "GET, HEAD");
-        }
-        if let Some(credentials) = &self.credentials {
-            let sent = request.headers().get(header::AUTHORIZATION);
-            if !credentials.admit(sent.map(HeaderValue::as_bytes)) {
-                return refuse(StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, credentials.challenge());
-            }
-        }
-        match self.render() {
-            Ok((text, kind)) => {
-                let mut response = Response::new(Full::from(text));
-                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-                response
-            }
-            Err(error) => {
-                let text = format!("The metrics directory cannot be read: {error}.\n");
-                let mut response = Response::new(Full::from(text));
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response
-            }
-        }
+        let sent = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let credentials = self.credentials.as_ref();
+        let Reply { status, header, body } =
+            Reply::new(&self.exposition, credentials, request.method().as_str(), sent);
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+        let (name, value) = header;
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        response
     }
-}
-
-fn refuse(status: StatusCode, name: header::HeaderName, value: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response.headers_mut().insert(name, HeaderValue::from_static(value));
-    response
 }
 
 impl<B> Service<Request<B>> for MetricsEndpoint {

@@ -5,13 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use headcount_http::Life;
+use headcount_http::{Asked, Life};
 use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
 use crate::hook::Follower;
-use crate::rules::{Asked, Rules};
+use crate::rules::Rules;
 
 pin_project! {
     /// The answer to come. To drop it gives the request up: its client is gone.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use headcount_http::{Arrival, Body, Life, MOST_LABELS, Recorder, TokenUsage};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use headcount_http::{Arrival, Asked, Body, Life, MOST_LABELS, Recorder, TokenUsage};
+use http::{HeaderMap, Request, Response, Version, header};
 
 use crate::head::{RequestHead, ResponseHead};
 use crate::hook::{AnyHook, Follower};
@@ -98,44 +98,18 @@ impl Rules {
             [] => Vec::new(),
             labels => labels.iter().map(|label| label(&head).into_owned()).collect(),
         };
-        life.answered(head.status.as_u16(), asked.body(response), labels);
+        life.answered(head.status.as_u16(), body(asked, response), labels);
     }
 }
 
-/// What has been asked decides whether the answer's body is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Head,
-    Tunnel,
-    Answer,
-}
-
-impl Asked {
-    pub(crate) fn by(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Self::Head,
-            Method::CONNECT => Self::Tunnel,
-            _ => Self::Answer,
-        }
+/// The body, as the head declares it.
+fn body<B: http_body::Body>(asked: Asked, response: &Response<B>) -> Body {
+    if asked.leaves_unread(response.status().as_u16()) || response.body().is_end_stream() {
+        return Body::None;
     }
-
-    fn body<B: http_body::Body>(self, response: &Response<B>) -> Body {
-        let status = response.status();
-        let is_unread = match self {
-            Self::Head => true,
-            Self::Tunnel => status.is_success(),
-            Self::Answer => false,
-        };
-        let has_none = status.is_informational()
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-            || response.body().is_end_stream();
-        if is_unread || has_none {
-            return Body::None;
-        }
-        // A server takes the header's word, and reads no further.
-        let length = response.body().size_hint().exact().or_else(|| content_length(response.headers()));
-        length.map_or(Body::Streamed, Body::Sized)
-    }
+    // A server takes the header's word, and reads no further.
+    let length = response.body().size_hint().exact().or_else(|| content_length(response.headers()));
+    length.map_or(Body::Streamed, Body::Sized)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -2,12 +2,13 @@
 
 use std::task::{Context, Poll};
 
+use headcount_http::Asked;
 use http::{Request, Response};
 use tower_service::Service;
 
 use crate::body::MeasuredBody;
 use crate::future::ResponseFuture;
-use crate::rules::{Asked, Rules};
+use crate::rules::Rules;
 
 /// A service whose requests are measured.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +43,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let asked = Asked::by(request.method());
+        let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
         let inner = match &mut life {
             Some(life) => life.watch(|| self.inner.call(request)),
