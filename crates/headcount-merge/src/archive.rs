@@ -4,7 +4,7 @@
 //! to merge has made of it: a living process may yet declare another mode. Everything stands in the order
 //! of names and labels, so that an archive of the same series has the same descriptions, to the byte.
 
-use headcount_store::cell::encode_gauge;
+use headcount_store::cell::{Life, encode_gauge};
 use headcount_store::format::archive::{ArchiveBuilder, Summed};
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::folded::{Folded, FoldedProcess};
@@ -224,7 +224,7 @@ impl Writer<'_> {
 
     fn summed(&mut self, described: &Described<'_>, shape: Shape, cells: &[Summed]) -> Result<(), TooLong> {
         let family = self.describe(described, shape)?;
-        self.builder.summed(family, &described.values, cells)
+        self.builder.summed(family, &described.values, cells, Life::default())
     }
 
     fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {

@@ -109,7 +109,7 @@ impl Layout {
                     }
                     families.push(described);
                 }
-                Record::Series { family, first_cell, values } => {
+                Record::Series { family, first_cell, values, .. } => {
                     in_order.clear();
                     in_order.extend(values.iter());
                     families[family as usize].add_series(first_cell, &in_order, index, &mut layout);

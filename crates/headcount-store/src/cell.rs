@@ -1,8 +1,11 @@
-//! What the eight bytes of a gauge's cell stand for.
+//! What the eight bytes of a gauge's cell stand for, and those of a life cell.
 //!
 //! A gauge's cell holds the complement of its value's bits. New cells are all zeros, so one that was
 //! never set is told from one that was set to 0: the complement of zero is a NaN that no arithmetic
 //! yields. The cells of counters and histograms need no such thing: nothing counted is 0.
+//!
+//! A series that is summed has a *life cell*, which says since when it is and whether it has been removed. Cells that
+//! count are never taken back: to remove is to hide.
 
 /// The cell for a gauge that was set to `value`.
 #[inline]
@@ -20,6 +23,33 @@ pub fn decode_gauge(cell: u64) -> Option<f64> {
     (cell != 0).then(|| f64::from_bits(!cell))
 }
 
+/// What a life cell says of a series in one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// When the process began to count it, in milliseconds since 1970. 0 stands for when the file was created, as
+    /// of a series that was there before a fork; in an archive, for an unknown time.
+    pub created: u64,
+    /// Whether the process has removed it.
+    pub is_removed: bool,
+}
+
+/// In a life cell, the bit that says "removed".
+pub const REMOVED: u64 = 1 << 63;
+
+impl Life {
+    /// The cell that says this.
+    #[must_use]
+    pub fn encode(self) -> u64 {
+        (self.created & !REMOVED) | if self.is_removed { REMOVED } else { 0 }
+    }
+
+    /// What a cell says.
+    #[must_use]
+    pub fn decode(cell: u64) -> Self {
+        Self { created: cell & !REMOVED, is_removed: cell & REMOVED != 0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +63,16 @@ mod tests {
         for nan in [f64::NAN, -f64::NAN, f64::from_bits(u64::MAX)] {
             assert!(decode_gauge(encode_gauge(nan)).is_some_and(f64::is_nan));
         }
+    }
+
+    #[test]
+    fn a_life_cell_says_since_when_and_whether_removed() {
+        for is_removed in [false, true] {
+            for created in [0, 1_700_000_000_123, !REMOVED] {
+                let life = Life { created, is_removed };
+                assert_eq!(Life::decode(life.encode()), life);
+            }
+        }
+        assert_eq!(Life::default().encode(), 0);
     }
 }

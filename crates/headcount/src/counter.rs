@@ -1,7 +1,7 @@
 //! Counters: sums that never fall.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -148,8 +148,8 @@ impl sealed::Metric for Counter {
         store: Store,
         family: u32,
         values: &[&str],
-    ) -> Result<Self, SpaceError> {
-        registration.add_summed(store, family, values, 1).map(Self)
+    ) -> Result<(Self, LifeCell), SpaceError> {
+        registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
     }
 
     fn lost((): &'static (), store: Store) -> Self {
@@ -168,8 +168,8 @@ impl sealed::Metric for FloatCounter {
         store: Store,
         family: u32,
         values: &[&str],
-    ) -> Result<Self, SpaceError> {
-        registration.add_summed(store, family, values, 1).map(Self)
+    ) -> Result<(Self, LifeCell), SpaceError> {
+        registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
     }
 
     fn lost((): &'static (), store: Store) -> Self {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{Registration, SpaceError, Store};
+use headcount_store::write::{LifeCell, Registration, SpaceError, Store};
 
 use crate::error::{RegisterError, report_lost};
 use crate::series::{Found, Series};
@@ -20,7 +20,7 @@ impl<M: sealed::Metric> Metric for M {}
 
 /// Keeps [`Metric`] to the metrics of this crate.
 pub(crate) mod sealed {
-    use super::{Registration, Shape, SpaceError, Store};
+    use super::{LifeCell, Registration, Shape, SpaceError, Store};
 
     /// What a family needs to know of its metric.
     pub trait Metric: Copy + Send + Sync + 'static {
@@ -37,7 +37,7 @@ pub(crate) mod sealed {
             store: Store,
             family: u32,
             values: &[&str],
-        ) -> Result<Self, SpaceError>;
+        ) -> Result<(Self, LifeCell), SpaceError>;
 
         /// A child that works and records nothing.
         fn lost(common: &'static Self::Common, store: Store) -> Self;

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use headcount_store::format::family::Shape;
 use headcount_store::metric::{GaugeMerge, GaugeMode};
-use headcount_store::write::{GaugeCell, MostRecentCells, Registration, SpaceError, Store};
+use headcount_store::write::{GaugeCell, LifeCell, MostRecentCells, Registration, SpaceError, Store};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -144,14 +144,14 @@ impl sealed::Metric for Gauge {
         store: Store,
         family: u32,
         values: &[&str],
-    ) -> Result<Self, SpaceError> {
+    ) -> Result<(Self, LifeCell), SpaceError> {
         let cells = match merge {
             GaugeMerge::MostRecent => {
                 registration.add_most_recent(store, family, values).map(Cells::MostRecent)
             }
             _ => registration.add_gauge(store, family, values).map(Cells::Plain),
         };
-        cells.map(Self)
+        cells.map(|cells| (Self(cells), LifeCell::NONE))
     }
 
     fn lost(merge: &'static GaugeMerge, _: Store) -> Self {

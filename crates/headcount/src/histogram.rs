@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
 
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
@@ -150,11 +150,11 @@ impl sealed::Metric for Histogram {
         store: Store,
         family: u32,
         values: &[&str],
-    ) -> Result<Self, SpaceError> {
+    ) -> Result<(Self, LifeCell), SpaceError> {
         // The sum, the buckets, and the one of +Inf.
         let count = u32::try_from(search.len() + 2).unwrap_or(u32::MAX);
-        let cells = registration.add_summed(store, family, values, count)?;
-        Ok(Self { cells, search })
+        let (cells, life) = registration.add_summed(store, family, values, count)?;
+        Ok((Self { cells, search }, life))
     }
 
     fn lost(search: &'static Search, store: Store) -> Self {

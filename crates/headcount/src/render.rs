@@ -45,7 +45,7 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
             Record::Family(family) => families.push((family, Vec::new())),
             // Only archives have them.
             Record::Process(_) => {}
-            Record::Series { family, first_cell, values } => {
+            Record::Series { family, first_cell, values, .. } => {
                 families[family as usize].1.push(Series { first_cell, values });
             }
         }

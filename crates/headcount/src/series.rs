@@ -138,6 +138,7 @@ impl<M: Metric> Series<M> {
         let constant = place.registry.view().values();
         let values: Vec<&str> = constant.chain(values.iter().copied()).collect();
         M::create(&self.common, registration, place.store, place.number, &values)
+            .map(|(child, _)| child)
             .map_err(|source| RegisterError::Space { name: self.name.clone(), source })
     }
 

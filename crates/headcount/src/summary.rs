@@ -2,7 +2,7 @@
 //! from quantiles of each: use a histogram for those.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -77,8 +77,8 @@ impl sealed::Metric for Summary {
         store: Store,
         family: u32,
         values: &[&str],
-    ) -> Result<Self, SpaceError> {
-        registration.add_summed(store, family, values, 2).map(Self)
+    ) -> Result<(Self, LifeCell), SpaceError> {
+        registration.add_summed(store, family, values, 2).map(|(cells, life)| (Self(cells), life))
     }
 
     fn lost((): &'static (), store: Store) -> Self {

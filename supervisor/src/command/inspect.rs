@@ -116,7 +116,7 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
-            Record::Series { family, first_cell, values } => {
+            Record::Series { family, first_cell, values, .. } => {
                 let family = &families[family as usize];
                 add_series(&image, family, &processes, first_cell, values, &mut entries);
             }

@@ -13,6 +13,7 @@ use super::folded::FoldedProcess;
 use super::header::{HEADER_LEN, Header};
 use super::record::{TooLong, encode_series};
 use super::source::{self, Source};
+use crate::cell::Life;
 
 /// A summed cell, and what it is off by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,13 +64,21 @@ impl ArchiveBuilder {
         Ok(self.processes - 1)
     }
 
-    /// Adds a series of summed cells.
+    /// Adds a series of summed cells, and since when it is.
     ///
     /// # Errors
     ///
     /// When its label values are too long.
-    pub fn summed(&mut self, family: u32, values: &[&str], cells: &[Summed]) -> Result<(), TooLong> {
-        encode_series(family, number(self.sums.len()), values, &mut self.records)?;
+    pub fn summed(
+        &mut self,
+        family: u32,
+        values: &[&str],
+        cells: &[Summed],
+        life: Life,
+    ) -> Result<(), TooLong> {
+        let life_cell = number(self.shared.len());
+        encode_series(family, number(self.sums.len()), Some(life_cell), values, &mut self.records)?;
+        self.shared.push(life.encode());
         for cell in cells {
             let (sum, rest) = match *cell {
                 Summed::Integer(sum) => (sum, 0),
@@ -87,7 +96,7 @@ impl ArchiveBuilder {
     ///
     /// When its label values are too long.
     pub fn shared(&mut self, family: u32, values: &[&str], cells: &[u64]) -> Result<(), TooLong> {
-        encode_series(family, number(self.shared.len()), values, &mut self.records)?;
+        encode_series(family, number(self.shared.len()), None, values, &mut self.records)?;
         self.shared.extend(cells);
         Ok(())
     }
@@ -153,12 +162,16 @@ mod tests {
         let counter = family(Shape::Folded(Folded::NamedCounter));
         let number = archive.family(&counter).unwrap();
         assert_eq!(archive.family(&counter).unwrap(), number, "each family once");
-        archive.summed(number, &["x"], &[Summed::Float(1.5, 1e-20)]).unwrap();
+        archive
+            .summed(number, &["x"], &[Summed::Float(1.5, 1e-20)], Life { created: 11, is_removed: true })
+            .unwrap();
         let mode = GaugeMode::Min;
         let number = archive.family(&family(Shape::Folded(Folded::GaugeOf { mode, process }))).unwrap();
         archive.shared(number, &["x"], &[!7]).unwrap();
         let number = archive.family(&family(Shape::Folded(Folded::Summary))).unwrap();
-        archive.summed(number, &["x"], &[Summed::Float(2.5, 0.0), Summed::Integer(9)]).unwrap();
+        archive
+            .summed(number, &["x"], &[Summed::Float(2.5, 0.0), Summed::Integer(9)], Life::default())
+            .unwrap();
         let header = Header {
             process: ProcessId::default(),
             origin: Origin::default(),
@@ -195,7 +208,7 @@ mod tests {
         assert_eq!(bytes[2 * 4096..][..records.len()], records);
         let cells =
             |block: usize, count| (0..count).map(|at| u64_at(block * 4096 + at * 8)).collect::<Vec<_>>();
-        assert_eq!(cells(3, 1), [!7]);
+        assert_eq!(cells(3, 3), [1 << 63 | 11, !7, 0]);
         assert_eq!(cells(4, 4), [1.5_f64.to_bits(), 2.5_f64.to_bits(), 9, 0]);
         assert_eq!(cells(5, 4), [1e-20_f64.to_bits(), 0, 0, 0]);
     }
@@ -208,6 +221,6 @@ mod tests {
         assert_eq!(Reader::open(&file).unwrap().read_sources().unwrap(), sources);
         let image = Image::read(&file).unwrap();
         assert_eq!(image.records().collect::<Result<Vec<_>, _>>().unwrap().len(), 7);
-        assert_eq!((image.cells().sum(2), image.cells().shared(0), image.header().folded), (9, !7, 8));
+        assert_eq!((image.cells().sum(2), image.cells().shared(1), image.header().folded), (9, !7, 8));
     }
 }

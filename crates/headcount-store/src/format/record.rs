@@ -15,6 +15,9 @@ pub const HEAD_LEN: usize = 8;
 /// The longest body in bytes that a writer makes and a reader accepts.
 pub const MAX_BODY: usize = 1 << 18;
 
+/// The number of a cell that is not there.
+const NO_CELL: u32 = u32::MAX;
+
 const FILLER: u8 = 0;
 pub(super) const FAMILY: u8 = 1;
 const SERIES: u8 = 2;
@@ -33,6 +36,8 @@ pub enum Record<'a> {
         family: u32,
         /// The first of its cells, in the space that its family's shape says.
         first_cell: u32,
+        /// The number of its [life](crate::cell::Life) cell, in the space of shared cells.
+        life: Option<u32>,
         /// Its label values.
         values: Values<'a>,
     },
@@ -90,12 +95,14 @@ pub struct TooLong {
 pub fn encode_series(
     family: u32,
     first_cell: u32,
+    life: Option<u32>,
     values: &[&str],
     out: &mut Vec<u8>,
 ) -> Result<(), TooLong> {
     encode_record(SERIES, out, |body| {
-        body.extend(family.to_le_bytes());
-        body.extend(first_cell.to_le_bytes());
+        for number in [family, first_cell, life.unwrap_or(NO_CELL)] {
+            body.extend(number.to_le_bytes());
+        }
         // The lengths first and the texts in one, so that a reader checks one text and not many.
         for value in values {
             body.extend(text_len(value).to_le_bytes());
@@ -198,6 +205,7 @@ impl<'a> Records<'a> {
     fn decode_series(&self, mut body: Body<'a>) -> Result<Record<'a>, FileError> {
         let family = body.u32()?;
         let first_cell = body.u32()?;
+        let life = Some(body.u32()?).filter(|&life| life != NO_CELL);
         let Some(&labels) = self.label_counts.get(family as usize) else {
             return Err(body.malformed("a series of a family that is not described"));
         };
@@ -206,7 +214,7 @@ impl<'a> Records<'a> {
         if !values.are_sound() {
             return Err(body.malformed("label values that do not fit their lengths"));
         }
-        Ok(Record::Series { family, first_cell, values })
+        Ok(Record::Series { family, first_cell, life, values })
     }
 }
 
@@ -267,9 +275,9 @@ mod tests {
     fn log() -> Vec<u8> {
         let mut bytes = Vec::new();
         requests().encode(&mut bytes).unwrap();
-        encode_series(0, 7, &["GET", "200"], &mut bytes).unwrap();
+        encode_series(0, 7, Some(9), &["GET", "200"], &mut bytes).unwrap();
         latency().encode(&mut bytes).unwrap();
-        encode_series(1, 8, &[], &mut bytes).unwrap();
+        encode_series(1, 8, None, &[], &mut bytes).unwrap();
         bytes
     }
 
@@ -283,11 +291,11 @@ mod tests {
         let records: Vec<_> = Records::new(&bytes).collect::<Result<_, _>>().unwrap();
         assert_eq!(records[0], Record::Family(requests()));
         assert_eq!(records[2], Record::Family(latency()));
-        let Record::Series { family: 0, first_cell: 7, values } = records[1] else {
+        let Record::Series { family: 0, first_cell: 7, life: Some(9), values } = records[1] else {
             panic!("{:?}", records[1]);
         };
         assert_eq!(values.iter().collect::<Vec<_>>(), ["GET", "200"]);
-        assert!(matches!(records[3], Record::Series { family: 1, first_cell: 8, .. }));
+        assert!(matches!(records[3], Record::Series { family: 1, first_cell: 8, life: None, .. }));
         assert_eq!(records.len(), 4);
     }
 
@@ -316,10 +324,10 @@ mod tests {
         assert_eq!(reason(&beyond), "bad_length");
         assert_eq!(reason(&log()[..20]), "bad_length");
         let mut stranger = Vec::new();
-        encode_series(3, 0, &[], &mut stranger).unwrap();
+        encode_series(3, 0, None, &[], &mut stranger).unwrap();
         assert_eq!(reason(&stranger), "bad_description");
         let mut too_many = log();
-        encode_series(1, 0, &["x"], &mut too_many).unwrap();
+        encode_series(1, 0, None, &["x"], &mut too_many).unwrap();
         assert_eq!(reason(&too_many), "bad_description");
         let mut not_text = log();
         let at = not_text.windows(3).position(|window| window == b"GET").unwrap();

@@ -1,6 +1,6 @@
 //! The cells of a file, copied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::format::u64_at;
 
@@ -91,9 +91,9 @@ impl Cells {
         self.slabs.values().filter_map(move |slab| slab.get(cell))
     }
 
-    /// Whether every cell is zero.
-    #[must_use]
-    pub fn are_blank(&self) -> bool {
-        self.shared.is_blank() && self.slabs.values().all(Space::is_blank)
+    /// Whether every cell is zero but for some of the shared ones.
+    pub(super) fn are_blank_but_for(&self, lives: &HashSet<u32>) -> bool {
+        let is_blank = |(number, cell)| cell == 0 || lives.contains(&number);
+        (0..).zip(self.all_shared()).all(is_blank) && self.slabs.values().all(Space::is_blank)
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use super::{Cells, Reader};
 use crate::error::FileError;
 use crate::format::header::Header;
-use crate::format::record::Records;
+use crate::format::record::{Record, Records};
 
 /// The contents of a file.
 #[derive(Debug)]
@@ -47,9 +47,14 @@ impl Image {
         &self.cells
     }
 
-    /// Whether the process has counted and set nothing at all.
+    /// Whether the process has counted and set nothing at all, whatever it has created and removed.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        self.header.lost_series + self.header.lost_updates == 0 && self.cells.are_blank()
+        let life = |record| match record {
+            Ok(Record::Series { life, .. }) => life,
+            _ => None,
+        };
+        let lives = self.records().filter_map(life).collect();
+        self.header.lost_series + self.header.lost_updates == 0 && self.cells.are_blank_but_for(&lives)
     }
 }

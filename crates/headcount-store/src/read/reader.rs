@@ -218,7 +218,7 @@ mod tests {
             for n in 0..300_u32 {
                 let label = format!("{n}{}", "x".repeat(100));
                 registration.add_gauge(store, gauges, &[&label]).unwrap().set(1.0);
-                registration.add_summed(store, histograms, &[&label], 4).unwrap().observe(1, 1, 0.5);
+                registration.add_summed(store, histograms, &[&label], 4).unwrap().0.observe(1, 1, 0.5);
             }
             let name = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
             std::fs::read(name.path()).unwrap()

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::life::{LifeCell, Removed};
 use super::memory::{Mapping, allocate, blocks_per_page};
 use crate::format::extent::{Content, ENTRY_LEN, Extent, FIRST_TABLE_LEN, TABLE_BLOCK_LEN};
 use crate::format::header::{self, HEADER_LEN, Header};
@@ -61,6 +62,7 @@ pub(super) struct FileWriter {
     shared: Space,
     /// Earlier tails of the shared space: their cells are in use.
     full_shared: Vec<Mapping>,
+    removed: Removed,
     families: u32,
 }
 
@@ -82,6 +84,7 @@ impl FileWriter {
             records: Space::default(),
             shared: Space::default(),
             full_shared: Vec::new(),
+            removed: Removed::default(),
             families: 0,
         })
     }
@@ -227,6 +230,32 @@ impl FileWriter {
         self.shared.used += u64::from(count) * CELL;
     }
 
+    /// Marks a series as removed, or as there again.
+    pub(super) fn set_removed(&mut self, life: LifeCell, is_removed: bool) {
+        if !is_removed {
+            self.removed.restore(life);
+        } else if let Some(cell) = self.life_cell(life) {
+            self.removed.remove(life, cell);
+        }
+    }
+
+    /// Whether a series is marked as removed.
+    pub(super) fn is_removed(&self, life: LifeCell) -> bool {
+        self.removed.has(life)
+    }
+
+    /// Where a life cell is; `None` for none.
+    fn life_cell(&self, life: LifeCell) -> Option<&'static AtomicU64> {
+        let mut at = life.offset()?;
+        for mapping in self.full_shared.iter().chain(&self.shared.tail) {
+            if at < mapping.len() {
+                return Some(mapping.u64(at));
+            }
+            at -= mapping.len();
+        }
+        None
+    }
+
     /// In a forked child: moves to `new`, a file with the same descriptions, zeroed cells, and of the
     /// slabs only `slab`. Addresses stay what they were.
     ///
@@ -244,6 +273,7 @@ impl FileWriter {
         self.copy_records(&new)?;
         self.header.map_over(&new)?;
         self.shared.tail.iter().chain(&self.full_shared).try_for_each(|mapping| mapping.map_over(&new))?;
+        self.removed.mark_anew();
         self.records.tail.iter().try_for_each(|mapping| mapping.map_over(&new))?;
         // This closes the parent's file, and with it the child's share in its lock.
         self.file = Some(new);

@@ -2,12 +2,13 @@
 //!
 //! Read in this order: `memory` maps and allocates; `file` grows a file by extents and records;
 //! `naming` is how a file comes into the directory; `state` is everything of the process behind one
-//! lock; `slab` and `gauge` are what an update runs; `fork` moves a child to a file of its own;
+//! lock; `slab` and `gauge` are what an update runs; `life` is what a removal does; `fork` moves a child to a file of its own;
 //! `store` is the way in.
 
 mod file;
 mod fork;
 mod gauge;
+mod life;
 mod memory;
 mod naming;
 mod slab;
@@ -15,6 +16,7 @@ mod state;
 mod store;
 
 pub use gauge::{GaugeCell, MostRecentCells};
+pub use life::LifeCell;
 pub use slab::SumCells;
 pub use store::{CreateError, OnFork, Registration, SpaceError, Store};
 

@@ -11,6 +11,7 @@ use nix::sys::stat::Mode;
 use super::file::FileWriter;
 use super::fork;
 use super::gauge::{GaugeCell, MostRecentCells};
+use super::life::{self, LifeCell};
 use super::memory::Mapping;
 use super::naming::{NewFile, create_in_memory};
 use super::slab::SumCells;
@@ -171,7 +172,7 @@ impl Registration {
         writer.append_family(&record).map_err(SpaceError::NoSpace)
     }
 
-    /// Describes a series with `count` summed cells.
+    /// Describes a series with `count` summed cells, which is there from now on.
     ///
     /// # Errors
     ///
@@ -182,7 +183,7 @@ impl Registration {
         family: u32,
         values: &[&str],
         count: u32,
-    ) -> Result<SumCells, SpaceError> {
+    ) -> Result<(SumCells, LifeCell), SpaceError> {
         let added = self.try_add_summed(store, family, values, count);
         self.count_if_lost(store, added)
     }
@@ -193,14 +194,32 @@ impl Registration {
         family: u32,
         values: &[&str],
         count: u32,
-    ) -> Result<SumCells, SpaceError> {
+    ) -> Result<(SumCells, LifeCell), SpaceError> {
         let state = &mut *self.0;
         let (first, in_file) = state.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
+        let writer = &mut state.stores[store.index()].writer;
+        writer.reserve_shared(1).map_err(SpaceError::NoSpace)?;
+        let (number, tail, at) = writer.next_shared().ok_or_else(no_number)?;
+        life::begin(tail.u64(at));
         let mut record = Vec::new();
-        encode_series(family, in_file, values, &mut record)?;
-        state.stores[store.index()].writer.append(&record).map_err(SpaceError::NoSpace)?;
+        encode_series(family, in_file, Some(number), values, &mut record)?;
+        writer.append(&record).map_err(SpaceError::NoSpace)?;
+        writer.take_shared(1);
         state.take_summed(store.index(), count);
-        Ok(SumCells::at(first))
+        Ok((SumCells::at(first), LifeCell::at(number)))
+    }
+
+    /// Marks a series as removed, or as there again. What it counts, it goes on counting.
+    pub fn set_removed(&mut self, store: Store, life: LifeCell, is_removed: bool) {
+        if let Some(store) = self.0.stores.get_mut(store.index()) {
+            store.writer.set_removed(life, is_removed);
+        }
+    }
+
+    /// Whether a series is marked as removed.
+    #[must_use]
+    pub fn is_removed(&self, store: Store, life: LifeCell) -> bool {
+        self.0.stores.get(store.index()).is_some_and(|store| store.writer.is_removed(life))
     }
 
     /// Describes the series of a gauge in a mode other than `mostrecent` and `livemostrecent`.
@@ -240,11 +259,10 @@ impl Registration {
     ) -> Result<C, SpaceError> {
         let writer = &mut self.0.stores[store.index()].writer;
         writer.reserve_shared(count).map_err(SpaceError::NoSpace)?;
-        let full = || SpaceError::NoSpace(io::ErrorKind::OutOfMemory.into());
-        let (index, tail, at) = writer.next_shared().ok_or_else(full)?;
+        let (index, tail, at) = writer.next_shared().ok_or_else(no_number)?;
         let cells = cells(tail, at);
         let mut record = Vec::new();
-        encode_series(family, index, values, &mut record)?;
+        encode_series(family, index, None, values, &mut record)?;
         writer.append(&record).map_err(SpaceError::NoSpace)?;
         writer.take_shared(count);
         Ok(cells)
@@ -271,4 +289,9 @@ impl Registration {
         let file = self.0.stores[store.index()].writer.file().map_err(FileError::Unreadable)?;
         Image::read(file)
     }
+}
+
+/// Cells are numbered by 32 bits.
+fn no_number() -> SpaceError {
+    SpaceError::NoSpace(io::ErrorKind::OutOfMemory.into())
 }

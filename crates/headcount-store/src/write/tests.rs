@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::cell::decode_gauge;
+use crate::cell::{Life, decode_gauge};
 use crate::format::family::{Family, Shape};
 use crate::format::record::Record;
 use crate::metric::GaugeMode;
@@ -46,8 +46,8 @@ fn what_is_counted_and_set_is_read_back() {
     let store = private();
     let mut registration = Registration::begin();
     let family = registration.add_family(store, &counters(&["a"])).unwrap();
-    let x = registration.add_summed(store, family, &["x"], 1).unwrap();
-    let y = registration.add_summed(store, family, &["y"], 1).unwrap();
+    let x = registration.add_summed(store, family, &["x"], 1).unwrap().0;
+    let y = registration.add_summed(store, family, &["y"], 1).unwrap().0;
     let gauge = Family { shape: Shape::Gauge(GaugeMode::All), ..counters(&[]) };
     let family = registration.add_family(store, &gauge).unwrap();
     let set = registration.add_gauge(store, family, NO_LABELS).unwrap();
@@ -96,7 +96,7 @@ fn threads_that_come_and_go_lose_nothing() {
     let store = private();
     let mut registration = Registration::begin();
     let family = registration.add_family(store, &counters(&[])).unwrap();
-    let cells = registration.add_summed(store, family, NO_LABELS, 2).unwrap();
+    let cells = registration.add_summed(store, family, NO_LABELS, 2).unwrap().0;
     drop(registration);
     for _ in 0..20 {
         std::thread::scope(|scope| {
@@ -122,7 +122,7 @@ fn a_thread_local_that_counts_while_it_is_dropped_is_counted() {
     let store = private();
     let mut registration = Registration::begin();
     let family = registration.add_family(store, &counters(&[])).unwrap();
-    let cells = registration.add_summed(store, family, NO_LABELS, 1).unwrap();
+    let cells = registration.add_summed(store, family, NO_LABELS, 1).unwrap().0;
     drop(registration);
     for counts_first in [true, false] {
         let count = move || {
@@ -146,14 +146,14 @@ fn a_file_grows_without_moving_a_cell() {
     let early = {
         let mut registration = Registration::begin();
         let family = registration.add_family(store, &counters(&["n"])).unwrap();
-        registration.add_summed(store, family, &["first"], 1).unwrap()
+        registration.add_summed(store, family, &["first"], 1).unwrap().0
     };
     early.add(0, 1);
     let mut all = vec![early];
     let long = "x".repeat(500);
     for n in 0..20_000 {
         let mut registration = Registration::begin();
-        all.push(registration.add_summed(store, 0, &[&format!("{long}{n}")], 1).unwrap());
+        all.push(registration.add_summed(store, 0, &[&format!("{long}{n}")], 1).unwrap().0);
         drop(registration);
         early.add(0, 1);
     }
@@ -175,7 +175,7 @@ fn stores_take_turns_in_the_threads_cells() {
             if round == 0 {
                 registration.add_family(store, &counters(&["n"])).unwrap();
             }
-            let cells = registration.add_summed(store, 0, &[&round.to_string()], 3).unwrap();
+            let cells = registration.add_summed(store, 0, &[&round.to_string()], 3).unwrap().0;
             drop(registration);
             cells.add(2, number * round);
             handles.push(cells);
@@ -199,7 +199,7 @@ fn more_extents_than_the_first_block_lists_are_found() {
     let store = private();
     let mut registration = Registration::begin();
     let family = registration.add_family(store, &counters(&[])).unwrap();
-    let cells = registration.add_summed(store, family, NO_LABELS, 1).unwrap();
+    let cells = registration.add_summed(store, family, NO_LABELS, 1).unwrap().0;
     drop(registration);
     // Each thread that lives at the same time needs an extent of its own.
     let barrier = std::sync::Barrier::new(600);
@@ -250,7 +250,9 @@ fn a_file_has_the_bytes_that_the_byte_map_says() {
         labels: vec!["l"],
     };
     let number = registration.add_family(store, &histogram).unwrap();
-    registration.add_summed(store, number, &["x"], 3).unwrap().observe(1, 1, 0.25);
+    let (cells, life) = registration.add_summed(store, number, &["x"], 3).unwrap();
+    cells.observe(1, 1, 0.25);
+    registration.set_removed(store, life, true);
     let gauge = Family { shape: Shape::Gauge(GaugeMode::LiveMostRecent), ..counters(&[]) };
     let number = registration.add_family(store, &gauge).unwrap();
     registration.add_gauge(store, number, NO_LABELS).unwrap().set(2.0);
@@ -262,6 +264,7 @@ fn a_file_has_the_bytes_that_the_byte_map_says() {
     assert_eq!(&bytes[..8], b"HEADCNT\0");
     assert_eq!([8, 12, 16, 20].map(u32_at), [1, 256, std::process::id(), 3]);
     assert_eq!(u64_at(24), 7);
+    let created = u64_at(48) / 1_000_000;
     assert!([32, 40, 48].map(u64_at).iter().all(|&known| known > 0));
 
     let extents: Vec<_> = (0..u32_at(64) as usize).map(|index| 256 + index * 16).collect();
@@ -276,9 +279,9 @@ fn a_file_has_the_bytes_that_the_byte_map_says() {
     records.extend(0.5_f64.to_le_bytes());
     records.extend("\x01\0\0\0h\x02\0\0\0é\x01\0\0\0s\x01\0\0\0l".bytes());
     records.resize(records.len().next_multiple_of(8), 0);
-    // Family 0, first cell, the length of the value, the value.
+    // Family 0, first cell, life cell, the length of the value, the value.
     let series = records.len();
-    records.extend(b"\x0d\0\0\0\x02\0\0\0\0\0\0\0????\x01\0\0\0x\0\0\0");
+    records.extend(b"\x11\0\0\0\x02\0\0\0\0\0\0\0????\0\0\0\0\x01\0\0\0x\0\0\0\0\0\0\0");
     let described = &bytes[offset(2)..];
     let first_cell = u32::from_le_bytes(described[series + 12..series + 16].try_into().unwrap()) as usize;
     records[series + 12..series + 16].copy_from_slice(&described[series + 12..series + 16]);
@@ -288,5 +291,8 @@ fn a_file_has_the_bytes_that_the_byte_map_says() {
 
     let cell = |at: usize| u64_at(offset(4) + (first_cell + at) * 8);
     assert_eq!([cell(0), cell(1), cell(2)], [0.25_f64.to_bits(), 1, 0]);
-    assert!((0..512).any(|at| u64_at(offset(3) + at * 8) == !2.0_f64.to_bits()));
+    let shared = |at: usize| u64_at(offset(3) + at * 8);
+    let life = Life::decode(shared(0));
+    assert!(life.is_removed && (created..created + 60_000).contains(&life.created), "the histogram's");
+    assert_eq!(shared(1), !2.0_f64.to_bits());
 }
