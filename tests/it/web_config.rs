@@ -52,6 +52,20 @@ impl Endpoint {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What a client that speaks HTTP/2 gets; the words say what it does.
+    fn speak_http2(&self, words: &[&str]) -> String {
+        let (what, more) = words.split_first().unwrap();
+        let output = Command::new(peers::http2_python())
+            .arg(binary::workspace().join("tests/python/http2.py"))
+            .args([what, &*self.headcount.metrics()])
+            .arg(&self.authority.certificate)
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     fn reconfigure(&self, config: &str) {
         std::fs::write(self.path("web.yml"), config).unwrap();
     }
@@ -120,6 +134,31 @@ fn certificates_and_configurations_are_read_anew_and_a_wrong_one_lets_nobody_in(
     );
     endpoint.reconfigure(TLS);
     wait::until_true("everybody gets in again", || endpoint.get("", "").starts_with("200 "));
+}
+
+#[test]
+fn http2_is_spoken_with_those_who_do_unless_it_is_off() {
+    let endpoint = Endpoint::start(TLS);
+    let landing = endpoint.speak_http2(&["get", "/"]);
+    let len = landing.strip_prefix("HTTP/2 200 ").unwrap().split_once(' ').unwrap().0.to_owned();
+    assert_eq!(landing, format!("HTTP/2 200 {len} {len}"));
+    assert_eq!(endpoint.speak_http2(&["head", "/"]), format!("HTTP/2 200 {len} 0"));
+    assert!(endpoint.speak_http2(&["get", "/metrics"]).starts_with("HTTP/2 200 "));
+    assert!(endpoint.speak_http2(&["get", "/nothing"]).starts_with("HTTP/2 404 "));
+    endpoint.reconfigure(&format!("{TLS}http_server_config:\n  http2: false\n"));
+    wait::until_true("HTTP/1.1 is left", || {
+        endpoint.speak_http2(&["get", "/"]) == format!("HTTP/1.1 200 {len} {len}")
+    });
+}
+
+#[test]
+fn whoever_asks_for_too_much_at_once_by_http2_is_left_alone() {
+    let endpoint = Endpoint::start(TLS);
+    assert_eq!(endpoint.speak_http2(&["limits"]), "16 16384");
+    assert_eq!(endpoint.speak_http2(&["impatient"]), "closed");
+    let answer = endpoint.speak_http2(&["talkative"]);
+    assert!(["431", "closed", "refused"].contains(&&*answer), "{answer}");
+    assert!(endpoint.speak_http2(&["get", "/metrics"]).starts_with("HTTP/2 200 "));
 }
 
 #[test]

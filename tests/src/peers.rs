@@ -29,6 +29,12 @@ pub fn instrumented_python() -> PathBuf {
     peer("instrumentation/bin/python")
 }
 
+/// Python with a client that speaks HTTP/2.
+#[must_use]
+pub fn http2_python() -> PathBuf {
+    peer("http2/bin/python")
+}
+
 /// Python with another release of its client, such as `0.17.1`.
 ///
 /// # Panics

@@ -1,13 +1,16 @@
 //! The exporter: the process that serves `/metrics`.
 //!
 //! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time.
-//! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that, `serve`
-//! brings it to sockets, as far as the `patience` with clients goes, `push` to where nobody asks, and `textfile` to
-//! those who read files. `tidy` folds the files of dead processes in between. It runs in a process of its own, so that
-//! nothing that a worker writes, and nothing that a client sends, can stop the master.
+//! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that with
+//! metrics or a `page`, `converse` brings it to one client, over HTTP/2 in several `streams`, as far as the `patience`
+//! with clients goes, and `serve` to all; `push` to where nobody asks, and `textfile` to those who read files. `tidy`
+//! folds the files of dead processes in between. It runs in a process of its own, so that nothing that a worker
+//! writes, and nothing that a client sends, can stop the master.
 
+mod converse;
 mod negotiate;
 mod options;
+mod page;
 mod patience;
 mod processes;
 mod push;
@@ -16,6 +19,7 @@ mod respond;
 mod rounds;
 mod scrape;
 mod serve;
+mod streams;
 mod textfile;
 mod tidy;
 mod web;

@@ -52,6 +52,8 @@ pub(super) struct Patient<S> {
     busy: Busy,
     /// A byte that was read and is to be read again.
     peeked: Option<u8>,
+    /// Whether somebody else knows how long to wait for the client to write.
+    reads_for_ever: bool,
     /// Whether the wait is for the first byte of another request.
     is_idle: bool,
     /// Until when something has to be read.
@@ -72,12 +74,18 @@ impl<S> Patient<S> {
             patience,
             busy: busy.clone(),
             peeked: None,
+            reads_for_ever: false,
             is_idle: false,
             read_end,
             is_stuck: false,
             write_end,
         };
         (patient, busy)
+    }
+
+    /// From here on only the client's reading is waited for within bounds.
+    pub(super) fn read_for_ever(&mut self) {
+        self.reads_for_ever = true;
     }
 
     fn wrote<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -125,7 +133,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
             return Poll::Ready(Ok(()));
         }
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
-            Poll::Pending if self.busy.is_on() => Poll::Pending,
+            Poll::Pending if self.busy.is_on() || self.reads_for_ever => Poll::Pending,
             Poll::Pending => expire(self.read_end.as_mut(), context),
             Poll::Ready(read) => {
                 if std::mem::take(&mut self.is_idle) {

@@ -4,20 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headcount_merge::{Escaping, Format};
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::rounds::{Rounds, Wanted};
 use super::web::{Gate, Verdict};
-use super::{WebOptions, negotiate, query};
+use super::{WebOptions, negotiate, page, query};
 
 /// The metrics for people and their scripts.
-const JSON: &str = "/api/v1/metrics";
-
-const PLAIN: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const JSON: &str = "/api/v1/metrics";
 
 /// What answers requests.
 #[derive(Debug)]
@@ -45,19 +41,19 @@ impl Responder {
     }
 
     /// Answers one request, if the client may ask.
-    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Bytes> {
         let Ok(config) = self.gate.current() else {
-            return plain(
+            return page::plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The web configuration is wrong; the log says how.\n",
             );
         };
         let mut response = match config.judge(request.headers()).await {
             Verdict::Welcome => self.answer(request).await,
-            Verdict::TooOften => plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n"),
-            Verdict::Busy => plain(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords to check.\n"),
+            Verdict::TooOften => page::plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n"),
+            Verdict::Busy => page::plain(StatusCode::SERVICE_UNAVAILABLE, "Too many passwords to check.\n"),
             Verdict::Unknown => {
-                let mut refusal = plain(StatusCode::UNAUTHORIZED, "Unauthorized\n");
+                let mut refusal = page::plain(StatusCode::UNAUTHORIZED, "Unauthorized\n");
                 refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
                 refusal
             }
@@ -66,7 +62,7 @@ impl Responder {
         response
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+    async fn answer<B>(&self, request: Request<B>) -> Response<Bytes> {
         let metrics = self.options.telemetry_path.as_str();
         let found = match request.uri().path() {
             path if path == metrics => Page::Metrics,
@@ -76,20 +72,21 @@ impl Responder {
             "/" => Page::Landing,
             _ => {
                 let message = format!("There is nothing here. The metrics are at {metrics}.\n");
-                return page(StatusCode::NOT_FOUND, PLAIN, message);
+                return page::plain(StatusCode::NOT_FOUND, message);
             }
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+            let mut response =
+                page::plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match found {
             Page::Metrics => self.scrape(negotiate::format(request.headers()), &request).await,
             Page::Json => self.scrape((Format::Json, Escaping::default()), &request).await,
-            Page::Healthy => plain(StatusCode::OK, "Headcount is healthy.\n"),
+            Page::Healthy => page::plain(StatusCode::OK, "Headcount is healthy.\n"),
             Page::Ready => self.ready().await,
-            Page::Landing => page(StatusCode::OK, HTML, landing_page(metrics)),
+            Page::Landing => page::landing(metrics),
         }
     }
 
@@ -97,9 +94,9 @@ impl Responder {
         &self,
         (format, escaping): (Format, Escaping),
         request: &Request<B>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Bytes> {
         let Some(_place) = Place::take(&self.in_flight, self.options.max_requests) else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
+            return page::plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
         };
         let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
         let gzip = negotiate::accepts_gzip(request.headers());
@@ -112,15 +109,18 @@ impl Responder {
                 Ok(scraped) => scraped,
                 Err(_) => {
                     tracing::warn!(?time, "a scrape has taken longer than the scraper waits");
-                    return plain(StatusCode::SERVICE_UNAVAILABLE, "It takes longer than you would wait.\n");
+                    return page::plain(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "It takes longer than you would wait.\n",
+                    );
                 }
             },
         };
         let body = match scraped {
             Ok(body) => body,
-            Err(error) => return failed(&error),
+            Err(error) => return page::failed(&error),
         };
-        let mut response = Response::new(Full::from(body.bytes));
+        let mut response = Response::new(body.bytes);
         let headers = response.headers_mut();
         headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -130,11 +130,11 @@ impl Responder {
         response
     }
 
-    async fn ready(&self) -> Response<Full<Bytes>> {
+    async fn ready(&self) -> Response<Bytes> {
         let rounds = Arc::clone(&self.rounds);
         match tokio::task::spawn_blocking(move || rounds.is_ready()).await {
-            Ok(true) => plain(StatusCode::OK, "Headcount is ready.\n"),
-            _ => plain(StatusCode::SERVICE_UNAVAILABLE, "No worker is ready.\n"),
+            Ok(true) => page::plain(StatusCode::OK, "Headcount is ready.\n"),
+            _ => page::plain(StatusCode::SERVICE_UNAVAILABLE, "No worker is ready.\n"),
         }
     }
 }
@@ -156,37 +156,6 @@ impl Drop for Place<'_> {
     }
 }
 
-fn landing_page(metrics: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Headcount</title>\n\
-         <h1>Headcount</h1>\n<p>Version {version}</p>\n<ul>\n<li><a href=\"{metrics}\">Metrics</a></li>\n\
-         <li><a href=\"{JSON}\">Metrics as JSON</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n\
-         <li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</html>\n"
-    )
-}
-
-fn failed(error: &std::io::Error) -> Response<Full<Bytes>> {
-    tracing::error!(error = %crate::chain(error), "cannot read the metrics directory");
-    let message = format!("The metrics directory cannot be read: {}.\n", crate::chain(error));
-    page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, message)
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    page(status, PLAIN, text)
-}
-
-fn page(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Full<Bytes>>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
 #[cfg(test)]
 #[expect(clippy::await_holding_lock, reason = "gathers are held up for as long as a test wants")]
 mod tests {
@@ -196,7 +165,6 @@ mod tests {
     use crate::cli::WebArgs;
     use crate::exporter::Scraper;
     use headcount_store::directory::Directory;
-    use http_body_util::BodyExt;
     use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 
     /// What answers for an empty directory, and the lock that gathers need.
@@ -220,7 +188,7 @@ mod tests {
     ) -> (StatusCode, HeaderMap, Bytes) {
         let request = Request::builder().method(method).uri(path).header(name, value).body(()).unwrap();
         let (parts, body) = responder.respond(request).await.into_parts();
-        (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
+        (parts.status, parts.headers, body)
     }
 
     fn answer(method: &str, path: &str, encoding: &str) -> (StatusCode, HeaderMap, Bytes) {

@@ -1,25 +1,18 @@
 //! Bringing answers to sockets, until told to stop.
 
-use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::patience::{Busy, Patience, Patient};
+use super::converse::converse;
 use super::push::{Push, Pushes};
 use super::respond::Responder;
 use super::rounds::Rounds;
@@ -30,23 +23,8 @@ use super::{Scraper, WebOptions};
 use crate::address::Address;
 use crate::sockets::Listener;
 
-/// Scrapers come every minute or more often, and keep their connections.
-const PATIENCE: Patience = Patience {
-    head: Duration::from_secs(10),
-    idle: Duration::from_secs(180),
-    write: Duration::from_secs(30),
-};
-/// A request's line and headers may have so many bytes.
-const HEAD_BYTES: usize = 16 * 1024;
-/// With this byte begins whoever speaks TLS …
-const HANDSHAKE: u8 = 0x16;
-/// … and whoever does not is told so in plain text.
-const PLAIN_TEXT: &[u8] =
-    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis is an HTTPS server.\n";
 /// Beyond so many connections, further ones wait to be accepted.
 const CONNECTIONS: usize = 512;
-/// A client that has connected asks for something within so long, or is one that keeps its connection.
-const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Scrapes that have begun have so long to end when the exporter stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After accept has failed, most likely for want of descriptors.
@@ -189,65 +167,13 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, busy) = Patient::new(stream, PATIENCE);
         let (responder, gate, watcher) =
             (Arc::clone(&self.responder), Arc::clone(&self.gate), self.graceful.watcher());
         tokio::spawn(async move {
-            let ended = if gate.has_tls() {
-                match encrypt(stream, &gate).await {
-                    Ok(stream) => converse(stream, busy, responder, watcher).await,
-                    Err(error) => Err(error),
-                }
-            } else {
-                converse(stream, busy, responder, watcher).await
-            };
-            if let Err(error) = ended {
+            if let Err(error) = converse(stream, &gate, responder, watcher).await {
                 tracing::debug!(error = %crate::chain(&*error), "a connection ended early");
             }
             drop(place);
         });
     }
-}
-
-type Ended<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Answers requests until the client goes, or is to go.
-async fn converse<S>(stream: S, busy: Busy, responder: Arc<Responder>, watcher: Watcher) -> Ended<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let asked = Arc::new(Notify::new());
-    let has_asked = Arc::clone(&asked);
-    let service = service_fn(move |request| {
-        busy.begin();
-        has_asked.notify_one();
-        let responder = Arc::clone(&responder);
-        async move { Ok::<_, Infallible>(responder.respond(request).await) }
-    });
-    let mut connection = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES)
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service);
-    // Until then it does not hear of a shutdown, which would cut off who is just about to ask.
-    tokio::select! {
-        ended = &mut connection => return Ok(ended?),
-        () = asked.notified() => {}
-        () = tokio::time::sleep(FIRST_REQUEST) => {}
-    }
-    Ok(pin!(watcher.watch(connection)).await?)
-}
-
-/// Agrees with the client on encryption, as the configuration is now.
-async fn encrypt<S>(mut stream: Patient<S>, gate: &Gate) -> Ended<TlsStream<Patient<S>>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let config =
-        gate.current().ok().and_then(|config| config.tls()).ok_or("the web configuration is wrong")?;
-    if stream.peek().await? != HANDSHAKE {
-        stream.write_all(PLAIN_TEXT).await?;
-        stream.shutdown().await?;
-        return Err("an HTTP request to an HTTPS server".into());
-    }
-    Ok(TlsAcceptor::from(config).accept(stream).await?)
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::auth::Users;
 use super::rate::RateLimit;
 use super::stamp::Stamps;
-use super::tls::{self, Pems};
+use super::tls::{self, Http2, Pems};
 use super::{Reason, WebConfig};
 
 /// All of it. What is `null` counts as not there.
@@ -45,8 +45,7 @@ pub(super) struct TlsSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HttpSection {
-    /// A permission, and no order: HTTP/1.1 is what every client speaks.
-    #[expect(dead_code, reason = "only checked to be a yes or a no")]
+    /// Only together with TLS; yes unless it is a no.
     http2: Option<bool>,
     headers: Option<BTreeMap<String, String>>,
 }
@@ -73,18 +72,15 @@ pub(super) fn read(path: &Path, stamps: &mut Stamps) -> Result<WebConfig, Reason
     let File { tls_server_config, http_server_config, basic_auth_users, rate_limit } =
         if text.trim().is_empty() { File::default() } else { parse(&text)? };
     let folder = path.parent().unwrap_or(Path::new(""));
+    let http = http_server_config.unwrap_or_default();
+    let http2 = if http.http2 == Some(false) { Http2::Off } else { Http2::Allowed };
     let users = basic_auth_users.filter(|users| !users.is_empty());
     Ok(WebConfig {
         tls: match tls_server_config {
-            Some(section) => section.server_config(folder, stamps)?,
+            Some(section) => section.server_config(folder, http2, stamps)?,
             None => None,
         },
-        headers: http_server_config
-            .and_then(|section| section.headers)
-            .unwrap_or_default()
-            .into_iter()
-            .map(header)
-            .collect::<Result<_, _>>()?,
+        headers: http.headers.unwrap_or_default().into_iter().map(header).collect::<Result<_, _>>()?,
         users: users.map(Users::new).transpose().map_err(Reason::Value)?,
         rate: rate_limit.map(RateSection::limit).transpose()?.flatten(),
     })
@@ -159,6 +155,7 @@ impl TlsSection {
     fn server_config(
         &self,
         folder: &Path,
+        http2: Http2,
         stamps: &mut Stamps,
     ) -> Result<Option<std::sync::Arc<tokio_rustls::rustls::ServerConfig>>, Reason> {
         let mut pem = |name, text: &Option<String>, file: &Option<PathBuf>| match (text, file) {
@@ -173,7 +170,9 @@ impl TlsSection {
         let key = pem("key", &self.key, &self.key_file)?;
         let client_ca = pem("client_ca", &self.client_ca, &self.client_ca_file)?;
         match (cert, key) {
-            (Some(cert), Some(key)) => tls::server_config(self, &Pems { cert, key, client_ca }).map(Some),
+            (Some(cert), Some(key)) => {
+                tls::server_config(self, &Pems { cert, key, client_ca }, http2).map(Some)
+            }
             (None, None) if client_ca.is_none() && self.client_auth_type.is_none() => Ok(None),
             (None, _) => Err(Reason::Value("tls_server_config: missing cert or cert_file".to_owned())),
             (_, None) => Err(Reason::Value("tls_server_config: missing key or key_file".to_owned())),

@@ -25,6 +25,7 @@ use auth::Users;
 pub(super) use auth::Verdict;
 use rate::RateLimit;
 use stamp::Stamps;
+pub(super) use tls::HTTP_2;
 
 /// The web configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

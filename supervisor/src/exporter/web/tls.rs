@@ -22,6 +22,16 @@ use webpki::EndEntityCert;
 use super::Reason;
 use super::file::TlsSection;
 
+/// What HTTP/2 is called when a connection begins.
+pub(in crate::exporter) const HTTP_2: &[u8] = b"h2";
+
+/// Whether a client may speak HTTP/2 if it would rather.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http2 {
+    Allowed,
+    Off,
+}
+
 /// Certificates and a key, as texts.
 pub(super) struct Pems {
     pub(super) cert: String,
@@ -29,7 +39,11 @@ pub(super) struct Pems {
     pub(super) client_ca: Option<String>,
 }
 
-pub(super) fn server_config(section: &TlsSection, pems: &Pems) -> Result<Arc<ServerConfig>, Reason> {
+pub(super) fn server_config(
+    section: &TlsSection,
+    pems: &Pems,
+    http2: Http2,
+) -> Result<Arc<ServerConfig>, Reason> {
     let provider = Arc::new(provider(section)?);
     let certificates = certificates("tls_server_config: no certificate in cert", &pems.cert)?;
     let key = PrivateKeyDer::from_pem_slice(pems.key.as_bytes())
@@ -46,7 +60,8 @@ pub(super) fn server_config(section: &TlsSection, pems: &Pems) -> Result<Arc<Ser
         .with_single_cert(certificates, key)
         .map_err(|source| tls_reason("tls_server_config: cert and key cannot be used together", source))?;
     config.ignore_client_order = section.prefer_server_cipher_suites.unwrap_or(true);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let newer = (http2 == Http2::Allowed).then_some(HTTP_2);
+    config.alpn_protocols = newer.into_iter().chain([&b"http/1.1"[..]]).map(<[u8]>::to_vec).collect();
     Ok(Arc::new(config))
 }
 
