@@ -18,6 +18,7 @@ use crate::gather::Tally;
 use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
+use crate::lives::{LifeParts, MergedLives};
 use crate::process::Processes;
 use crate::reading::ByGauge;
 use crate::totals::{Slot, Totals};
@@ -47,8 +48,12 @@ pub(crate) fn encode(
     let gauges = [GaugeMode::Sum, GaugeMode::Min, GaugeMode::Max, GaugeMode::MostRecent].map(merged);
     let mut readings = ByGauge::default();
     readings.fill(&tally.gauges, |family| index.family(family).mode, processes);
+    let series = index.series_count();
+    let mut merged = MergedLives::default();
+    merged.fill(tally.lives.hidden(series, &tally.gauges, processes));
+    let lives = LifeParts { merged: &merged, lives: &tally.lives, cells: &tally.gauges, series };
     let (kept, builder) = (Vec::new(), ArchiveBuilder::default());
-    let mut writer = Writer { index, totals, processes, gauges, readings, kept, builder };
+    let mut writer = Writer { index, totals, processes, gauges, readings, lives, kept, builder };
     writer.keep_newest()?;
     let mut families: Vec<_> = index.families().iter().collect();
     families.sort_unstable_by_key(|family| (&family.name, family.kind));
@@ -74,6 +79,7 @@ struct Writer<'a> {
     gauges: [Gauges; 4],
     /// Of gauges that show each process by itself.
     readings: ByGauge,
+    lives: LifeParts<'a>,
     /// The processes of which single values are kept, and their numbers in the archive.
     kept: Vec<(u32, u16)>,
     builder: ArchiveBuilder,
@@ -84,6 +90,7 @@ struct Described<'a> {
     family: &'a FamilyEntry,
     names: Vec<&'a str>,
     values: Vec<&'a str>,
+    life: Life,
 }
 
 impl Writer<'_> {
@@ -113,7 +120,7 @@ impl Writer<'_> {
         };
         let there: Vec<u32> = family.series.iter().filter(is_there).copied().collect();
         // Help and mode count even where there is no series.
-        let alone = Described { family, names: Vec::new(), values: Vec::new() };
+        let alone = Described { family, names: Vec::new(), values: Vec::new(), life: Life::default() };
         let shape = match family.kind {
             Kind::Gauge => Shape::Folded(Folded::Gauge(family.mode)),
             Kind::Counter => counter_shape(family),
@@ -126,7 +133,8 @@ impl Writer<'_> {
         for series in there {
             let labels: Vec<_> = labels::decode(self.index.labels(series)).collect();
             let (names, values) = labels.iter().map(|(name, value)| (&**name, &**value)).unzip();
-            self.series(series, &Described { family, names, values })?;
+            let life = self.lives.of(series);
+            self.series(series, &Described { family, names, values, life })?;
         }
         Ok(())
     }
@@ -224,7 +232,7 @@ impl Writer<'_> {
 
     fn summed(&mut self, described: &Described<'_>, shape: Shape, cells: &[Summed]) -> Result<(), TooLong> {
         let family = self.describe(described, shape)?;
-        self.builder.summed(family, &described.values, cells, Life::default())
+        self.builder.summed(family, &described.values, cells, described.life)
     }
 
     fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {

@@ -24,6 +24,7 @@ use crate::index::Sums;
 use crate::known::{Known, Scratch};
 use crate::labels;
 use crate::liveness::{Judge, Liveness};
+use crate::lives::{LifeParts, Lives, MergedLives};
 use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
 use crate::process::{Life, Process, Processes};
 use crate::reading::ByGauge;
@@ -45,11 +46,12 @@ pub struct Merger {
     scratch: Scratch,
 }
 
-/// What gauges have come to. The space is used again for each gather.
+/// What gauges and lives have come to. The space is used again for each gather.
 #[derive(Debug, Default)]
 struct MergedGauges {
     gauges: Gauges,
     readings: ByGauge,
+    lives: MergedLives,
 }
 
 /// What one gather has found so far.
@@ -57,6 +59,7 @@ struct MergedGauges {
 pub(crate) struct Tally {
     pub(crate) totals: Totals,
     pub(crate) gauges: GaugeCells,
+    pub(crate) lives: Lives,
     pub(crate) processes: Processes,
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
@@ -201,6 +204,7 @@ impl Tally {
     pub(crate) fn clear(&mut self) {
         self.totals.clear();
         self.gauges.clear();
+        self.lives.clear();
         self.skipped.clear();
         self.alive.clear();
         self.covered.clear();
@@ -284,20 +288,22 @@ impl<'a> Gather<'a> {
     /// Finishes the merge.
     #[must_use]
     pub fn finish(self) -> Merged<'a> {
-        let Self { known, tally, merged: MergedGauges { gauges, readings } } = self;
+        let Self { known, tally, merged: MergedGauges { gauges, readings, lives: merged } } = self;
         let Known { index, rendering, .. } = known;
         index.sort();
-        rendering.refresh(index);
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        let Tally { totals, gauges: cells, processes, files, lost, skipped, .. } = tally;
-        let index = &*index;
+        let Tally { totals, gauges: cells, lives, processes, files, lost, skipped, .. } = tally;
+        let (index, series) = (&*index, index.series_count());
+        merged.fill(lives.hidden(series, cells, processes));
+        rendering.refresh(index, merged.hidden());
         let mode = |family| index.family(family).mode;
         gauges.fill(index.gauges(), cells, mode, processes);
         readings.fill(cells, mode, processes);
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
-        Merged::new(Parts { index, totals, gauges, readings, processes }, rendering, report)
+        let lives = LifeParts { merged, lives, cells, series };
+        Merged::new(Parts { index, totals, gauges, readings, processes, lives }, rendering, report)
     }
 }
 

@@ -43,12 +43,16 @@ impl GaugeCells {
         self.runs.clear();
     }
 
-    /// Takes the cells of a file, at least `len`; tells where the first is.
-    pub(crate) fn add_cells(&mut self, cells: impl Iterator<Item = u64>, len: usize) -> usize {
+    /// Takes the cells of a file; tells where the first is, and how many they are.
+    pub(crate) fn add_cells(&mut self, cells: impl Iterator<Item = u64>) -> (usize, u32) {
         let start = self.cells.len();
         self.cells.extend(cells);
-        self.cells.resize(self.cells.len().max(start + len), 0);
-        start
+        (start, u32::try_from(self.cells.len() - start).unwrap_or(u32::MAX))
+    }
+
+    /// Consecutive cells that were taken.
+    pub(crate) fn side_by_side(&self, start: usize, len: usize) -> &[u64] {
+        &self.cells[start..start + len]
     }
 
     /// Takes values and when they were set, two cells each; tells where the first is.
@@ -244,7 +248,7 @@ pub(crate) mod tests {
         let (mut cells, mut processes) = collect("5");
         let process = Process { name: "dead".into(), pid_namespace: 0, life: Life::Dead(1), buried: 0 };
         let process = processes.add(process);
-        let start = cells.add_cells([!70.0_f64.to_bits()].into_iter(), 1);
+        let (start, _) = cells.add_cells([!70.0_f64.to_bits()].into_iter());
         let only = Some(GaugeMerge::Max);
         let (family, first, len, stride, has_time) = (0, 0, 1, 1, false);
         cells.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });

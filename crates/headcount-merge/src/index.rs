@@ -98,6 +98,11 @@ impl Index {
         &self.series[series as usize]
     }
 
+    /// The number of series.
+    pub(crate) fn series_count(&self) -> u32 {
+        number(self.series.len())
+    }
+
     /// The encoded labels of a series.
     pub(crate) fn labels(&self, series: u32) -> &[u8] {
         &self.labels[self.series(series).labels.clone()]

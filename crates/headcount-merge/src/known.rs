@@ -251,6 +251,7 @@ impl Descriptions {
         let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
         known.plan().follow(values, process, tally);
+        known.series().iter().for_each(|series| tally.lives.add_silent(process, series.clone()));
         Ok(process)
     }
 }

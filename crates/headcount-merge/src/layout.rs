@@ -13,6 +13,7 @@ use crate::gather::Tally;
 use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::index::{Index, Sums};
 use crate::labels;
+use crate::lives::LifeRun;
 use crate::marks::Marks;
 use crate::process::{Life, Process};
 use crate::totals::Slot;
@@ -24,6 +25,8 @@ pub(crate) struct Layout {
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
     gauges: Vec<Gauges>,
+    /// Where the life cells of summed series are.
+    lives: Vec<LifeCells>,
     /// Families, and their help texts.
     families: Vec<(u32, Box<str>)>,
     /// Families of gauges, and the mode in which these files have each.
@@ -54,6 +57,15 @@ struct Gauges {
     len: u32,
     first_cell: u32,
     content: GaugeContent,
+}
+
+/// Series whose numbers and life cells are consecutive.
+#[derive(Clone, Copy, Debug)]
+struct LifeCells {
+    first: u32,
+    len: u32,
+    /// `None` of series whose descriptions name none.
+    first_cell: Option<u32>,
 }
 
 /// What the cells of a gauge hold.
@@ -109,10 +121,14 @@ impl Layout {
                     }
                     families.push(described);
                 }
-                Record::Series { family, first_cell, values, .. } => {
+                Record::Series { family, first_cell, life, values } => {
                     in_order.clear();
                     in_order.extend(values.iter());
-                    families[family as usize].add_series(first_cell, &in_order, index, &mut layout);
+                    let series =
+                        families[family as usize].add_series(first_cell, &in_order, index, &mut layout);
+                    if !matches!(index.series(series).sums, Sums::Gauge(_)) {
+                        layout.add_life(series, life);
+                    }
                 }
                 Record::Process(process) => layout.processes.push(Process {
                     name: process.name.to_owned(),
@@ -140,8 +156,9 @@ impl Layout {
         self.modes.iter().for_each(|&(family, mode)| index.add_mode(family, mode));
     }
 
-    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges.
-    pub(crate) fn apply(&self, cells: &Cells, process: u32, tally: &mut Tally) {
+    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
+    /// lives. `since` is when those began of which nothing else is said, in milliseconds since 1970.
+    pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {
             for run in &self.runs {
@@ -157,10 +174,24 @@ impl Layout {
         }
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
-        let end =
-            self.gauges.iter().map(|gauges| gauges.first_cell + gauges.len * gauges.content.cells()).max();
-        let shared = tally.gauges.add_cells(cells.all_shared(), end.unwrap_or(0) as usize);
+        let (shared, count) = tally.gauges.add_cells(cells.all_shared());
+        // What is described and not there is zero: a gauge that was never set, a life of which nothing is said.
+        let there = |first_cell: u32, cells: u32| count.saturating_sub(first_cell) / cells;
+        for &LifeCells { first, len, first_cell } in &self.lives {
+            let known = first_cell.map_or(0, |first_cell| there(first_cell, 1)).min(len);
+            if known > 0 {
+                let start = shared + first_cell.unwrap_or(0) as usize;
+                tally.lives.add_run(LifeRun { process, first, len: known, start, since });
+            }
+            if known < len {
+                tally.lives.add_silent(process, first + known..first + len);
+            }
+        }
         for &Gauges { family, first, len, first_cell, content } in &self.gauges {
+            let len = len.min(there(first_cell, content.cells()));
+            if len == 0 {
+                continue;
+            }
             let stride = content.cells() as usize;
             let run = |process, at: usize, has_time, only| {
                 let start = shared + first_cell as usize + at;
@@ -194,6 +225,19 @@ impl Layout {
                 last.len += 1;
             }
             _ => self.gauges.push(gauge),
+        }
+    }
+
+    /// Notes where the life cell of a series is: in the last run, if it goes on where that ends.
+    fn add_life(&mut self, series: u32, cell: Option<u32>) {
+        match self.lives.last_mut() {
+            Some(last)
+                if last.first + last.len == series
+                    && last.first_cell.map(|first| first + last.len) == cell =>
+            {
+                last.len += 1;
+            }
+            _ => self.lives.push(LifeCells { first: series, len: 1, first_cell: cell }),
         }
     }
 
@@ -284,7 +328,14 @@ impl Described {
         Self { family: interned, shape, counted, labels, encoded: Vec::new() }
     }
 
-    fn add_series(&mut self, first_cell: u32, values: &[&str], index: &mut Index, layout: &mut Layout) {
+    /// Says where the cells of a series go; returns its number.
+    fn add_series(
+        &mut self,
+        first_cell: u32,
+        values: &[&str],
+        index: &mut Index,
+        layout: &mut Layout,
+    ) -> u32 {
         self.encoded.clear();
         for (name, at) in &self.labels {
             labels::encode(name, &mut self.encoded);
@@ -328,5 +379,6 @@ impl Described {
             // The index made the sums for the same kind.
             _ => {}
         }
+        series
     }
 }

@@ -22,6 +22,7 @@
 //! * `index`: each family and series once, however many processes have it.
 //! * `totals`: what is summed, by slot.
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
+//! * `lives`: since when series are, and which have been removed.
 //! * `layout`: where the cells of one of our files go, by its descriptions.
 //! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
@@ -48,6 +49,7 @@ mod known;
 mod labels;
 mod layout;
 mod liveness;
+mod lives;
 mod marks;
 mod merged;
 mod own;

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
+use std::time::Duration;
 
 use headcount_store::FileError;
 use headcount_store::metric::{GaugeMerge, Kind};
@@ -14,6 +15,7 @@ use crate::conflict::Conflict;
 use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
+use crate::lives::LifeParts;
 use crate::process::Processes;
 use crate::reading::{ByGauge, one_for_each};
 use crate::rendering::Rendering;
@@ -42,6 +44,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) readings: &'a ByGauge,
     /// Labelled.
     pub(crate) processes: &'a Processes,
+    pub(crate) lives: LifeParts<'a>,
 }
 
 /// What there is to say about a merge beside its result.
@@ -156,7 +159,7 @@ impl Listed {
     pub(crate) fn new(family: u32, parts: Parts<'_>) -> Self {
         let entry = parts.index.family(family);
         let mut listed = Vec::with_capacity(entry.series.len());
-        for &series in &entry.series {
+        for &series in entry.series.iter().filter(|&&series| !parts.lives.is_hidden(series)) {
             let mut add = |process, value| listed.push(ListedSeries { series, value, process });
             match parts.index.series(series).sums {
                 Sums::Gauge(slot) if entry.mode.merge() == GaugeMerge::All => {
@@ -264,6 +267,13 @@ impl<'a> Series<'a> {
             }
             labels.next()
         })
+    }
+
+    /// How long after 1970 the first process began to count it; `None` for a gauge, and where a process that counts
+    /// it does not say.
+    #[must_use]
+    pub fn created(&self) -> Option<Duration> {
+        self.parts.lives.created(self.listed.series)
     }
 
     /// The value.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use headcount_store::FileError;
+use headcount_store::format::header::Header;
 use headcount_store::read::{Cells, Reader};
 
 use crate::gather::Tally;
@@ -20,6 +21,7 @@ pub(crate) struct OwnFile {
     layout: Arc<Layout>,
     /// A later file with the same inode was created at another time.
     created: u64,
+    is_archive: bool,
 }
 
 /// Every set of descriptions that some file has.
@@ -71,16 +73,17 @@ impl Layouts {
         index: &mut Index,
         scratch: &mut Vec<u8>,
     ) -> Result<OwnFile, FileError> {
-        let created = reader.header().created;
+        let Header { created, folded, .. } = *reader.header();
+        let is_archive = folded > 0;
         // The newest first: most often the next file has the descriptions of the last.
         for Kept { layout, .. } in self.all.iter().rev() {
             if reader.has_records(layout.records(), scratch)? {
-                return Ok(OwnFile { layout: Arc::clone(layout), created });
+                return Ok(OwnFile { layout: Arc::clone(layout), created, is_archive });
             }
         }
         let layout = Arc::new(Layout::decode(reader, index)?);
         self.all.push(Kept { layout: Arc::clone(&layout), is_superseded: false });
-        Ok(OwnFile { layout, created })
+        Ok(OwnFile { layout, created, is_archive })
     }
 
     /// Marks what is described.
@@ -111,6 +114,8 @@ impl OwnFile {
     pub(crate) fn apply(&self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
         self.layout.note_modes(index);
         tally.totals.grow(index.slots());
-        self.layout.apply(cells, process, tally);
+        // An archive is younger than what it holds.
+        let since = if self.is_archive { 0 } else { self.created / 1_000_000 };
+        self.layout.apply(cells, process, since, tally);
     }
 }

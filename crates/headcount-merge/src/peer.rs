@@ -41,6 +41,7 @@ struct KnownKey {
     hash: u64,
     client: Client,
     family: u32,
+    series: u32,
     /// The key that followed this one last time.
     next: u32,
     /// Entries of known files that have it.
@@ -53,6 +54,8 @@ pub(crate) struct PeerContent {
     entries: Vec<KnownEntry>,
     /// The families of its entries.
     families: Vec<u32>,
+    /// The series of its entries that are summed.
+    series: Vec<Range<u32>>,
     /// Where the values of its entries go.
     plan: Plan,
     /// What of the file is known; `None` without entries.
@@ -109,6 +112,11 @@ impl PeerContent {
         if let PeerType::Gauge(mode) = metrics {
             self.families.iter().for_each(|&family| index.add_mode(family, mode));
         }
+    }
+
+    /// The series that it has a value of and that are summed.
+    pub(crate) fn series(&self) -> &[Range<u32>] {
+        &self.series
     }
 
     /// Where the values go.
@@ -195,6 +203,13 @@ impl Keys {
             if content.families.last() != Some(&key.family) {
                 content.families.push(key.family);
             }
+            if key.kind != Kind::Gauge {
+                match content.series.last_mut().filter(|last| (last.end - 1..=last.end).contains(&key.series))
+                {
+                    Some(last) => last.end = key.series + 1,
+                    None => content.series.push(key.series..key.series + 1),
+                }
+            }
             key.entries += 1;
         }
         content.entries.extend(entries);
@@ -260,6 +275,7 @@ impl Keys {
             hash: new.hash,
             client: new.key.client,
             family: index.series(series).family,
+            series,
             next: added + 1,
             entries: 0,
         });

@@ -18,9 +18,10 @@ use crate::totals::{Slot, Sum};
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Rendering {
-    /// What it was made of: the version of the index, and the mode of each family.
+    /// What it was made of: the version of the index, the mode of each family, and the series that are not shown.
     version: u64,
     modes: Vec<GaugeMode>,
+    hidden: Vec<u32>,
     exposed: Vec<u32>,
     conflicts: Vec<Conflict>,
     /// What stands before the values.
@@ -56,11 +57,13 @@ enum LineValue {
 
 impl Rendering {
     /// Makes it again, if it is not of this index as it is. The index is sorted.
-    pub(crate) fn refresh(&mut self, index: &Index) {
+    pub(crate) fn refresh(&mut self, index: &Index, hidden: &[u32]) {
         let modes = index.families().iter().map(|family| family.mode);
-        if self.version == index.version() && self.modes.iter().copied().eq(modes.clone()) {
+        let same = (self.version, &*self.hidden) == (index.version(), hidden);
+        if same && self.modes.iter().copied().eq(modes.clone()) {
             return;
         }
+        self.hidden = hidden.to_vec();
         self.version = index.version();
         self.modes.clear();
         self.modes.extend(modes);
@@ -102,6 +105,9 @@ impl Rendering {
         write_metric_name(&mut name, &entry.name);
         let mut labels = Vec::new();
         for &series in &entry.series {
+            if self.hidden.binary_search(&series).is_ok() {
+                continue;
+            }
             labels.clear();
             index.spell(series, &mut labels);
             self.add_series(&name, &labels, &index.series(series).sums);
