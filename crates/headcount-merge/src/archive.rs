@@ -4,6 +4,8 @@
 //! to merge has made of it: a living process may yet declare another mode. Everything stands in the order
 //! of names and labels, so that an archive of the same series has the same descriptions, to the byte.
 
+use std::collections::HashSet;
+
 use headcount_store::cell::{Life, encode_gauge};
 use headcount_store::format::archive::{ArchiveBuilder, Summed};
 use headcount_store::format::family::{Family, Shape};
@@ -20,7 +22,7 @@ use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
 use crate::lives::{LifeParts, MergedLives};
 use crate::process::Processes;
-use crate::reading::ByGauge;
+use crate::reading::{ByGauge, Infos};
 use crate::totals::{Slot, Totals};
 
 /// Of how many dead processes an archive keeps the values of gauges in the mode `all`.
@@ -94,12 +96,21 @@ struct Described<'a> {
 }
 
 impl Writer<'_> {
-    /// Describes the processes that were buried last, of those that have something to show.
+    /// Describes the processes that were buried last, of those that have something to show, and those whose infos
+    /// are shown as long as nobody lives.
     fn keep_newest(&mut self) -> Result<(), TooLong> {
-        let mut shown: Vec<u32> = self.readings.all().iter().map(|reading| reading.process).collect();
+        let infos = || self.index.families().iter().filter(|family| family.kind == Kind::Info);
+        let info_slots = infos().flat_map(|family| self.index.info_slots(family));
+        let info_slots: HashSet<GaugeSlot> = info_slots.map(|(_, slot)| slot).collect();
+        let gauges = self.readings.all().iter().filter(|reading| !info_slots.contains(&reading.gauge));
+        let mut shown: Vec<u32> = gauges.map(|reading| reading.process).collect();
         shown.sort_unstable_by_key(|&process| (self.processes.get(process).buried, process));
         shown.dedup();
-        for &process in &shown[shown.len().saturating_sub(KEPT_PROCESSES)..] {
+        let mut kept = shown.split_off(shown.len().saturating_sub(KEPT_PROCESSES));
+        kept.extend(infos().flat_map(|family| self.infos(family)).map(|(_, process)| process));
+        kept.sort_unstable_by_key(|&process| (self.processes.get(process).buried, process));
+        kept.dedup();
+        for process in kept {
             let known = self.processes.get(process);
             let described = FoldedProcess {
                 name: &known.name,
@@ -112,9 +123,21 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The label sets of an info that are shown as long as nobody lives, and whose each is.
+    fn infos(&self, family: &FamilyEntry) -> Vec<(u32, u32)> {
+        let Self { index, readings, processes, .. } = self;
+        let infos = Infos::of(family, index, readings, processes);
+        let slots = index.info_slots(family);
+        slots.filter_map(|(series, slot)| Some((series, infos.holder(slot, readings, processes)?))).collect()
+    }
+
     fn family(&mut self, family: &FamilyEntry) -> Result<(), TooLong> {
         // The dead do not count in live modes.
+        let infos = self.infos(family);
         let is_there = |&&series: &&u32| match self.index.series(series).sums {
+            Sums::Gauge(_) if family.kind == Kind::Info => infos.iter().any(|(info, _)| *info == series),
+            // It is of the living.
+            Sums::GaugeHistogram { .. } => false,
             Sums::Gauge(slot) => !family.mode.is_live() && self.gauges[0].get(slot).is_some(),
             _ => true,
         };
@@ -126,6 +149,9 @@ impl Writer<'_> {
             Kind::Counter => counter_shape(family),
             Kind::Histogram => Shape::Histogram { bounds: Vec::new() },
             Kind::Summary => Shape::Summary,
+            Kind::GaugeHistogram => Shape::GaugeHistogram { bounds: Vec::new() },
+            Kind::StateSet => Shape::StateSet { states: Vec::new() },
+            Kind::Info => Shape::Info,
         };
         if there.is_empty() {
             return self.describe(&alone, shape).map(drop);
@@ -134,7 +160,11 @@ impl Writer<'_> {
             let labels: Vec<_> = labels::decode(self.index.labels(series)).collect();
             let (names, values) = labels.iter().map(|(name, value)| (&**name, &**value)).unzip();
             let life = self.lives.of(series);
-            self.series(series, &Described { family, names, values, life })?;
+            let described = Described { family, names, values, life };
+            match infos.iter().find(|(info, _)| *info == series) {
+                Some(&(_, process)) => self.info(process, &described)?,
+                None => self.series(series, &described)?,
+            }
         }
         Ok(())
     }
@@ -142,6 +172,7 @@ impl Writer<'_> {
     fn series(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {
         match &self.index.series(series).sums {
             &Sums::Gauge(slot) => self.gauge(slot, described),
+            Sums::GaugeHistogram { .. } => Ok(()),
             &Sums::One(slot) => self.counter(slot, described),
             &Sums::Summary { sum, count } => self.observed(sum, &[count], described, |floats| {
                 if floats { Shape::Folded(Folded::Summary) } else { Shape::Summary }
@@ -230,6 +261,12 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn info(&mut self, process: u32, described: &Described<'_>) -> Result<(), TooLong> {
+        let Some(&(_, process)) = self.kept.iter().find(|(kept, _)| *kept == process) else { return Ok(()) };
+        let family = self.describe(described, Shape::Folded(Folded::InfoOf { process }))?;
+        self.builder.shared(family, &described.values, &[])
+    }
+
     fn summed(&mut self, described: &Described<'_>, shape: Shape, cells: &[Summed]) -> Result<(), TooLong> {
         let family = self.describe(described, shape)?;
         self.builder.summed(family, &described.values, cells, described.life)
@@ -238,21 +275,19 @@ impl Writer<'_> {
     fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {
         let FamilyEntry { name, help, .. } = described.family;
         let name = match shape {
-            Shape::Counter | Shape::FloatCounter => name.strip_suffix(TOTAL).unwrap_or(name),
-            _ => name,
+            Shape::Folded(Folded::NamedCounter) => name,
+            _ => name.strip_suffix(shape.kind().name_suffix()).unwrap_or(name),
         };
         self.builder.family(&Family { name, help, unit: "", shape, labels: described.names.clone() })
     }
 }
 
-/// What the names of most counters end with.
-const TOTAL: &str = "_total";
 /// A bucket that nothing has been added to.
 const NO_SLOT: Slot = Slot::MAX;
 
 /// The shape of a counter of integers, or of one whose name has not the usual end: a peer's, of floats.
 fn counter_shape(family: &FamilyEntry) -> Shape {
-    match family.name.strip_suffix(TOTAL) {
+    match family.name.strip_suffix(Kind::Counter.name_suffix()) {
         Some(name) if !name.is_empty() => Shape::Counter,
         _ => Shape::Folded(Folded::NamedCounter),
     }

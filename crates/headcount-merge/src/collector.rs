@@ -80,8 +80,9 @@ fn to_proto(family: Family<'_>) -> proto::MetricFamily {
     out.set_help(family.help().to_owned());
     out.set_field_type(match family.kind() {
         Kind::Counter => proto::MetricType::COUNTER,
-        Kind::Gauge => proto::MetricType::GAUGE,
-        Kind::Histogram => proto::MetricType::HISTOGRAM,
+        Kind::Gauge | Kind::Info | Kind::StateSet => proto::MetricType::GAUGE,
+        // Of a gauge histogram `prometheus` knows nothing.
+        Kind::Histogram | Kind::GaugeHistogram => proto::MetricType::HISTOGRAM,
         Kind::Summary => proto::MetricType::SUMMARY,
     });
     out.set_metric(family.series().map(|series| to_metric(series, family.kind())).collect());

@@ -1,7 +1,8 @@
 //! Which families are exposed, where not all can be.
 //!
 //! Families that would expose samples of the same name cannot both be shown: histograms and summaries, which
-//! claim several names, go before counters, and those before gauges; among equals, the first by name stays.
+//! claim several names, go before counters, those before infos and state sets, and those before gauges; among equals,
+//! the first by name stays.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,9 +36,12 @@ impl fmt::Display for Conflict {
 pub(crate) fn exposed_families(index: &Index, conflicts: &mut Vec<Conflict>) -> Vec<u32> {
     let precedence = |kind| match kind {
         Kind::Histogram => 0,
-        Kind::Summary => 1,
-        Kind::Counter => 2,
-        Kind::Gauge => 3,
+        Kind::GaugeHistogram => 1,
+        Kind::Summary => 2,
+        Kind::Counter => 3,
+        Kind::Info => 4,
+        Kind::StateSet => 5,
+        Kind::Gauge => 6,
     };
     let mut families: Vec<_> = (0..).zip(index.families()).collect();
     families.sort_unstable_by_key(|(_, entry)| (precedence(entry.kind), &entry.name));
@@ -76,8 +80,8 @@ pub(crate) fn exposed_families(index: &Index, conflicts: &mut Vec<Conflict>) -> 
 /// The endings of the names that a family claims, behind its exposed name.
 fn claims(kind: Kind) -> &'static [&'static str] {
     match kind {
-        // The exposed name of a counter has its ending already.
-        Kind::Counter | Kind::Gauge => &[""],
-        Kind::Histogram | Kind::Summary => kind.sample_suffixes(),
+        // The exposed name of a counter or an info has its ending already.
+        Kind::Counter | Kind::Gauge | Kind::Info | Kind::StateSet => &[""],
+        Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => kind.sample_suffixes(),
     }
 }

@@ -5,7 +5,7 @@
 //! in which mode a gauge is, and who is alive, is known at the end.
 
 use headcount_store::cell::{decode_gauge, encode_gauge};
-use headcount_store::metric::{GaugeMerge, GaugeMode};
+use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
 
 use crate::process::{Life, Processes};
 
@@ -60,6 +60,13 @@ impl GaugeCells {
         let start = self.cells.len();
         self.cells.extend(values.iter().flat_map(|&(value, time)| [encode_gauge(value), time.to_bits()]));
         start
+    }
+
+    /// Takes the value that a process has for one gauge.
+    pub(crate) fn add_one(&mut self, family: u32, slot: GaugeSlot, process: u32, value: f64) {
+        let start = self.add_values(&[(value, 0.0)]);
+        let (first, len, stride, has_time, only) = (slot, 1, 2, false, None);
+        self.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });
     }
 
     /// Says what cells that were taken are.
@@ -163,6 +170,18 @@ impl Gauges {
     /// When the value that was set last was set, of a gauge that has a value.
     pub(crate) fn time(&self, slot: GaugeSlot) -> f64 {
         self.times[slot as usize]
+    }
+}
+
+/// The mode of a family for which nobody has declared another one; that of an info, a state set or a gauge histogram
+/// nobody can declare.
+pub(crate) fn initial_mode(kind: Kind) -> GaugeMode {
+    match kind {
+        // On as long as any process that lives is in it.
+        Kind::StateSet => GaugeMode::LiveMax,
+        Kind::GaugeHistogram => GaugeMode::LiveSum,
+        // Of an info, which processes count is decided for the whole family.
+        _ => GaugeMode::All,
     }
 }
 

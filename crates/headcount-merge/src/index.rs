@@ -9,17 +9,17 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use headcount_store::metric::{GaugeMode, Kind};
+use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
 use headcount_store::text::write_labels;
 
-use crate::gauge::{GaugeSlot, prevailing};
+use crate::gauge::{GaugeSlot, initial_mode, prevailing};
 use crate::labels::decode;
 use crate::totals::Slot;
 
 /// What several processes have described, as one.
 #[derive(Debug)]
 pub(crate) struct FamilyEntry {
-    /// As it is exposed: with `_total`, for most counters.
+    /// As it is exposed: with `_total`, for most counters, and with `_info`.
     pub(crate) name: Box<str>,
     pub(crate) kind: Kind,
     /// Of several help texts, the first in the order of their bytes.
@@ -42,6 +42,16 @@ impl FamilyEntry {
     pub(crate) fn help_or_default(&self) -> &str {
         if self.help.is_empty() { NO_HELP } else { &self.help }
     }
+
+    /// Whether it depends on the processes which series it has, or which lines.
+    pub(crate) fn is_listed(&self) -> bool {
+        let by_process = self.mode.merge() == GaugeMerge::All;
+        match self.kind {
+            Kind::Gauge | Kind::Info => by_process || self.has_odd_labels,
+            Kind::GaugeHistogram => true,
+            _ => self.has_odd_labels,
+        }
+    }
 }
 
 /// A series, and the slots in which it is summed.
@@ -56,7 +66,7 @@ pub(crate) struct SeriesEntry {
 /// The slots of a series.
 #[derive(Debug)]
 pub(crate) enum Sums {
-    /// A gauge, which is not summed.
+    /// A gauge, which is not summed; a label set of an info; a state.
     Gauge(GaugeSlot),
     /// A counter.
     One(Slot),
@@ -65,6 +75,8 @@ pub(crate) enum Sums {
     /// A histogram, with its buckets by upper bound, not cumulated. Different processes may have
     /// different bounds: there is one bucket for each bound that any of them has.
     Histogram { sum: Slot, buckets: Vec<(f64, Slot)> },
+    /// A gauge histogram: the same, of gauges.
+    GaugeHistogram { sum: GaugeSlot, buckets: Vec<(f64, GaugeSlot)> },
 }
 
 /// See the module.
@@ -113,6 +125,18 @@ impl Index {
         write_labels(out, decode(self.labels(series)));
     }
 
+    /// The series of an info, and their gauges; none, of any other family.
+    pub(crate) fn info_slots<'a>(
+        &'a self,
+        family: &'a FamilyEntry,
+    ) -> impl Iterator<Item = (u32, GaugeSlot)> + 'a {
+        let is_info = family.kind == Kind::Info;
+        family.series.iter().filter_map(move |&series| match self.series(series).sums {
+            Sums::Gauge(slot) if is_info => Some((series, slot)),
+            _ => None,
+        })
+    }
+
     /// The number of slots that were given out.
     pub(crate) fn slots(&self) -> Slot {
         self.slots
@@ -151,7 +175,7 @@ impl Index {
             name: name.into(),
             kind,
             help: "".into(),
-            mode: GaugeMode::All,
+            mode: initial_mode(kind),
             series: Vec::new(),
             has_odd_labels: false,
             sorted: 0,
@@ -176,7 +200,7 @@ impl Index {
 
     /// Forgets which modes were noted.
     pub(crate) fn forget_modes(&mut self) {
-        self.families.iter_mut().for_each(|family| family.mode = GaugeMode::All);
+        self.families.iter_mut().for_each(|family| family.mode = initial_mode(family.kind));
     }
 
     /// Puts the series of each family into the order of their labels.
@@ -207,10 +231,8 @@ impl Index {
         self.scratch.clear();
         let is_plain = write_labels(&mut self.scratch, decode(labels));
         let sums = match self.family(family).kind {
-            Kind::Gauge => {
-                self.gauges += 1;
-                Sums::Gauge(self.gauges - 1)
-            }
+            Kind::Gauge | Kind::Info | Kind::StateSet => Sums::Gauge(self.new_gauge()),
+            Kind::GaugeHistogram => Sums::GaugeHistogram { sum: self.new_gauge(), buckets: Vec::new() },
             Kind::Counter => Sums::One(self.new_slots(1)),
             Kind::Summary => {
                 let sum = self.new_slots(2);
@@ -225,23 +247,33 @@ impl Index {
         added
     }
 
-    /// The slot of a histogram's bucket, which is added if need be.
+    /// The slot of a histogram's bucket, which is added if need be: among the sums, or of a gauge histogram among
+    /// the gauges.
     pub(crate) fn intern_bucket(&mut self, series: u32, bound: f64) -> Slot {
         // -0 and 0 are one bound.
         let bound = bound + 0.0;
-        let next = self.slots;
-        let Sums::Histogram { buckets, .. } = &mut self.series[series as usize].sums else { return next };
+        let (slots, buckets) = match &mut self.series[series as usize].sums {
+            Sums::Histogram { buckets, .. } => (&mut self.slots, buckets),
+            Sums::GaugeHistogram { buckets, .. } => (&mut self.gauges, buckets),
+            _ => return self.slots,
+        };
+        let next = *slots;
         // Most often the bounds come in order, each series by itself.
         let at = buckets.iter().rposition(|(known, _)| *known <= bound);
         match at {
             Some(at) if buckets[at].0 == bound => buckets[at].1,
             _ => {
                 buckets.insert(at.map_or(0, |at| at + 1), (bound, next));
-                self.slots += 1;
+                *slots += 1;
                 self.version += 1;
                 next
             }
         }
+    }
+
+    fn new_gauge(&mut self) -> GaugeSlot {
+        self.gauges += 1;
+        self.gauges - 1
     }
 
     fn new_slots(&mut self, count: Slot) -> Slot {

@@ -169,7 +169,7 @@ impl Known {
                 Sums::Gauge(gauge) => marks.gauges(gauge..gauge + 1),
                 Sums::One(slot) => marks.slots(slot..slot + 1),
                 // Callers add none.
-                Sums::Summary { .. } | Sums::Histogram { .. } => {}
+                Sums::Summary { .. } | Sums::Histogram { .. } | Sums::GaugeHistogram { .. } => {}
             }
         }
         marks.are_complete()

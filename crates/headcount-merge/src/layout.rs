@@ -6,11 +6,12 @@ use headcount_store::FileError;
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
-use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
+use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
 use headcount_store::read::{self, Cells, Reader};
 
 use crate::gather::Tally;
-use crate::gauge::{GaugeRun, GaugeSlot};
+use crate::gauge::GaugeSlot;
+use crate::gauge_layout::{GaugeContent, GaugeLayout, Gauges, Info, States};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeRun;
@@ -24,7 +25,7 @@ pub(crate) struct Layout {
     records: Vec<u8>,
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
-    gauges: Vec<Gauges>,
+    gauges: GaugeLayout,
     /// Where the life cells of summed series are.
     lives: Vec<LifeCells>,
     /// Families, and their help texts.
@@ -49,16 +50,6 @@ enum Number {
     Float,
 }
 
-/// Gauges of one family whose cells and slots are consecutive.
-#[derive(Clone, Copy, Debug)]
-struct Gauges {
-    family: u32,
-    first: GaugeSlot,
-    len: u32,
-    first_cell: u32,
-    content: GaugeContent,
-}
-
 /// Series whose numbers and life cells are consecutive.
 #[derive(Clone, Copy, Debug)]
 struct LifeCells {
@@ -66,28 +57,6 @@ struct LifeCells {
     len: u32,
     /// `None` of series whose descriptions name none.
     first_cell: Option<u32>,
-}
-
-/// What the cells of a gauge hold.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum GaugeContent {
-    Value,
-    ValueAndTime,
-    /// What the values of several dead processes have come to, for each way to merge.
-    Folded,
-    /// The value of one dead process, by its number in the archive.
-    Of(u16),
-}
-
-impl GaugeContent {
-    /// How many cells there are for a gauge.
-    fn cells(self) -> u32 {
-        match self {
-            Self::Value | Self::Of(_) => 1,
-            Self::ValueAndTime => 2,
-            Self::Folded => 5,
-        }
-    }
 }
 
 impl Layout {
@@ -115,6 +84,7 @@ impl Layout {
                     let described = Described::new(&family, index);
                     layout.families.push((described.family, family.help.into()));
                     if let Shape::Gauge(mode)
+                    | Shape::UpDown(mode)
                     | Shape::Folded(Folded::Gauge(mode) | Folded::GaugeOf { mode, .. }) = described.shape
                     {
                         layout.modes.push((described.family, mode));
@@ -124,11 +94,8 @@ impl Layout {
                 Record::Series { family, first_cell, life, values } => {
                     in_order.clear();
                     in_order.extend(values.iter());
-                    let series =
-                        families[family as usize].add_series(first_cell, &in_order, index, &mut layout);
-                    if !matches!(index.series(series).sums, Sums::Gauge(_)) {
-                        layout.add_life(series, life);
-                    }
+                    let cells = (first_cell, life);
+                    families[family as usize].add_series(cells, &in_order, index, &mut layout);
                 }
                 Record::Process(process) => layout.processes.push(Process {
                     name: process.name.to_owned(),
@@ -148,7 +115,7 @@ impl Layout {
         for Run { cells, first_slot, .. } in &self.runs {
             marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
         }
-        self.gauges.iter().for_each(|gauges| marks.gauges(gauges.first..gauges.first + gauges.len));
+        self.gauges.mark(marks);
     }
 
     /// Notes in which modes these files have gauges.
@@ -176,9 +143,8 @@ impl Layout {
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
         let (shared, count) = tally.gauges.add_cells(cells.all_shared());
         // What is described and not there is zero: a gauge that was never set, a life of which nothing is said.
-        let there = |first_cell: u32, cells: u32| count.saturating_sub(first_cell) / cells;
         for &LifeCells { first, len, first_cell } in &self.lives {
-            let known = first_cell.map_or(0, |first_cell| there(first_cell, 1)).min(len);
+            let known = first_cell.map_or(0, |first_cell| count.saturating_sub(first_cell)).min(len);
             if known > 0 {
                 let start = shared + first_cell.unwrap_or(0) as usize;
                 tally.lives.add_run(LifeRun { process, first, len: known, start, since });
@@ -187,45 +153,11 @@ impl Layout {
                 tally.lives.add_silent(process, first + known..first + len);
             }
         }
-        for &Gauges { family, first, len, first_cell, content } in &self.gauges {
-            let len = len.min(there(first_cell, content.cells()));
-            if len == 0 {
-                continue;
-            }
-            let stride = content.cells() as usize;
-            let run = |process, at: usize, has_time, only| {
-                let start = shared + first_cell as usize + at;
-                GaugeRun { process, family, first, len, start, stride, has_time, only }
-            };
-            let mut add = |run| tally.gauges.add_run(run);
-            match content {
-                GaugeContent::Value => add(run(process, 0, false, None)),
-                GaugeContent::ValueAndTime => add(run(process, 0, true, None)),
-                GaugeContent::Folded => {
-                    for (at, merge) in (0..).zip([GaugeMerge::Sum, GaugeMerge::Min, GaugeMerge::Max]) {
-                        add(run(process, at, false, Some(merge)));
-                    }
-                    add(run(process, 3, true, Some(GaugeMerge::MostRecent)));
-                }
-                GaugeContent::Of(number) => {
-                    add(run(processes[usize::from(number)], 0, false, Some(GaugeMerge::All)));
-                }
-            }
-        }
+        self.gauges.apply(cells, (shared, count), process, &processes, tally);
     }
 
-    /// Notes where the cells of a gauge are: in the last run, if it goes on where that ends.
-    fn add_gauge(&mut self, gauge: Gauges) {
-        match self.gauges.last_mut() {
-            Some(last)
-                if (last.family, last.content) == (gauge.family, gauge.content)
-                    && last.first + last.len == gauge.first
-                    && last.first_cell + last.len * last.content.cells() == gauge.first_cell =>
-            {
-                last.len += 1;
-            }
-            _ => self.gauges.push(gauge),
-        }
+    fn add_gauge(&mut self, family: u32, first: GaugeSlot, first_cell: u32, content: GaugeContent) {
+        self.gauges.add(Gauges { family, first, len: 1, first_cell, content });
     }
 
     /// Notes where the life cell of a series is: in the last run, if it goes on where that ends.
@@ -265,16 +197,21 @@ fn check(records: &[Record<'_>]) -> Result<(), FileError> {
         match record {
             Record::Process(_) => processes += 1,
             Record::Family(family) => {
-                if let Shape::Folded(Folded::GaugeOf { process, .. }) = family.shape
+                if let Shape::Folded(Folded::GaugeOf { process, .. } | Folded::InfoOf { process }) =
+                    family.shape
                     && usize::from(process) >= processes
                 {
-                    return Err(malformed("a gauge of a process that is not described"));
+                    return Err(malformed("a value of a process that is not described"));
                 }
                 let reserved = match family.shape.kind() {
-                    Kind::Histogram => "le",
-                    Kind::Summary => "quantile",
-                    Kind::Counter | Kind::Gauge => "",
+                    // Is dropped.
+                    Kind::Gauge => "",
+                    Kind::StateSet => family.name,
+                    kind => kind.own_label(),
                 };
+                if matches!(family.shape, Shape::StateSet { .. }) && check_label_name(family.name).is_err() {
+                    return Err(malformed("a state set that no label can be called after"));
+                }
                 let mut labels = family.labels.clone();
                 labels.sort_unstable();
                 if labels.iter().any(|label| label.is_empty() || *label == reserved) {
@@ -298,6 +235,7 @@ fn check(records: &[Record<'_>]) -> Result<(), FileError> {
 /// A family of a file, and the one of the index that it is.
 struct Described {
     family: u32,
+    name: String,
     shape: Shape,
     /// What its buckets or its count are.
     counted: Number,
@@ -309,14 +247,12 @@ struct Described {
 impl Described {
     fn new(family: &Family<'_>, index: &mut Index) -> Self {
         let kind = family.shape.kind();
-        let total;
-        let name = if matches!(family.shape, Shape::Counter | Shape::FloatCounter) {
-            total = format!("{}_total", family.name);
-            &total
-        } else {
-            family.name
+        let suffix = match family.shape {
+            Shape::Folded(Folded::NamedCounter) => "",
+            _ => kind.name_suffix(),
         };
-        let interned = index.intern_family(name, kind);
+        let name = format!("{}{suffix}", family.name);
+        let interned = index.intern_family(&name, kind);
         index.add_help(interned, family.help);
         // A gauge's `pid` is the merge's to say.
         let kept = |label: &str| kind != Kind::Gauge || label != "pid";
@@ -325,23 +261,27 @@ impl Described {
         labels.sort_unstable();
         let shape = family.shape.clone();
         let counted = if matches!(shape, Shape::Folded(_)) { Number::Float } else { Number::Integer };
-        Self { family: interned, shape, counted, labels, encoded: Vec::new() }
+        Self { family: interned, name, shape, counted, labels, encoded: Vec::new() }
     }
 
-    /// Says where the cells of a series go; returns its number.
+    /// Notes where the cells of a series go: the first one, and its life cell.
     fn add_series(
         &mut self,
-        first_cell: u32,
+        (first_cell, life): (u32, Option<u32>),
         values: &[&str],
         index: &mut Index,
         layout: &mut Layout,
-    ) -> u32 {
+    ) {
         self.encoded.clear();
         for (name, at) in &self.labels {
             labels::encode(name, &mut self.encoded);
             labels::encode(values[*at], &mut self.encoded);
         }
         let family = self.family;
+        if let Shape::StateSet { states } = &self.shape {
+            let slots = states.iter().filter_map(|state| self.state(state, index)).collect();
+            return layout.gauges.add_states(States { family, cell: first_cell, slots });
+        }
         let series = index.intern_series(family, &self.encoded);
         match (&self.shape, &index.series(series).sums) {
             (Shape::Counter, &Sums::One(slot)) => layout.add(first_cell, slot, Number::Integer),
@@ -361,24 +301,52 @@ impl Described {
                     layout.add(cell, index.intern_bucket(series, bound), self.counted);
                 }
             }
-            (Shape::Gauge(mode), &Sums::Gauge(first)) => {
-                let content = match mode.merge() {
-                    GaugeMerge::MostRecent => GaugeContent::ValueAndTime,
+            (Shape::GaugeHistogram { bounds }, &Sums::GaugeHistogram { sum, .. }) => {
+                layout.add_gauge(family, sum, first_cell, GaugeContent::Value);
+                for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first_cell + 1..) {
+                    let bucket = index.intern_bucket(series, bound);
+                    layout.add_gauge(family, bucket, cell, GaugeContent::Value);
+                }
+            }
+            (Shape::UpDown(_), &Sums::Gauge(slot)) => {
+                layout.gauges.add_difference(family, slot, first_cell, life);
+            }
+            (Shape::Info, &Sums::Gauge(slot)) => {
+                layout.gauges.add_info(Info { family, slot, life, of: None });
+            }
+            (&Shape::Folded(Folded::InfoOf { process }), &Sums::Gauge(slot)) => {
+                layout.gauges.add_info(Info { family, slot, life, of: Some(process) });
+            }
+            (shape, &Sums::Gauge(slot)) => {
+                let content = match shape {
+                    Shape::Gauge(mode) if mode.merge() == GaugeMerge::MostRecent => {
+                        GaugeContent::ValueAndTime
+                    }
+                    Shape::Folded(Folded::Gauge(_)) => GaugeContent::Folded,
+                    Shape::Folded(Folded::GaugeOf { process, .. }) => GaugeContent::Of(*process),
                     _ => GaugeContent::Value,
                 };
-                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
-            }
-            (Shape::Folded(Folded::Gauge(_)), &Sums::Gauge(first)) => {
-                let content = GaugeContent::Folded;
-                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
-            }
-            (&Shape::Folded(Folded::GaugeOf { process, .. }), &Sums::Gauge(first)) => {
-                let content = GaugeContent::Of(process);
-                layout.add_gauge(Gauges { family, first, len: 1, first_cell, content });
+                layout.add_gauge(family, slot, first_cell, content);
             }
             // The index made the sums for the same kind.
             _ => {}
         }
-        series
+        // Of what is set, a process that has removed it says nothing.
+        if !matches!(index.series(series).sums, Sums::Gauge(_) | Sums::GaugeHistogram { .. }) {
+            layout.add_life(series, life);
+        }
+    }
+
+    /// The slot of a state of the series whose labels are encoded. The label that names it comes last, so that the
+    /// states of a series stand side by side, as OpenMetrics wants them.
+    fn state(&self, state: &str, index: &mut Index) -> Option<GaugeSlot> {
+        let mut encoded = self.encoded.clone();
+        labels::encode(&self.name, &mut encoded);
+        labels::encode(state, &mut encoded);
+        let series = index.intern_series(self.family, &encoded);
+        match index.series(series).sums {
+            Sums::Gauge(slot) => Some(slot),
+            _ => None,
+        }
     }
 }

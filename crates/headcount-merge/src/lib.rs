@@ -23,7 +23,8 @@
 //! * `totals`: what is summed, by slot.
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
-//! * `layout`: where the cells of one of our files go, by its descriptions.
+//! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `layout`: where all cells of one
+//!   of our files go, by its descriptions.
 //! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `marks`: what is still described when files have gone.
@@ -44,6 +45,7 @@ mod encode;
 mod fold;
 mod gather;
 mod gauge;
+mod gauge_layout;
 mod index;
 mod known;
 mod labels;

@@ -17,10 +17,10 @@ use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeParts;
 use crate::process::Processes;
-use crate::reading::{ByGauge, one_for_each};
+use crate::reading::{ByGauge, Infos, one_for_each};
 use crate::rendering::Rendering;
 use crate::text::{Buckets, Writer};
-use crate::totals::{Slot, Sum, Totals};
+use crate::totals::{Sum, Totals};
 
 /// What all processes together have counted and set.
 #[derive(Debug)]
@@ -159,15 +159,21 @@ impl Listed {
     pub(crate) fn new(family: u32, parts: Parts<'_>) -> Self {
         let entry = parts.index.family(family);
         let mut listed = Vec::with_capacity(entry.series.len());
+        let infos = Infos::of(entry, parts.index, parts.readings, parts.processes);
         for &series in entry.series.iter().filter(|&&series| !parts.lives.is_hidden(series)) {
             let mut add = |process, value| listed.push(ListedSeries { series, value, process });
             match parts.index.series(series).sums {
+                Sums::Gauge(slot) if entry.kind == Kind::Info => {
+                    let holder = infos.holder(slot, parts.readings, parts.processes);
+                    holder.into_iter().for_each(|_| add(None, 1.0));
+                }
                 Sums::Gauge(slot) if entry.mode.merge() == GaugeMerge::All => {
                     one_for_each(parts.readings.of(slot), parts.processes, |process, value| {
                         add(Some(process), value);
                     });
                 }
                 Sums::Gauge(slot) => parts.gauges.get(slot).into_iter().for_each(|value| add(None, value)),
+                Sums::GaugeHistogram { sum, .. } if parts.gauges.get(sum).is_none() => {}
                 _ => add(None, 0.0),
             }
         }
@@ -200,7 +206,7 @@ impl<'a> Family<'a> {
         Self { parts, listed }
     }
 
-    /// The name, with `_total` for most counters. It may be any text: not every client checks.
+    /// The name, with `_total` for most counters and `_info` for infos. It may be any text: not every client checks.
     #[must_use]
     pub fn name(&self) -> &'a str {
         &self.parts.index.family(self.listed.family).name
@@ -240,7 +246,7 @@ pub struct Series<'a> {
 /// What a series has come to.
 #[derive(Clone, Copy, Debug)]
 pub enum SeriesValue<'a> {
-    /// Of a counter or gauge.
+    /// Of a counter, gauge, info or state.
     Number(Value),
     /// Of a summary.
     Summary {
@@ -249,12 +255,13 @@ pub enum SeriesValue<'a> {
         /// Their sum.
         sum: Value,
     },
-    /// Of a histogram.
+    /// Of a histogram or gauge histogram.
     Histogram(Histogram<'a>),
 }
 
 impl<'a> Series<'a> {
-    /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it.
+    /// The labels, in the order of their names, `pid` among them where the gauge's mode adds it; what names a state
+    /// comes last.
     pub fn labels(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let Parts { index, processes, .. } = self.parts;
         let mut pid = self.listed.process.map(|process| processes.label(process));
@@ -279,7 +286,7 @@ impl<'a> Series<'a> {
     /// The value.
     #[must_use]
     pub fn value(&self) -> SeriesValue<'a> {
-        let Self { parts: Parts { index, totals, .. }, listed } = *self;
+        let Self { parts: Parts { index, totals, gauges, .. }, listed } = *self;
         match &index.series(listed.series).sums {
             Sums::Gauge(_) => SeriesValue::Number(Value::Float(listed.value)),
             Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
@@ -287,7 +294,10 @@ impl<'a> Series<'a> {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
             }
             Sums::Histogram { sum, buckets } => {
-                SeriesValue::Histogram(Histogram { totals, sum: *sum, buckets })
+                SeriesValue::Histogram(Histogram { numbers: Numbers::Summed(totals), sum: *sum, buckets })
+            }
+            Sums::GaugeHistogram { sum, buckets } => {
+                SeriesValue::Histogram(Histogram { numbers: Numbers::Set(gauges), sum: *sum, buckets })
             }
         }
     }
@@ -296,34 +306,52 @@ impl<'a> Series<'a> {
 /// A histogram of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<'a> {
-    totals: &'a Totals,
-    sum: Slot,
-    buckets: &'a [(f64, Slot)],
+    numbers: Numbers<'a>,
+    sum: u32,
+    /// Slots of the numbers.
+    buckets: &'a [(f64, u32)],
+}
+
+/// Where the numbers of a histogram are.
+#[derive(Clone, Copy, Debug)]
+enum Numbers<'a> {
+    Summed(&'a Totals),
+    /// Of a gauge histogram.
+    Set(&'a Gauges),
+}
+
+impl Numbers<'_> {
+    fn get(self, slot: u32) -> Sum {
+        match self {
+            Self::Summed(totals) => totals.parts(slot),
+            Self::Set(gauges) => Sum::from(gauges.get(slot).unwrap_or(0.0)),
+        }
+    }
 }
 
 impl<'a> Histogram<'a> {
     /// The sum of the observations.
     #[must_use]
     pub fn sum(&self) -> Value {
-        self.totals.get(self.sum)
+        self.numbers.get(self.sum).value()
     }
 
     /// How many observations there were: the sum of the buckets.
     #[must_use]
     pub fn count(&self) -> Value {
         let mut count = Sum::default();
-        self.buckets.iter().for_each(|&(_, slot)| count.add(self.totals.parts(slot)));
+        self.buckets.iter().for_each(|&(_, slot)| count.add(self.numbers.get(slot)));
         count.value()
     }
 
     /// The buckets by upper bound, ascending. Cumulative ones end with `+Inf`.
     pub fn buckets(&self, kind: Buckets) -> impl Iterator<Item = (f64, Value)> + use<'a> {
-        let Self { totals, buckets, .. } = *self;
+        let Self { numbers, buckets, .. } = *self;
         let has_infinity = buckets.last().is_some_and(|&(bound, _)| bound == f64::INFINITY);
         let missing = (!has_infinity && kind == Buckets::Cumulative).then_some((f64::INFINITY, None));
         let mut below = Sum::default();
         buckets.iter().map(|&(bound, slot)| (bound, Some(slot))).chain(missing).map(move |(bound, slot)| {
-            let own = slot.map_or_else(Sum::default, |slot| totals.parts(slot));
+            let own = slot.map_or_else(Sum::default, |slot| numbers.get(slot));
             match kind {
                 Buckets::PerBucket => (bound, own.value()),
                 Buckets::Cumulative => {

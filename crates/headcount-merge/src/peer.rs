@@ -329,12 +329,7 @@ impl<'a> NewKey<'a> {
         let family = index.intern_family(name, kind);
         index.add_help(family, key.help.as_deref().unwrap_or_default());
         // What the exposition and the merge say themselves.
-        let said = match kind {
-            Kind::Histogram => "le",
-            Kind::Summary => "quantile",
-            Kind::Gauge => "pid",
-            Kind::Counter => "",
-        };
+        let said = kind.own_label();
         let mut encoded = Vec::new();
         for (name, value) in key.labels.iter().filter(|(name, _)| name != said) {
             labels::encode(name, &mut encoded);

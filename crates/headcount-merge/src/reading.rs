@@ -1,4 +1,4 @@
-//! Gauges that show each process by itself, in the modes `all` and `liveall`.
+//! Gauges that show each process by itself, in the modes `all` and `liveall`; and infos, which show what processes are.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use headcount_store::cell::decode_gauge;
 use headcount_store::metric::{GaugeMerge, GaugeMode};
 
 use crate::gauge::{GaugeCells, GaugeSlot};
-use crate::process::Processes;
+use crate::index::{FamilyEntry, Index};
+use crate::process::{Life, Processes};
 
 /// What one process has set a gauge to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +49,28 @@ impl ByGauge {
         let start = self.readings.partition_point(|reading| reading.gauge < gauge);
         let len = self.readings[start..].partition_point(|reading| reading.gauge == gauge);
         &self.readings[start..start + len]
+    }
+}
+
+/// Which label sets of an info are shown: those of the living; if none of them has any, those of the process that
+/// started last, and not everything that ever was.
+#[derive(Debug)]
+pub(crate) struct Infos {
+    last: Option<Life>,
+}
+
+impl Infos {
+    /// Of a family; of one that is no info, nothing.
+    pub(crate) fn of(family: &FamilyEntry, index: &Index, readings: &ByGauge, processes: &Processes) -> Self {
+        let lives = |slot| readings.of(slot).iter().map(|reading| processes.get(reading.process).life);
+        let slots = index.info_slots(family);
+        Self { last: slots.flat_map(|(_, slot)| lives(slot)).max() }
+    }
+
+    /// A process that says that a label set is to be shown.
+    pub(crate) fn holder(&self, slot: GaugeSlot, readings: &ByGauge, processes: &Processes) -> Option<u32> {
+        let mut readings = readings.of(slot).iter().map(|reading| reading.process);
+        readings.find(|&process| Some(processes.get(process).life) == self.last)
     }
 }
 

@@ -3,9 +3,9 @@
 //! Most of an exposition's bytes are names and labels. They are kept in the order in which they are exposed, a
 //! line's after the other's, with the place where its value comes from. To write an exposition is then to copy
 //! and to format. Families in which not even the lines stay the same are written sample by sample: gauges that
-//! show each process, and those of whose labels some are spelled alike.
+//! show each process, infos and gauge histograms, and those of whose labels some are spelled alike.
 
-use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
+use headcount_store::metric::GaugeMode;
 use headcount_store::text::{Sample, Value, write_bound, write_family, write_metric_name, write_value};
 
 use crate::conflict::{Conflict, exposed_families};
@@ -95,7 +95,7 @@ impl Rendering {
 
     fn add_family(&mut self, family: u32, index: &Index) {
         let entry = index.family(family);
-        if entry.has_odd_labels || (entry.kind == Kind::Gauge && entry.mode.merge() == GaugeMerge::All) {
+        if entry.is_listed() {
             return self.end_line(self.fixed.len(), LineValue::Family(family));
         }
         let start = self.fixed.len();
@@ -123,6 +123,8 @@ impl Rendering {
                 self.add_line(sample("_count"), LineValue::Sum(count));
                 self.add_line(sample("_sum"), LineValue::Sum(sum));
             }
+            // Is written sample by sample.
+            Sums::GaugeHistogram { .. } => {}
             Sums::Histogram { sum, buckets } => {
                 self.add_line(sample("_sum"), LineValue::HistogramSum(*sum));
                 let mut spelled = Vec::new();

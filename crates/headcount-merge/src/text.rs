@@ -1,5 +1,6 @@
 //! Families in the text format 0.0.4, sample by sample.
 
+use headcount_store::metric::Kind;
 use headcount_store::text::{Sample, Value, write_bound, write_family, write_labels, write_metric_name};
 
 use crate::merged::{Family, Histogram, SeriesValue};
@@ -48,6 +49,7 @@ impl Writer {
         write_family(&mut self.out, family.name(), family.help(), family.kind());
         self.name.clear();
         write_metric_name(&mut self.name, family.name());
+        let is_gauge = family.kind() == Kind::GaugeHistogram;
         for series in family.series() {
             self.labels.clear();
             write_labels(&mut self.labels, series.labels());
@@ -57,13 +59,41 @@ impl Writer {
                     self.sample("_count", count);
                     self.sample("_sum", sum);
                 }
+                SeriesValue::Histogram(histogram) if is_gauge => self.buckets_of(histogram),
                 SeriesValue::Histogram(histogram) => self.histogram(histogram),
             }
+        }
+        if is_gauge && self.buckets == Buckets::Cumulative {
+            self.gauges(family, "_gcount", |histogram| histogram.count());
+        }
+        if is_gauge {
+            self.gauges(family, "_gsum", |histogram| histogram.sum());
+        }
+    }
+
+    /// What this format does not know of gauge histograms: gauges behind their buckets, as Python's client writes them.
+    fn gauges(&mut self, family: Family<'_>, suffix: &str, value: impl Fn(Histogram<'_>) -> Value) {
+        for (at, series) in family.series().enumerate() {
+            let SeriesValue::Histogram(histogram) = series.value() else { continue };
+            if at == 0 {
+                let name = format!("{}{suffix}", family.name());
+                write_family(&mut self.out, &name, family.help(), Kind::Gauge);
+            }
+            self.labels.clear();
+            write_labels(&mut self.labels, series.labels());
+            self.sample(suffix, value(histogram));
         }
     }
 
     fn histogram(&mut self, histogram: Histogram<'_>) {
         self.sample("_sum", histogram.sum());
+        self.buckets_of(histogram);
+        if self.buckets == Buckets::Cumulative {
+            self.sample("_count", histogram.count());
+        }
+    }
+
+    fn buckets_of(&mut self, histogram: Histogram<'_>) {
         for (at, (bound, value)) in histogram.buckets(self.buckets).enumerate() {
             if self.bounds.get(at).is_none_or(|(known, _)| *known != bound) {
                 let mut spelled = Vec::new();
@@ -74,9 +104,6 @@ impl Writer {
             let bound = Some(&*self.bounds[at].1);
             let sample = Sample { family: &self.name, suffix: "_bucket", labels: &self.labels, bound };
             sample.write(&mut self.out, value);
-        }
-        if self.buckets == Buckets::Cumulative {
-            self.sample("_count", histogram.count());
         }
     }
 

@@ -90,6 +90,12 @@ pub(crate) struct Sum {
     float: f64,
 }
 
+impl From<f64> for Sum {
+    fn from(float: f64) -> Self {
+        Self { integer: 0, float }
+    }
+}
+
 impl Sum {
     pub(crate) fn add(&mut self, other: Self) {
         self.integer = self.integer.wrapping_add(other.integer);

@@ -1,11 +1,14 @@
-//! What the eight bytes of a gauge's cell stand for, and those of a life cell.
+//! What the eight bytes of a gauge's cell stand for, those of a state set, and those of a life cell.
 //!
 //! A gauge's cell holds the complement of its value's bits. New cells are all zeros, so one that was
 //! never set is told from one that was set to 0: the complement of zero is a NaN that no arithmetic
 //! yields. The cells of counters and histograms need no such thing: nothing counted is 0.
 //!
 //! A series that is summed has a *life cell*, which says since when it is and whether it has been removed. Cells that
-//! count are never taken back: to remove is to hide.
+//! count are never taken back: to remove is to hide. An info has nothing else.
+//!
+//! The cell of a state set has a bit for each state, so that a change of several states is one store, and one
+//! that says that they were set.
 
 /// The cell for a gauge that was set to `value`.
 #[inline]
@@ -50,9 +53,36 @@ impl Life {
     }
 }
 
+/// A state set has so many states at most: there is a bit for each, and one that says that they were set.
+pub const MAX_STATES: usize = 63;
+
+const STATES_ARE_SET: u64 = 1 << MAX_STATES;
+
+/// The cell of a state set in which the states of these bits are on.
+#[inline]
+#[must_use]
+pub fn encode_states(on: u64) -> u64 {
+    on | STATES_ARE_SET
+}
+
+/// The bits of the states that are on; `None` if none was ever set.
+#[inline]
+#[must_use]
+pub fn decode_states(cell: u64) -> Option<u64> {
+    (cell & STATES_ARE_SET != 0).then_some(cell & !STATES_ARE_SET)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_that_were_never_set_are_told_from_those_that_are_off() {
+        assert_eq!(decode_states(0), None);
+        for on in [0, 1, (1 << MAX_STATES) - 1] {
+            assert_eq!(decode_states(encode_states(on)), Some(on));
+        }
+    }
 
     #[test]
     fn a_gauge_that_was_set_is_told_from_one_that_was_not() {

@@ -18,10 +18,16 @@ pub enum Kind {
     Histogram,
     /// Observations counted, and their sum.
     Summary,
+    /// What there is now, counted by bucket, and its sum: a histogram that may fall.
+    GaugeHistogram,
+    /// A fact, told by labels.
+    Info,
+    /// In which of several named states something is.
+    StateSet,
 }
 
 impl Kind {
-    /// The word after `# TYPE name`.
+    /// The word after `# TYPE name` in OpenMetrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +35,42 @@ impl Kind {
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
             Self::Summary => "summary",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
+        }
+    }
+
+    /// The word after `# TYPE name` in Prometheus' text, which knows fewer: a word that it does not know fails the
+    /// scrape. What Python's client says.
+    #[must_use]
+    pub fn text_type(self) -> &'static str {
+        match self {
+            Self::Info | Self::StateSet => "gauge",
+            Self::GaugeHistogram => "histogram",
+            kind => kind.as_str(),
+        }
+    }
+
+    /// What the name of a family ends with in Prometheus' text, whether or not its metric was declared so.
+    #[must_use]
+    pub fn name_suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "_total",
+            Self::Info => "_info",
+            _ => "",
+        }
+    }
+
+    /// The label that the exposition or the merge puts on samples of this kind; nothing, if there is none. That of a
+    /// state set is called like its family.
+    #[must_use]
+    pub fn own_label(self) -> &'static str {
+        match self {
+            Self::Histogram | Self::GaugeHistogram => "le",
+            Self::Summary => "quantile",
+            Self::Gauge => "pid",
+            Self::Counter | Self::Info | Self::StateSet => "",
         }
     }
 
@@ -40,7 +82,9 @@ impl Kind {
     pub fn sample_suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Counter => &["_total"],
-            Self::Gauge => &[""],
+            Self::Gauge | Self::StateSet => &[""],
+            Self::Info => &["_info"],
+            Self::GaugeHistogram => &["", "_bucket", "_gsum", "_gcount"],
             Self::Histogram => &["", "_bucket", "_sum", "_count"],
             Self::Summary => &["", "_sum", "_count"],
         }

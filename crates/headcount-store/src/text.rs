@@ -10,7 +10,7 @@ use crate::metric::Kind;
 /// The Content-Type of this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Appends `# HELP` and `# TYPE` of a family. For a counter, `name` ends in `_total`.
+/// Appends `# HELP` and `# TYPE` of a family. For a counter, `name` ends in `_total`; for an info, in `_info`.
 pub fn write_family(out: &mut Vec<u8>, name: &str, help: &str, kind: Kind) {
     out.extend(b"# HELP ");
     write_metric_name(out, name);
@@ -19,7 +19,7 @@ pub fn write_family(out: &mut Vec<u8>, name: &str, help: &str, kind: Kind) {
     out.extend(b"\n# TYPE ");
     write_metric_name(out, name);
     out.push(b' ');
-    out.extend(kind.as_str().as_bytes());
+    out.extend(kind.text_type().as_bytes());
     out.push(b'\n');
 }
 

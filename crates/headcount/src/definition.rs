@@ -44,7 +44,11 @@ impl Registered {
         let Definition { help, shape, labels, view } = definition;
         if self.shape != **shape {
             let same_kind = self.shape.kind() == shape.kind();
-            return Some(if same_kind { "mode, type of value or set of buckets" } else { "kind" });
+            return Some(match shape {
+                _ if !same_kind => "kind",
+                Shape::StateSet { .. } => "set of states",
+                _ => "mode, type of value or set of buckets",
+            });
         }
         if self.labels != *labels {
             return Some("set of labels");
@@ -76,22 +80,21 @@ pub(crate) struct Definition<'a> {
     pub(crate) view: &'a View,
 }
 
-/// A counter is the same with and without `_total` behind its name, which its samples get anyway.
+/// A counter is the same with and without `_total` behind its name, which its samples get anyway; an info with and
+/// without `_info`.
 pub(crate) fn family_name(name: &str, kind: Kind) -> &str {
-    match kind {
-        Kind::Counter => name.strip_suffix("_total").unwrap_or(name),
-        _ => name,
-    }
+    name.strip_suffix(kind.name_suffix()).unwrap_or(name)
 }
 
 pub(crate) fn check_names(name: &str, kind: Kind, labels: &[&str]) -> Result<(), RegisterError> {
     check_metric_name(name)?;
     // What the exposition and the merge add themselves.
     let reserved = match kind {
-        Kind::Histogram => "le",
-        Kind::Summary => "quantile",
-        Kind::Gauge => "pid",
-        Kind::Counter => "",
+        Kind::StateSet => {
+            check_label_name(name)?;
+            name
+        }
+        kind => kind.own_label(),
     };
     for (at, &label) in labels.iter().enumerate() {
         check_label_name(label)?;

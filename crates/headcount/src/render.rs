@@ -1,7 +1,7 @@
 //! This process's own metrics as text, without the merge over others.
 
 use headcount_store::FileError;
-use headcount_store::cell::decode_gauge;
+use headcount_store::cell::{decode_gauge, decode_states};
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::record::{Record, Values};
 use headcount_store::metric::Kind;
@@ -45,6 +45,7 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
             Record::Family(family) => families.push((family, Vec::new())),
             // Only archives have them.
             Record::Process(_) => {}
+            Record::Series { life, .. } if image.cells().life(life).is_removed => {}
             Record::Series { family, first_cell, values, .. } => {
                 families[family as usize].1.push(Series { first_cell, values });
             }
@@ -53,14 +54,37 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
     families.sort_by(|(a, _), (b, _)| a.name.cmp(b.name));
     let mut out = Vec::new();
     for (family, series) in &families {
-        let name = match family.shape.kind() {
-            Kind::Counter => format!("{}_total", family.name),
-            _ => family.name.to_owned(),
-        };
-        write_family(&mut out, &name, family.help, family.shape.kind());
+        let kind = family.shape.kind();
+        let name = format!("{}{}", family.name, kind.name_suffix());
+        write_family(&mut out, &name, family.help, kind);
         series.iter().for_each(|series| series.write(&mut out, image, family, &name));
+        if kind == Kind::GaugeHistogram {
+            write_gauges(&mut out, image, (family, series), "_gcount", |cells| cells[1..].iter().sum());
+            write_gauges(&mut out, image, (family, series), "_gsum", |cells| cells[0]);
+        }
     }
     Ok(out)
+}
+
+/// The count or the sum of gauge histograms, as a gauge behind their buckets.
+fn write_gauges(
+    out: &mut Vec<u8>,
+    image: &Image,
+    (family, series): (&Family<'_>, &[Series<'_>]),
+    suffix: &str,
+    value: impl Fn(&[f64]) -> f64,
+) {
+    let name = format!("{}{suffix}", family.name);
+    let set = series.iter().filter_map(|series| Some((series, series.gauges(image, family)?)));
+    for (at, (series, cells)) in set.enumerate() {
+        if at == 0 {
+            write_family(out, &name, family.help, Kind::Gauge);
+        }
+        let mut labels = Vec::new();
+        write_labels(&mut labels, family.labels.iter().zip(series.values.iter()));
+        let sample = Sample { family: name.as_bytes(), suffix: "", labels: &labels, bound: None };
+        sample.write(out, Value::Float(value(&cells)));
+    }
 }
 
 struct Series<'a> {
@@ -69,6 +93,13 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
+    /// The cells of a gauge histogram, which are those of gauges; `None` if it was never set.
+    fn gauges(&self, image: &Image, family: &Family<'_>) -> Option<Vec<f64>> {
+        let cells = (self.first_cell..).take(family.shape.cells());
+        let cells: Vec<_> = cells.map(|cell| decode_gauge(image.cells().shared(cell))).collect();
+        cells[0].map(|_| cells.into_iter().map(|cell| cell.unwrap_or(0.0)).collect())
+    }
+
     fn write(&self, out: &mut Vec<u8>, image: &Image, family: &Family<'_>, name: &str) {
         let first = self.first_cell;
         let mut labels = Vec::new();
@@ -82,6 +113,17 @@ impl Series<'_> {
         match &family.shape {
             Shape::Counter => sample("", None, Value::Integer(image.cells().sum(first))),
             Shape::FloatCounter => sample("", None, Value::Float(image.cells().sum_f64(first))),
+            Shape::UpDown(_) => sample("", None, Value::Float(image.cells().sum_f64(first))),
+            Shape::Info => sample("", None, Value::Integer(1)),
+            Shape::StateSet { states } => self.write_states(out, image, family, states),
+            Shape::GaugeHistogram { bounds } => {
+                let mut count = 0.0;
+                let cells = self.gauges(image, family).unwrap_or_default();
+                for (bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(cells.iter().skip(1)) {
+                    count += cell;
+                    sample("_bucket", Some(*bound), Value::Float(count));
+                }
+            }
             Shape::Gauge(_) => {
                 if let Some(value) = decode_gauge(image.cells().shared(first)) {
                     sample("", None, Value::Float(value));
@@ -102,6 +144,17 @@ impl Series<'_> {
             }
             // Only archives have such.
             Shape::Folded(_) => {}
+        }
+    }
+
+    fn write_states(&self, out: &mut Vec<u8>, image: &Image, family: &Family<'_>, states: &[String]) {
+        let Some(on) = decode_states(image.cells().shared(self.first_cell)) else { return };
+        for (bit, state) in states.iter().enumerate() {
+            let mut labels = Vec::new();
+            let own = family.labels.iter().copied().zip(self.values.iter());
+            write_labels(&mut labels, own.chain([(family.name, state.as_str())]));
+            Sample { family: family.name.as_bytes(), suffix: "", labels: &labels, bound: None }
+                .write(out, Value::Integer(on >> bit & 1));
         }
     }
 }

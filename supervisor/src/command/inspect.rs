@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use headcount_store::FileError;
-use headcount_store::cell::decode_gauge;
+use headcount_store::cell::{decode_gauge, decode_states};
 use headcount_store::directory::open_regular;
 use headcount_store::format::family::{Family, Shape};
 use headcount_store::format::folded::{Folded, FoldedProcess};
@@ -116,8 +116,12 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
-            Record::Series { family, first_cell, values, .. } => {
+            Record::Series { family, first_cell, life, values } => {
                 let family = &families[family as usize];
+                // An info is there or not. Other series go on counting.
+                if family.shape == Shape::Info && image.cells().life(life).is_removed {
+                    continue;
+                }
                 add_series(&image, family, &processes, first_cell, values, &mut entries);
             }
             Record::Process(process) => processes.push(process),
@@ -136,7 +140,7 @@ fn add_series(
 ) {
     let mut labels: serde_json::Map<String, serde_json::Value> =
         family.labels.iter().map(|&name| name.to_owned()).zip(values.iter().map(Into::into)).collect();
-    if let Shape::Folded(Folded::GaugeOf { process, .. }) = family.shape {
+    if let Shape::Folded(Folded::GaugeOf { process, .. } | Folded::InfoOf { process }) = family.shape {
         let pid = processes.get(usize::from(process)).map_or("", |process| process.name);
         labels.insert("pid".to_owned(), pid.into());
     }
@@ -152,6 +156,16 @@ fn add_series(
     let sum = |cell: u32| Value::Integer(image.cells().sum(cell));
     let sum_f64 = |cell: u32| Value::Float(image.cells().sum_f64(cell));
     let shared = |cell: u32| image.cells().shared(cell);
+    if let Shape::StateSet { states } = &family.shape {
+        let Some(on) = decode_states(image.cells().shared(first)) else { return };
+        for (bit, state) in states.iter().enumerate() {
+            labels.insert(family.name.to_owned(), state.as_str().into());
+            let key = json!([family.name, family.name, labels, family.help]).to_string();
+            let (value, time, offset) = (Value::Integer(on >> bit & 1), 0.0, first.into());
+            entries.push(Entry { key, value, time, offset });
+        }
+        return;
+    }
     match &family.shape {
         Shape::Counter => add("_total", None, first, sum(first), 0.0),
         Shape::FloatCounter => add("_total", None, first, sum_f64(first), 0.0),
@@ -163,6 +177,12 @@ fn add_series(
                 add("", None, first, Value::Float(value), time);
             }
         }
+        Shape::UpDown(_) => add("", None, first, sum_f64(first), 0.0),
+        Shape::Info | Shape::Folded(Folded::InfoOf { .. }) => {
+            add("_info", None, first, Value::Integer(1), 0.0)
+        }
+        // Above.
+        Shape::StateSet { .. } => {}
         Shape::Folded(Folded::NamedCounter) => add("", None, first, sum_f64(first), 0.0),
         Shape::Folded(Folded::Gauge(_)) => {
             for (suffix, cell) in [(" (sum)", first), (" (min)", first + 1), (" (max)", first + 2)] {
@@ -191,6 +211,16 @@ fn add_series(
         Shape::Summary => {
             add("_count", None, first + 1, sum(first + 1), 0.0);
             add("_sum", None, first, sum_f64(first), 0.0);
+        }
+        Shape::GaugeHistogram { bounds } => {
+            let gauge = |cell| Value::Float(decode_gauge(shared(cell)).unwrap_or(0.0));
+            // One that was never set has no entry.
+            if decode_gauge(shared(first)).is_some() {
+                add("_gsum", None, first, gauge(first), 0.0);
+                for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
+                    add("_bucket", Some(bound), cell, gauge(cell), 0.0);
+                }
+            }
         }
         Shape::Histogram { bounds } => {
             add("_sum", None, first, sum_f64(first), 0.0);

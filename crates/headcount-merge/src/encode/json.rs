@@ -34,7 +34,8 @@ pub(super) fn encode(families: &[Shown<'_>], mut out: Vec<u8>) -> Vec<u8> {
 fn type_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Counter => "COUNTER",
-        Kind::Gauge => "GAUGE",
+        Kind::Gauge | Kind::Info | Kind::StateSet => "GAUGE",
+        Kind::GaugeHistogram => "GAUGE_HISTOGRAM",
         Kind::Summary => "SUMMARY",
         Kind::Histogram => "HISTOGRAM",
     }

@@ -41,12 +41,17 @@ pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, out: Vec<u8>) -
 /// The family's name, if it may have a type, and takes all names that go with that.
 fn typed_name<'a>(shown: &'a Shown<'_>, taken: &mut HashSet<String>) -> Option<&'a str> {
     let name = match shown.family.kind() {
-        Kind::Gauge => return Some(&shown.name),
-        Kind::Counter => shown.name.strip_suffix("_total").filter(|name| !name.is_empty())?,
-        Kind::Histogram | Kind::Summary => &shown.name,
+        Kind::Gauge | Kind::StateSet => return Some(&shown.name),
+        kind @ (Kind::Counter | Kind::Info) => {
+            shown.name.strip_suffix(kind.name_suffix()).filter(|name| !name.is_empty())?
+        }
+        Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => &shown.name,
     };
     // Its samples' names it has already.
-    let claims = [name.to_owned(), format!("{name}_created")];
+    let mut claims = vec![name.to_owned()];
+    if !matches!(shown.family.kind(), Kind::Info | Kind::GaugeHistogram) {
+        claims.push(format!("{name}_created"));
+    }
     if claims.iter().any(|claim| taken.contains(claim)) {
         return None;
     }
@@ -64,10 +69,14 @@ fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(),
             SeriesValue::Number(value) if kind == Kind::Counter => {
                 lines.sample("_total", None, counted(value)?);
             }
-            SeriesValue::Number(value) => lines.sample("", None, value),
+            // An info's samples are called so, too.
+            SeriesValue::Number(value) => lines.sample(kind.name_suffix(), None, value),
             SeriesValue::Summary { count, sum } => {
                 lines.sample("_count", None, whole(count)?);
                 lines.sample("_sum", None, counted(sum)?);
+            }
+            SeriesValue::Histogram(histogram) if kind == Kind::GaugeHistogram => {
+                write_gauge_histogram(lines, histogram)?;
             }
             SeriesValue::Histogram(histogram) => write_histogram(lines, histogram)?,
         }
@@ -77,17 +86,38 @@ fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(),
 
 fn write_histogram(lines: &mut Lines, histogram: Histogram<'_>) -> Result<(), Unfit> {
     lines.sample("_sum", None, counted(histogram.sum())?);
-    let mut below = 0.0;
-    for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
-        // Below zero the sum could fall, and then it is no counter.
-        if bound < 0.0 || whole(value)?.to_f64() < below {
-            return Err(Unfit);
-        }
-        below = value.to_f64();
-        lines.sample("_bucket", Some((at, bound)), value);
+    // Below zero the sum could fall, and then it is no counter.
+    if write_buckets(lines, histogram)? < 0.0 {
+        return Err(Unfit);
     }
     lines.sample("_count", None, whole(histogram.count())?);
     Ok(())
+}
+
+/// The sum may fall, but without buckets for it not below zero.
+fn write_gauge_histogram(lines: &mut Lines, histogram: Histogram<'_>) -> Result<(), Unfit> {
+    let first_bound = write_buckets(lines, histogram)?;
+    lines.sample("_gcount", None, whole(histogram.count())?);
+    let sum = histogram.sum();
+    if sum.to_f64().is_nan() || (sum.to_f64() < 0.0 && first_bound >= 0.0) {
+        return Err(Unfit);
+    }
+    lines.sample("_gsum", None, sum);
+    Ok(())
+}
+
+/// Appends buckets whose counts do not fall; returns the first bound.
+fn write_buckets(lines: &mut Lines, histogram: Histogram<'_>) -> Result<f64, Unfit> {
+    let (mut below, mut first) = (0.0, f64::INFINITY);
+    for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
+        if whole(value)?.to_f64() < below {
+            return Err(Unfit);
+        }
+        below = value.to_f64();
+        first = bound.min(first);
+        lines.sample("_bucket", Some((at, bound)), value);
+    }
+    Ok(first)
 }
 
 /// What a counter can be.
@@ -113,8 +143,12 @@ fn write_unknown(lines: &mut Lines, Shown { family, name }: &Shown<'_>) {
                 (SeriesValue::Number(value), _)
                 | (SeriesValue::Summary { count: value, .. }, "_count")
                 | (SeriesValue::Summary { sum: value, .. }, _) => lines.sample("", None, value),
-                (SeriesValue::Histogram(histogram), "_count") => lines.sample("", None, histogram.count()),
-                (SeriesValue::Histogram(histogram), "_sum") => lines.sample("", None, histogram.sum()),
+                (SeriesValue::Histogram(histogram), "_count" | "_gcount") => {
+                    lines.sample("", None, histogram.count());
+                }
+                (SeriesValue::Histogram(histogram), "_sum" | "_gsum") => {
+                    lines.sample("", None, histogram.sum())
+                }
                 (SeriesValue::Histogram(histogram), _) => {
                     for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
                         lines.sample("", Some((at, bound)), value);

@@ -3,7 +3,7 @@
 //! All sums are cumulative. The field numbers are those of `opentelemetry/proto/metrics/v1/metrics.proto`.
 
 use headcount_store::metric::Kind;
-use headcount_store::text::Value;
+use headcount_store::text::{Value, write_bound};
 
 use super::protobuf::{put_bytes, put_float, put_integer, put_varint, to_count};
 use crate::merged::{Family, Histogram, Merged, Series, SeriesValue};
@@ -23,6 +23,9 @@ pub struct Otlp<'a> {
 /// The temporality of sums that begin at their start.
 const CUMULATIVE: u64 = 2;
 
+/// The field of a metric that is a gauge.
+const GAUGE: u64 = 5;
+
 impl Merged<'_> {
     /// The result as an `ExportMetricsServiceRequest`.
     #[must_use]
@@ -33,9 +36,7 @@ impl Merged<'_> {
         put_bytes(&mut name, 2, env!("CARGO_PKG_VERSION").as_bytes());
         put_bytes(&mut scope, 1, &name);
         for family in self.families() {
-            if let Some(metric) = metric(family, otlp) {
-                put_bytes(&mut scope, 2, &metric);
-            }
+            metrics(family, otlp).iter().for_each(|metric| put_bytes(&mut scope, 2, metric));
         }
         let mut resource = Vec::new();
         for (name, value) in otlp.resource {
@@ -50,6 +51,43 @@ impl Merged<'_> {
     }
 }
 
+/// The metrics of a family: one; three of a gauge histogram, which this protocol does not know; none without series.
+fn metrics(family: Family<'_>, otlp: &Otlp<'_>) -> Vec<Vec<u8>> {
+    if family.kind() == Kind::GaugeHistogram {
+        return gauge_histogram(family, otlp);
+    }
+    metric(family, otlp).into_iter().collect()
+}
+
+/// The buckets, the count and the sum, each as a gauge.
+fn gauge_histogram(family: Family<'_>, otlp: &Otlp<'_>) -> Vec<Vec<u8>> {
+    let (mut buckets, mut counts, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+    for series in family.series() {
+        let SeriesValue::Histogram(histogram) = series.value() else { continue };
+        for (bound, count) in histogram.buckets(Buckets::Cumulative) {
+            let mut spelled = Vec::new();
+            write_bound(&mut spelled, bound);
+            let bound = String::from_utf8(spelled).unwrap_or_default();
+            put_gauge(&mut buckets, series, Some(&bound), count, otlp);
+        }
+        put_gauge(&mut counts, series, None, histogram.count(), otlp);
+        put_gauge(&mut sums, series, None, histogram.sum(), otlp);
+    }
+    let parts = [("_bucket", buckets), ("_gcount", counts), ("_gsum", sums)].into_iter();
+    let some = parts.filter(|(_, data)| !data.is_empty());
+    some.map(|(suffix, data)| put_metric(&format!("{}{suffix}", family.name()), family.help(), GAUGE, &data))
+        .collect()
+}
+
+fn put_gauge(data: &mut Vec<u8>, series: Series<'_>, bound: Option<&str>, value: Value, otlp: &Otlp<'_>) {
+    let mut point = Vec::new();
+    put_attributes(&mut point, 7, series);
+    bound.into_iter().for_each(|bound| put_attribute(&mut point, 7, "le", bound));
+    put_times(&mut point, otlp);
+    put_number(&mut point, value);
+    put_bytes(data, 1, &point);
+}
+
 /// `None` for a family without series.
 fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
     let (mut data, mut point) = (Vec::new(), Vec::new());
@@ -62,7 +100,13 @@ fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
         return None;
     }
     let field = match family.kind() {
-        Kind::Gauge => 5,
+        // Its parts are gauges.
+        Kind::Gauge | Kind::GaugeHistogram => GAUGE,
+        // A sum that may fall, as OpenTelemetry would have it.
+        Kind::Info | Kind::StateSet => {
+            put_integer(&mut data, 2, CUMULATIVE);
+            7
+        }
         Kind::Counter => {
             put_integer(&mut data, 2, CUMULATIVE);
             // It never falls.
@@ -75,33 +119,47 @@ fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
         }
         Kind::Summary => 11,
     };
+    Some(put_metric(family.name(), family.help(), field, &data))
+}
+
+fn put_metric(name: &str, help: &str, field: u64, data: &[u8]) -> Vec<u8> {
     let mut metric = Vec::with_capacity(data.len() + 64);
-    put_bytes(&mut metric, 1, family.name().as_bytes());
-    put_bytes(&mut metric, 2, family.help().as_bytes());
-    put_bytes(&mut metric, field, &data);
-    Some(metric)
+    put_bytes(&mut metric, 1, name.as_bytes());
+    put_bytes(&mut metric, 2, help.as_bytes());
+    put_bytes(&mut metric, field, data);
+    metric
 }
 
 fn put_point(out: &mut Vec<u8>, series: Series<'_>, otlp: &Otlp<'_>) {
     let value = series.value();
     let attributes = if matches!(value, SeriesValue::Histogram(_)) { 9 } else { 7 };
-    for (name, value) in series.labels() {
-        put_attribute(out, attributes, &name, &value);
-    }
-    if otlp.start != 0 {
-        put_fixed(out, 2, otlp.start);
-    }
-    put_fixed(out, 3, otlp.time);
+    put_attributes(out, attributes, series);
+    put_times(out, otlp);
     match value {
-        SeriesValue::Number(value) => match value {
-            Value::Integer(count) if i64::try_from(count).is_ok() => put_fixed(out, 6, count),
-            value => put_float(out, 4, value.to_f64()),
-        },
+        SeriesValue::Number(value) => put_number(out, value),
         SeriesValue::Summary { count, sum } => {
             put_fixed(out, 4, to_count(count));
             put_float(out, 5, sum.to_f64());
         }
         SeriesValue::Histogram(histogram) => put_histogram(out, histogram),
+    }
+}
+
+fn put_attributes(out: &mut Vec<u8>, field: u64, series: Series<'_>) {
+    series.labels().for_each(|(name, value)| put_attribute(out, field, &name, &value));
+}
+
+fn put_times(out: &mut Vec<u8>, otlp: &Otlp<'_>) {
+    if otlp.start != 0 {
+        put_fixed(out, 2, otlp.start);
+    }
+    put_fixed(out, 3, otlp.time);
+}
+
+fn put_number(out: &mut Vec<u8>, value: Value) {
+    match value {
+        Value::Integer(count) if i64::try_from(count).is_ok() => put_fixed(out, 6, count),
+        value => put_float(out, 4, value.to_f64()),
     }
 }
 

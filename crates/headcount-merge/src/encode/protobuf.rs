@@ -37,9 +37,10 @@ pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, mut out: Vec<u8
 fn type_number(kind: Kind) -> u64 {
     match kind {
         Kind::Counter => 0,
-        Kind::Gauge => 1,
+        Kind::Gauge | Kind::Info | Kind::StateSet => 1,
         Kind::Summary => 2,
         Kind::Histogram => 4,
+        Kind::GaugeHistogram => 5,
     }
 }
 

@@ -47,10 +47,10 @@ impl Shown<'_> {
     fn is_asked_for(&self, names: &[String]) -> bool {
         let is_called = |name: &str, known: &str| {
             let rest = name.strip_prefix(known);
-            // Also as OpenMetrics calls a counter.
-            let is_counter =
-                self.family.kind() == Kind::Counter && known.strip_suffix("_total") == Some(name);
-            is_counter
+            // Also as OpenMetrics calls a counter or an info.
+            let ending = self.family.kind().name_suffix();
+            let is_short = !ending.is_empty() && known.strip_suffix(ending) == Some(name);
+            is_short
                 || rest.is_some_and(|rest| rest.is_empty() || suffixes(self.family.kind()).contains(&rest))
         };
         names.is_empty()
@@ -58,10 +58,11 @@ impl Shown<'_> {
     }
 }
 
-/// What samples have behind the family's name. A counter's has its ending already.
+/// What samples have behind the family's name. That of a counter or an info has its ending already.
 pub(super) fn suffixes(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Counter | Kind::Gauge => &[""],
+        Kind::Counter | Kind::Gauge | Kind::Info | Kind::StateSet => &[""],
+        Kind::GaugeHistogram => &["_bucket", "_gcount", "_gsum"],
         Kind::Histogram => &["_bucket", "_count", "_sum"],
         Kind::Summary => &["_count", "_sum"],
     }

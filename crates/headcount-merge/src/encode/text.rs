@@ -2,23 +2,52 @@
 //!
 //! [`Merged::to_text`]: crate::Merged::to_text
 
-use headcount_store::text::write_help;
+use headcount_store::metric::Kind;
+use headcount_store::text::{Value, write_help};
 
 use super::Escaping;
 use super::lines::Lines;
 use super::shown::Shown;
-use crate::merged::{Family, SeriesValue};
+use crate::merged::{Family, Histogram, SeriesValue};
 use crate::text::Buckets;
 
 pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, out: Vec<u8>) -> Vec<u8> {
     let mut lines = Lines::new(out, escaping);
     for Shown { family, name } in families {
-        lines.comment("HELP", name, |out| write_help(out, family.help()));
-        lines.comment("TYPE", name, |out| out.extend(family.kind().as_str().as_bytes()));
+        write_head(&mut lines, name, family, family.kind());
         lines.begin_family(name, family);
         write_samples(&mut lines, family);
+        if family.kind() == Kind::GaugeHistogram {
+            write_gauges(&mut lines, name, family, "_gcount", |histogram| histogram.count());
+            write_gauges(&mut lines, name, family, "_gsum", |histogram| histogram.sum());
+        }
     }
     lines.out
+}
+
+fn write_head(lines: &mut Lines, name: &str, family: &Family<'_>, kind: Kind) {
+    lines.comment("HELP", name, |out| write_help(out, family.help()));
+    lines.comment("TYPE", name, |out| out.extend(kind.text_type().as_bytes()));
+}
+
+/// What this format does not know of gauge histograms: gauges behind their buckets.
+fn write_gauges(
+    lines: &mut Lines,
+    name: &str,
+    family: &Family<'_>,
+    suffix: &str,
+    value: impl Fn(Histogram<'_>) -> Value,
+) {
+    for (at, series) in family.series().enumerate() {
+        let SeriesValue::Histogram(histogram) = series.value() else { continue };
+        if at == 0 {
+            let name = format!("{name}{suffix}");
+            write_head(lines, &name, family, Kind::Gauge);
+            lines.begin_family(&name, family);
+        }
+        lines.begin_series(series);
+        lines.sample("", None, value(histogram));
+    }
 }
 
 /// Appends the samples of all series.
@@ -32,11 +61,16 @@ fn write_samples(lines: &mut Lines, family: &Family<'_>) {
                 lines.sample("_sum", None, sum);
             }
             SeriesValue::Histogram(histogram) => {
-                lines.sample("_sum", None, histogram.sum());
+                let is_gauge = family.kind() == Kind::GaugeHistogram;
+                if !is_gauge {
+                    lines.sample("_sum", None, histogram.sum());
+                }
                 for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
                     lines.sample("_bucket", Some((at, bound)), value);
                 }
-                lines.sample("_count", None, histogram.count());
+                if !is_gauge {
+                    lines.sample("_count", None, histogram.count());
+                }
             }
         }
     }

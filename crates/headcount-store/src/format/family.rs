@@ -3,6 +3,7 @@
 use super::folded::Folded;
 use super::record::{Body, FAMILY, TooLong, encode_record, put_text};
 use super::{u16_at, u64_at};
+use crate::cell::MAX_STATES;
 use crate::error::FileError;
 use crate::metric::{GaugeMerge, GaugeMode, Kind};
 
@@ -22,6 +23,20 @@ pub enum Shape {
     },
     /// A summed cell for the sum (a float) and one for the count (an integer).
     Summary,
+    /// One summed cell, a float: a gauge of which only differences are recorded.
+    UpDown(GaugeMode),
+    /// A shared cell for the sum and one for each bucket, all as of gauges.
+    GaugeHistogram {
+        /// Upper bounds, as of a histogram.
+        bounds: Vec<f64>,
+    },
+    /// No cell: that it is described says all. It holds no more once its life cell says so.
+    Info,
+    /// One shared cell, with a [bit for each state](crate::cell::encode_states).
+    StateSet {
+        /// The names of the states, at most [`MAX_STATES`].
+        states: Vec<String>,
+    },
     /// What several dead processes' series have become, in an archive.
     Folded(Folded),
 }
@@ -32,9 +47,12 @@ impl Shape {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Counter | Self::FloatCounter => Kind::Counter,
-            Self::Gauge(_) => Kind::Gauge,
+            Self::Gauge(_) | Self::UpDown(_) => Kind::Gauge,
             Self::Histogram { .. } => Kind::Histogram,
             Self::Summary => Kind::Summary,
+            Self::GaugeHistogram { .. } => Kind::GaugeHistogram,
+            Self::Info => Kind::Info,
+            Self::StateSet { .. } => Kind::StateSet,
             Self::Folded(folded) => folded.kind(),
         }
     }
@@ -45,8 +63,9 @@ impl Shape {
         match self {
             Self::Counter | Self::FloatCounter => 1,
             Self::Gauge(mode) if mode.merge() == GaugeMerge::MostRecent => 2,
-            Self::Gauge(_) => 1,
-            Self::Histogram { bounds } => bounds.len() + 2,
+            Self::Gauge(_) | Self::UpDown(_) | Self::StateSet { .. } => 1,
+            Self::Info => 0,
+            Self::Histogram { bounds } | Self::GaugeHistogram { bounds } => bounds.len() + 2,
             Self::Summary => 2,
             Self::Folded(folded) => folded.cells(),
         }
@@ -56,7 +75,17 @@ impl Shape {
     #[must_use]
     pub fn bounds(&self) -> &[f64] {
         match self {
-            Self::Histogram { bounds } | Self::Folded(Folded::Histogram { bounds }) => bounds,
+            Self::Histogram { bounds }
+            | Self::GaugeHistogram { bounds }
+            | Self::Folded(Folded::Histogram { bounds }) => bounds,
+            _ => &[],
+        }
+    }
+
+    /// The names of states; none for what is no state set.
+    fn states(&self) -> &[String] {
+        match self {
+            Self::StateSet { states } => states,
             _ => &[],
         }
     }
@@ -95,22 +124,31 @@ impl Family<'_> {
             Shape::Folded(Folded::GaugeOf { mode, process }) => (8, mode_number(*mode), *process),
             Shape::Folded(Folded::Histogram { .. }) => (9, 0, 0),
             Shape::Folded(Folded::Summary) => (10, 0, 0),
+            Shape::UpDown(mode) => (11, mode_number(*mode), 0),
+            Shape::GaugeHistogram { .. } => (12, 0, 0),
+            Shape::Info => (13, 0, 0),
+            Shape::StateSet { .. } => (STATE_SET, 0, 0),
+            Shape::Folded(Folded::InfoOf { process }) => (15, 0, *process),
         };
-        let bounds = self.shape.bounds();
+        let (bounds, states) = (self.shape.bounds(), self.shape.states());
         encode_record(FAMILY, out, |body| {
             body.extend([shape, mode]);
             put_len16(body, self.labels.len());
-            put_len16(body, bounds.len());
+            // No shape has both.
+            put_len16(body, bounds.len() + states.len());
             body.extend(process.to_le_bytes());
             for bound in bounds {
                 body.extend(bound.to_le_bytes());
             }
-            for text in [self.name, self.help, self.unit].into_iter().chain(self.labels.iter().copied()) {
-                put_text(body, text);
-            }
+            let states = states.iter().map(String::as_str);
+            let texts = [self.name, self.help, self.unit].into_iter();
+            texts.chain(self.labels.iter().copied()).chain(states).for_each(|text| put_text(body, text));
         })
     }
 }
+
+/// The number of a shape that has states where others have bounds.
+const STATE_SET: u8 = 14;
 
 /// More than 65,535 of anything makes a record longer than [`MAX_BODY`](super::record::MAX_BODY) on its own.
 fn put_len16(body: &mut Vec<u8>, len: usize) {
@@ -124,8 +162,9 @@ fn mode_number(mode: GaugeMode) -> u8 {
 
 pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
     let fixed = body.take(8)?;
-    let (shape, mode, labels, bounds) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
+    let (shape, mode, labels, count) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
     let process = u16_at(fixed, 6);
+    let (bounds, states) = if shape == STATE_SET { (0, count) } else { (count, 0) };
     let bounds = body
         .take(usize::from(bounds) * 8)?
         .chunks_exact(8)
@@ -133,6 +172,7 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
         .collect();
     let (name, help, unit) = (body.text()?, body.text()?, body.text()?);
     let labels = (0..labels).map(|_| body.text()).collect::<Result<_, _>>()?;
+    let states = (0..states).map(|_| body.text().map(str::to_owned)).collect::<Result<_, _>>()?;
     let mode = || {
         let mode = GaugeMode::EVERY.get(usize::from(mode));
         mode.copied().ok_or_else(|| body.malformed("an unknown gauge mode"))
@@ -148,6 +188,11 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
         8 => Shape::Folded(Folded::GaugeOf { mode: mode()?, process }),
         9 => Shape::Folded(Folded::Histogram { bounds: checked_bounds(bounds, &body)? }),
         10 => Shape::Folded(Folded::Summary),
+        11 => Shape::UpDown(mode()?),
+        12 => Shape::GaugeHistogram { bounds: checked_bounds(bounds, &body)? },
+        13 => Shape::Info,
+        STATE_SET => Shape::StateSet { states: checked_states(states, &body)? },
+        15 => Shape::Folded(Folded::InfoOf { process }),
         _ => return Err(body.malformed("an unknown kind of metric")),
     };
     if name.is_empty() {
@@ -163,6 +208,14 @@ fn checked_bounds(bounds: Vec<f64>, body: &Body<'_>) -> Result<Vec<f64>, FileErr
     } else {
         Err(body.malformed("bucket bounds that are not ascending, or that reach +Inf"))
     }
+}
+
+fn checked_states(states: Vec<String>, body: &Body<'_>) -> Result<Vec<String>, FileError> {
+    let comes_twice = |(at, state)| states[..at].contains(state);
+    if states.len() > MAX_STATES || states.iter().enumerate().any(comes_twice) {
+        return Err(body.malformed("a state that comes twice, or more states than there are bits"));
+    }
+    Ok(states)
 }
 
 #[cfg(test)]
@@ -197,10 +250,36 @@ pub(super) mod tests {
     #[test]
     fn every_gauge_mode_survives_the_file() {
         for mode in GaugeMode::EVERY {
-            let family = Family { shape: Shape::Gauge(mode), ..requests() };
+            for shape in [Shape::Gauge(mode), Shape::UpDown(mode)] {
+                survives(shape);
+            }
+        }
+    }
+
+    fn survives(shape: Shape) {
+        let family = Family { shape, ..requests() };
+        let mut bytes = Vec::new();
+        family.encode(&mut bytes).unwrap();
+        assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+    }
+
+    #[test]
+    fn what_is_no_number_that_is_set_or_counted_survives_the_file() {
+        survives(Shape::Info);
+        survives(Shape::GaugeHistogram { bounds: vec![1.0, 2.0] });
+        for states in [&[][..], &["off"], &["ready", ""]] {
+            survives(Shape::StateSet { states: states.iter().map(|&state| state.into()).collect() });
+        }
+    }
+
+    #[test]
+    fn states_that_have_no_bit_of_their_own_are_refused() {
+        let many = (0..=MAX_STATES).map(|n| n.to_string()).collect();
+        for states in [many, vec!["a".to_owned(), "a".to_owned()]] {
+            let family = Family { shape: Shape::StateSet { states }, ..requests() };
             let mut bytes = Vec::new();
             family.encode(&mut bytes).unwrap();
-            assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+            assert_eq!(read_back(&bytes), Err("bad_description"));
         }
     }
 
@@ -212,11 +291,9 @@ pub(super) mod tests {
             Folded::GaugeOf { mode: GaugeMode::All, process: 300 },
             Folded::Histogram { bounds: vec![f64::NEG_INFINITY, 1.0] },
             Folded::Summary,
+            Folded::InfoOf { process: 7 },
         ] {
-            let family = Family { shape: Shape::Folded(folded), ..requests() };
-            let mut bytes = Vec::new();
-            family.encode(&mut bytes).unwrap();
-            assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+            survives(Shape::Folded(folded));
         }
     }
 

@@ -31,6 +31,11 @@ pub enum Folded {
     },
     /// A summary both of whose summed cells are floats.
     Summary,
+    /// No cell, as of an info: what one process was.
+    InfoOf {
+        /// The number of the process in this archive.
+        process: u16,
+    },
 }
 
 impl Folded {
@@ -42,6 +47,7 @@ impl Folded {
             Self::Gauge(_) | Self::GaugeOf { .. } => Kind::Gauge,
             Self::Histogram { .. } => Kind::Histogram,
             Self::Summary => Kind::Summary,
+            Self::InfoOf { .. } => Kind::Info,
         }
     }
 
@@ -49,6 +55,7 @@ impl Folded {
     #[must_use]
     pub fn cells(&self) -> usize {
         match self {
+            Self::InfoOf { .. } => 0,
             Self::NamedCounter | Self::GaugeOf { .. } => 1,
             Self::Gauge(_) => 5,
             Self::Histogram { bounds } => bounds.len() + 2,

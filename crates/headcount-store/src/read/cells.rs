@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::cell::Life;
 use crate::format::u64_at;
 
 /// The cells of a file. The buffers are used again for the next one.
@@ -63,6 +64,12 @@ impl Cells {
     #[must_use]
     pub fn shared(&self, cell: u32) -> u64 {
         self.shared.get(cell).unwrap_or(0)
+    }
+
+    /// What the life cell of a series says, if it has one.
+    #[must_use]
+    pub fn life(&self, cell: Option<u32>) -> Life {
+        Life::decode(cell.map_or(0, |cell| self.shared(cell)))
     }
 
     /// All shared cells that are there.

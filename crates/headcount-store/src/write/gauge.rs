@@ -46,6 +46,47 @@ impl GaugeCell {
     }
 }
 
+/// A cell of bits that are set and cleared.
+#[derive(Clone, Copy, Debug)]
+pub struct BitCell(&'static AtomicU64);
+
+impl BitCell {
+    pub(super) fn at(cell: &'static AtomicU64) -> Self {
+        Self(cell)
+    }
+
+    /// A cell that nobody reads, for a series that could not be created.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        static NOWHERE: AtomicU64 = AtomicU64::new(0);
+        Self(&NOWHERE)
+    }
+
+    /// Sets all bits.
+    #[inline]
+    pub fn store(self, bits: u64) {
+        self.0.store(bits, Ordering::Relaxed);
+    }
+
+    /// Sets some bits.
+    #[inline]
+    pub fn set(self, bits: u64) {
+        self.0.fetch_or(bits, Ordering::Relaxed);
+    }
+
+    /// Clears some bits.
+    #[inline]
+    pub fn clear(self, bits: u64) {
+        self.0.fetch_and(!bits, Ordering::Relaxed);
+    }
+
+    /// All bits.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The two cells of a gauge that keeps what was set last: the value and its time.
 ///
 /// The pair is not written as one. Whoever reads between the two stores, or comes after two threads

@@ -15,7 +15,7 @@ mod slab;
 mod state;
 mod store;
 
-pub use gauge::{GaugeCell, MostRecentCells};
+pub use gauge::{BitCell, GaugeCell, MostRecentCells};
 pub use life::LifeCell;
 pub use slab::SumCells;
 pub use store::{CreateError, OnFork, Registration, SpaceError, Store};

@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 
 use super::file::FileWriter;
 use super::fork;
-use super::gauge::{GaugeCell, MostRecentCells};
+use super::gauge::{BitCell, GaugeCell, MostRecentCells};
 use super::life::{self, LifeCell};
 use super::memory::Mapping;
 use super::naming::{NewFile, create_in_memory};
@@ -198,9 +198,7 @@ impl Registration {
         let state = &mut *self.0;
         let (first, in_file) = state.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
         let writer = &mut state.stores[store.index()].writer;
-        writer.reserve_shared(1).map_err(SpaceError::NoSpace)?;
-        let (number, tail, at) = writer.next_shared().ok_or_else(no_number)?;
-        life::begin(tail.u64(at));
+        let number = begin_life(writer)?;
         let mut record = Vec::new();
         encode_series(family, in_file, Some(number), values, &mut record)?;
         writer.append(&record).map_err(SpaceError::NoSpace)?;
@@ -220,6 +218,26 @@ impl Registration {
     #[must_use]
     pub fn is_removed(&self, store: Store, life: LifeCell) -> bool {
         self.0.stores.get(store.index()).is_some_and(|store| store.writer.is_removed(life))
+    }
+
+    /// Describes a series without cells, which is there from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_info(&mut self, store: Store, family: u32, values: &[&str]) -> Result<LifeCell, SpaceError> {
+        let added = self.try_add_info(store, family, values);
+        self.count_if_lost(store, added)
+    }
+
+    fn try_add_info(&mut self, store: Store, family: u32, values: &[&str]) -> Result<LifeCell, SpaceError> {
+        let writer = &mut self.0.stores[store.index()].writer;
+        let life = begin_life(writer)?;
+        let mut record = Vec::new();
+        encode_series(family, 0, Some(life), values, &mut record)?;
+        writer.append(&record).map_err(SpaceError::NoSpace)?;
+        writer.take_shared(1);
+        Ok(LifeCell::at(life))
     }
 
     /// Describes the series of a gauge in a mode other than `mostrecent` and `livemostrecent`.
@@ -246,6 +264,36 @@ impl Registration {
     ) -> Result<MostRecentCells, SpaceError> {
         let cells = |tail: &Mapping, at| MostRecentCells::at(tail.u64(at), tail.u64(at + CELL));
         let added = self.try_add_shared(store, family, values, 2, cells);
+        self.count_if_lost(store, added)
+    }
+
+    /// Describes a series with `count` shared cells, all as of gauges.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_gauges(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+        count: u32,
+    ) -> Result<Box<[GaugeCell]>, SpaceError> {
+        let cells = |tail: &Mapping, at: u64| {
+            (0..u64::from(count)).map(|cell| GaugeCell::at(tail.u64(at + cell * CELL))).collect()
+        };
+        let added = self.try_add_shared(store, family, values, count, cells);
+        self.count_if_lost(store, added)
+    }
+
+    /// Describes a series with one shared cell of bits.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_bits(&mut self, store: Store, family: u32, values: &[&str]) -> Result<BitCell, SpaceError> {
+        let cell = |tail: &Mapping, at| BitCell::at(tail.u64(at));
+        let added = self.try_add_shared(store, family, values, 1, cell);
         self.count_if_lost(store, added)
     }
 
@@ -289,6 +337,14 @@ impl Registration {
         let file = self.0.stores[store.index()].writer.file().map_err(FileError::Unreadable)?;
         Image::read(file)
     }
+}
+
+/// The number of a life cell for a series that is about to be described, which then takes it.
+fn begin_life(writer: &mut FileWriter) -> Result<u32, SpaceError> {
+    writer.reserve_shared(1).map_err(SpaceError::NoSpace)?;
+    let (number, tail, at) = writer.next_shared().ok_or_else(no_number)?;
+    life::begin(tail.u64(at));
+    Ok(number)
 }
 
 /// Cells are numbered by 32 bits.
