@@ -32,8 +32,10 @@
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
 //! * `conflict`: which families are exposed, where not all can be.
-//! * `rendering`: what of an exposition stays the same, written once.
-//! * `merged`: the result, and `text`, an exposition of it sample by sample.
+//! * `figures`: the numbers of an exposition, and which have changed.
+//! * `page`: an exposition page by page, as far as it has not changed the same as before.
+//! * `rendering`: what of expositions stays the same from one merge to the next.
+//! * `merged`: the result, and `text`, an exposition of it for writing back.
 //! * `encode`: the result in every other format.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
@@ -42,6 +44,7 @@ mod archive;
 mod collector;
 mod conflict;
 mod encode;
+mod figures;
 mod fold;
 mod gather;
 mod gauge;
@@ -55,6 +58,7 @@ mod lives;
 mod marks;
 mod merged;
 mod own;
+mod page;
 mod peer;
 mod plan;
 mod process;
@@ -70,4 +74,5 @@ pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use liveness::Liveness;
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
+pub use page::{Compressed, Page, Pages};
 pub use text::Buckets;

@@ -12,6 +12,7 @@ use headcount_store::metric::{GaugeMerge, Kind};
 use headcount_store::text::Value;
 
 use crate::conflict::Conflict;
+use crate::encode::{Exposition, Format};
 use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
@@ -45,6 +46,26 @@ pub(crate) struct Parts<'a> {
     /// Labelled.
     pub(crate) processes: &'a Processes,
     pub(crate) lives: LifeParts<'a>,
+}
+
+impl<'a> Parts<'a> {
+    /// What a series has come to, by its number in the index; what a gauge has come to is to be said.
+    pub(crate) fn value(self, series: u32, gauge: f64) -> SeriesValue<'a> {
+        let Self { index, totals, gauges, .. } = self;
+        match &index.series(series).sums {
+            Sums::Gauge(_) => SeriesValue::Number(Value::Float(gauge)),
+            Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
+            Sums::Summary { sum, count } => {
+                SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
+            }
+            Sums::Histogram { sum, buckets } => {
+                SeriesValue::Histogram(Histogram { numbers: Numbers::Summed(totals), sum: *sum, buckets })
+            }
+            Sums::GaugeHistogram { sum, buckets } => {
+                SeriesValue::Histogram(Histogram { numbers: Numbers::Set(gauges), sum: *sum, buckets })
+            }
+        }
+    }
 }
 
 /// What there is to say about a merge beside its result.
@@ -118,27 +139,38 @@ impl<'a> Merged<'a> {
 
     /// The families, in the order of their names.
     pub fn families(&self) -> impl Iterator<Item = Family<'_>> {
-        let list =
-            || self.rendering.exposed().iter().map(|&family| Listed::new(family, self.parts)).collect();
-        self.families.get_or_init(list).iter().map(|listed| Family { parts: self.parts, listed })
+        let list = || self.rendering.exposed().iter().map(|&family| self.list(family)).collect();
+        self.families.get_or_init(list).iter().map(|listed| self.family(listed))
+    }
+
+    /// The series of one family, by its number in the index.
+    pub(crate) fn list(&self, family: u32) -> Listed {
+        Listed::new(family, self.parts)
+    }
+
+    pub(crate) fn family<'b>(&'b self, listed: &'b Listed) -> Family<'b> {
+        Family { parts: self.parts, listed }
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'a> {
+        self.parts
+    }
+
+    pub(crate) fn rendering(&self) -> &'a Rendering {
+        self.rendering
     }
 
     /// The result in the text format 0.0.4.
     #[must_use]
     pub fn to_text(&self, buckets: Buckets) -> Vec<u8> {
         match buckets {
-            Buckets::Cumulative => self.rendering.to_text(self.parts),
+            Buckets::Cumulative => self.encode(&Exposition::new(Format::Text)),
             Buckets::PerBucket => {
                 let mut writer = Writer::new(buckets);
                 self.families().for_each(|family| writer.family(family));
                 writer.finish()
             }
         }
-    }
-
-    /// About how long the result is as text, in bytes.
-    pub(crate) fn expected_len(&self) -> usize {
-        self.rendering.expected_len()
     }
 
     /// What there is to say beside the result.
@@ -202,8 +234,9 @@ pub struct Family<'a> {
 }
 
 impl<'a> Family<'a> {
-    pub(crate) fn new(parts: Parts<'a>, listed: &'a Listed) -> Self {
-        Self { parts, listed }
+    /// Its number in the index.
+    pub(crate) fn number(&self) -> u32 {
+        self.listed.family
     }
 
     /// The name, with `_total` for most counters and `_info` for infos. It may be any text: not every client checks.
@@ -286,20 +319,7 @@ impl<'a> Series<'a> {
     /// The value.
     #[must_use]
     pub fn value(&self) -> SeriesValue<'a> {
-        let Self { parts: Parts { index, totals, gauges, .. }, listed } = *self;
-        match &index.series(listed.series).sums {
-            Sums::Gauge(_) => SeriesValue::Number(Value::Float(listed.value)),
-            Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
-            Sums::Summary { sum, count } => {
-                SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
-            }
-            Sums::Histogram { sum, buckets } => {
-                SeriesValue::Histogram(Histogram { numbers: Numbers::Summed(totals), sum: *sum, buckets })
-            }
-            Sums::GaugeHistogram { sum, buckets } => {
-                SeriesValue::Histogram(Histogram { numbers: Numbers::Set(gauges), sum: *sum, buckets })
-            }
-        }
+        self.parts.value(self.listed.series, self.listed.value)
     }
 }
 

@@ -31,12 +31,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(buckets: Buckets) -> Self {
-        Self::continuing(Vec::new(), buckets)
-    }
-
-    /// Writes behind what `out` holds.
-    pub(crate) fn continuing(out: Vec<u8>, buckets: Buckets) -> Self {
-        Self { out, name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets }
+        Self { out: Vec::new(), name: Vec::new(), labels: Vec::new(), bounds: Vec::new(), buckets }
     }
 
     /// What was written.

@@ -10,7 +10,8 @@ use super::shown::Shown;
 use crate::merged::{Series, SeriesValue};
 use crate::text::Buckets;
 
-pub(super) fn encode(families: &[Shown<'_>], mut out: Vec<u8>) -> Vec<u8> {
+pub(super) fn encode(families: &[Shown<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
     out.push(b'[');
     for (at, Shown { family, name }) in families.iter().enumerate() {
         out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });

@@ -1,8 +1,10 @@
 //! The lines of samples, as all formats of lines have them.
 
+use std::ops::Range;
+
 use headcount_store::metric::check_metric_name;
 use headcount_store::text::{
-    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels,
+    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_value,
 };
 
 use super::Escaping;
@@ -13,6 +15,10 @@ use crate::merged::{Family, Series};
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) out: Vec<u8>,
+    /// Where the samples of the last family begin in that.
+    pub(super) head_end: usize,
+    /// Where the values of its samples stand.
+    pub(super) values: Vec<Range<usize>>,
     escaping: Escaping,
     /// The name of the family.
     name: String,
@@ -32,6 +38,8 @@ impl Lines {
     pub(super) fn new(out: Vec<u8>, escaping: Escaping) -> Self {
         Self {
             out,
+            head_end: 0,
+            values: Vec::new(),
             escaping,
             name: String::new(),
             is_quoted: false,
@@ -44,6 +52,8 @@ impl Lines {
 
     /// The samples that follow are of this family.
     pub(super) fn begin_family(&mut self, name: &str, family: &Family<'_>) {
+        self.head_end = self.out.len();
+        self.values.clear();
         name.clone_into(&mut self.name);
         self.has_plain_labels = family.has_plain_labels();
         self.is_quoted = check_metric_name(name).is_err();
@@ -107,18 +117,22 @@ impl Lines {
             at
         });
         let bound = bound.map(|at| &*self.bounds[at].1);
-        if self.is_quoted {
+        let sample = if self.is_quoted {
             self.quoted.clear();
             write_quoted(&mut self.quoted, &[&self.name, suffix].concat());
             if !self.labels.is_empty() {
                 self.quoted.push(b',');
                 self.quoted.extend(&self.labels);
             }
-            Sample { family: b"", suffix: "", labels: &self.quoted, bound }.write(&mut self.out, value);
+            Sample { family: b"", suffix: "", labels: &self.quoted, bound }
         } else {
             Sample { family: self.name.as_bytes(), suffix, labels: &self.labels, bound }
-                .write(&mut self.out, value);
-        }
+        };
+        sample.write_key(&mut self.out);
+        let start = self.out.len();
+        write_value(&mut self.out, value);
+        self.values.push(start..self.out.len());
+        self.out.push(b'\n');
     }
 }
 

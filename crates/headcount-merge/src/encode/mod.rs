@@ -7,13 +7,20 @@
 //! * `shown`: which families there are, and what they are called.
 //! * `lines`: the lines of a family's samples, which `text` and `openmetrics` share.
 //! * `protobuf`, `json`: the formats without lines, and `otlp`, which is pushed.
+//! * `line_page` and `sheet`, `metric_page` and `metric_sheet`: an exposition that is kept for the next, with lines and
+//!   in protobuf; `sheets`: all of those.
 
 mod escaping;
 mod json;
+mod line_page;
 mod lines;
+mod metric_page;
+mod metric_sheet;
 mod openmetrics;
 mod otlp;
 mod protobuf;
+mod sheet;
+mod sheets;
 mod shown;
 mod text;
 
@@ -22,10 +29,17 @@ use std::fmt;
 pub use escaping::Escaping;
 pub use otlp::Otlp;
 pub(crate) use protobuf::to_count;
+pub(crate) use sheets::Sheets;
 
 use crate::merged::Merged;
-use crate::text::Buckets;
+use crate::page::Pages;
+use sheet::Dialect;
+use sheets::Style;
 use shown::shown;
+
+/// A page of an exposition that is kept ends with the first series that makes it so long, in bytes: about as far back
+/// as gzip looks.
+const PAGE: usize = 32 * 1024;
 
 /// A format of expositions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +85,16 @@ impl Exposition<'_> {
         }
     }
 
-    fn is_plain_text(&self) -> bool {
-        let is_text = matches!(self.format, Format::Text | Format::TextV1);
-        is_text && self.escaping == Escaping::Underscores && self.names.is_empty()
+    /// How it is kept; `None` if it is not.
+    fn style(&self) -> Option<Style> {
+        match self.format {
+            Format::Text | Format::TextV1 => Some(Style::Lines(Dialect::Text, self.escaping)),
+            Format::OpenMetricsV0 | Format::OpenMetrics => {
+                Some(Style::Lines(Dialect::OpenMetrics, self.escaping))
+            }
+            Format::Protobuf => Some(Style::Protobuf(self.escaping)),
+            Format::Json => None,
+        }
     }
 }
 
@@ -93,21 +114,25 @@ impl fmt::Display for Format {
 }
 
 impl Merged<'_> {
-    /// The result as it is asked for.
+    /// The result as it is asked for, in one piece.
     #[must_use]
     pub fn encode(&self, exposition: &Exposition<'_>) -> Vec<u8> {
-        if exposition.is_plain_text() {
-            return self.to_text(Buckets::Cumulative);
+        self.pages(exposition).into_vec()
+    }
+
+    /// The result as it is asked for. A page that is the same as in the merge before need neither be written nor
+    /// compressed again.
+    #[must_use]
+    pub fn pages(&self, exposition: &Exposition<'_>) -> Pages {
+        let style = exposition.style();
+        if let Some(style) = style.filter(|_| exposition.names.is_empty()) {
+            return self.rendering().sheets().borrow_mut().pages(style, self);
         }
-        let out = Vec::with_capacity(self.expected_len());
         let families = shown(self, exposition);
-        match exposition.format {
-            Format::Text | Format::TextV1 => text::encode(&families, exposition.escaping, out),
-            Format::OpenMetricsV0 | Format::OpenMetrics => {
-                openmetrics::encode(&families, exposition.escaping, out)
-            }
-            Format::Protobuf => protobuf::encode(&families, exposition.escaping, out),
-            Format::Json => json::encode(&families, out),
-        }
+        Pages::from(match style {
+            Some(Style::Lines(dialect, escaping)) => sheet::write(&families, dialect, escaping),
+            Some(Style::Protobuf(escaping)) => protobuf::write(&families, escaping),
+            None => json::encode(&families),
+        })
     }
 }

@@ -10,7 +10,6 @@ use std::collections::HashSet;
 use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_label_value};
 
-use super::Escaping;
 use super::lines::Lines;
 use super::shown::{Shown, suffixes};
 use crate::merged::{Family, Histogram, SeriesValue};
@@ -20,22 +19,25 @@ use crate::text::Buckets;
 #[derive(Debug)]
 struct Unfit;
 
-pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, out: Vec<u8>) -> Vec<u8> {
-    let mut lines = Lines::new(out, escaping);
+/// What ends an exposition.
+pub(super) const END: &[u8] = b"# EOF\n";
+
+/// The names under which families may have a type, each in the place of its family.
+pub(super) fn typed_names(families: &[Shown<'_>]) -> Vec<Option<String>> {
     let mut taken: HashSet<String> = families.iter().flat_map(Shown::sample_names).collect();
-    for shown in families {
-        let start = lines.out.len();
-        let is_typed = typed_name(shown, &mut taken).is_some_and(|name| {
-            write_typed(&mut lines, name, &shown.family)
-                .inspect_err(|Unfit| lines.out.truncate(start))
-                .is_ok()
-        });
-        if !is_typed {
-            write_unknown(&mut lines, shown);
-        }
+    families.iter().map(|shown| typed_name(shown, &mut taken).map(str::to_owned)).collect()
+}
+
+/// Appends a family, with a type under its name for that, if its values allow it. Tells whether it has one.
+pub(super) fn write_family(lines: &mut Lines, shown: &Shown<'_>, typed_name: Option<&str>) -> bool {
+    let start = lines.out.len();
+    let is_typed = typed_name.is_some_and(|name| {
+        write_typed(lines, name, &shown.family).inspect_err(|Unfit| lines.out.truncate(start)).is_ok()
+    });
+    if !is_typed {
+        write_unknown(lines, shown);
     }
-    lines.out.extend(b"# EOF\n");
-    lines.out
+    is_typed
 }
 
 /// The family's name, if it may have a type, and takes all names that go with that.

@@ -11,27 +11,47 @@ use super::shown::Shown;
 use crate::merged::{Histogram, Series, SeriesValue};
 use crate::text::Buckets;
 
-pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, mut out: Vec<u8>) -> Vec<u8> {
-    let (mut message, mut metric) = (Vec::new(), Vec::new());
-    for Shown { family, name } in families {
-        message.clear();
-        put_bytes(&mut message, 1, name.as_bytes());
-        put_bytes(&mut message, 2, family.help().as_bytes());
-        put_integer(&mut message, 3, type_number(family.kind()));
-        let mut any = false;
-        for series in family.series() {
-            any = true;
-            metric.clear();
-            put_metric(&mut metric, series, family.kind(), escaping);
-            put_bytes(&mut message, 4, &metric);
-        }
-        // Prometheus' own library takes a family without series for a mistake.
-        if any {
-            put_varint(&mut out, message.len() as u64);
-            out.extend(&message);
-        }
-    }
+/// All families that are asked for, sample by sample.
+pub(super) fn write(families: &[Shown<'_>], escaping: Escaping) -> Vec<u8> {
+    let mut out = Vec::new();
+    families.iter().for_each(|shown| put_family(&mut out, shown, escaping));
     out
+}
+
+/// Appends a family after its length. Prometheus' own library takes one without series for a mistake.
+pub(super) fn put_family(out: &mut Vec<u8>, shown: &Shown<'_>, escaping: Escaping) {
+    let mut message = Vec::new();
+    put_head(&mut message, shown);
+    let head_end = message.len();
+    for series in shown.family.series() {
+        put_series(&mut message, series, shown.family.kind(), escaping);
+    }
+    if message.len() > head_end {
+        put_varint(out, message.len() as u64);
+        out.extend(message);
+    }
+}
+
+/// Appends what a family has before its series.
+pub(super) fn put_head(out: &mut Vec<u8>, Shown { family, name }: &Shown<'_>) {
+    put_bytes(out, 1, name.as_bytes());
+    put_bytes(out, 2, family.help().as_bytes());
+    put_integer(out, 3, type_number(family.kind()));
+}
+
+/// Appends a series; tells how long its labels are in that.
+pub(super) fn put_series(out: &mut Vec<u8>, series: Series<'_>, kind: Kind, escaping: Escaping) -> usize {
+    let mut metric = Vec::new();
+    put_labels(&mut metric, series, escaping);
+    let labels = metric.len();
+    put_value(&mut metric, series.value(), kind);
+    put_metric(out, &metric);
+    labels
+}
+
+/// Appends a series whose labels and value have been encoded.
+pub(super) fn put_metric(out: &mut Vec<u8>, metric: &[u8]) {
+    put_bytes(out, 4, metric);
 }
 
 fn type_number(kind: Kind) -> u64 {
@@ -44,7 +64,7 @@ fn type_number(kind: Kind) -> u64 {
     }
 }
 
-fn put_metric(out: &mut Vec<u8>, series: Series<'_>, kind: Kind, escaping: Escaping) {
+fn put_labels(out: &mut Vec<u8>, series: Series<'_>, escaping: Escaping) {
     let mut pair = Vec::new();
     for (name, value) in escaped_labels(series, escaping) {
         pair.clear();
@@ -52,8 +72,12 @@ fn put_metric(out: &mut Vec<u8>, series: Series<'_>, kind: Kind, escaping: Escap
         put_bytes(&mut pair, 2, value.as_bytes());
         put_bytes(out, 1, &pair);
     }
+}
+
+/// Appends what a series has behind its labels.
+pub(super) fn put_value(out: &mut Vec<u8>, value: SeriesValue<'_>, kind: Kind) {
     let mut message = Vec::new();
-    let field = match series.value() {
+    let field = match value {
         SeriesValue::Number(value) => {
             put_float(&mut message, 1, value.to_f64());
             if kind == Kind::Counter { 3 } else { 2 }

@@ -5,24 +5,20 @@
 use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_help};
 
-use super::Escaping;
 use super::lines::Lines;
 use super::shown::Shown;
 use crate::merged::{Family, Histogram, SeriesValue};
 use crate::text::Buckets;
 
-pub(super) fn encode(families: &[Shown<'_>], escaping: Escaping, out: Vec<u8>) -> Vec<u8> {
-    let mut lines = Lines::new(out, escaping);
-    for Shown { family, name } in families {
-        write_head(&mut lines, name, family, family.kind());
-        lines.begin_family(name, family);
-        write_samples(&mut lines, family);
-        if family.kind() == Kind::GaugeHistogram {
-            write_gauges(&mut lines, name, family, "_gcount", |histogram| histogram.count());
-            write_gauges(&mut lines, name, family, "_gsum", |histogram| histogram.sum());
-        }
+/// Appends a family.
+pub(super) fn write_family(lines: &mut Lines, Shown { family, name }: &Shown<'_>) {
+    write_head(lines, name, family, family.kind());
+    lines.begin_family(name, family);
+    write_samples(lines, family);
+    if family.kind() == Kind::GaugeHistogram {
+        write_gauges(lines, name, family, "_gcount", |histogram| histogram.count());
+        write_gauges(lines, name, family, "_gsum", |histogram| histogram.sum());
     }
-    lines.out
 }
 
 fn write_head(lines: &mut Lines, name: &str, family: &Family<'_>, kind: Kind) {

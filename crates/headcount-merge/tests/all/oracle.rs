@@ -11,7 +11,7 @@ use headcount_store::metric::GaugeMerge;
 use proptest::prelude::*;
 
 use crate::peer_file::file_bytes;
-use crate::sequences::sample_by_sample;
+use crate::sequences::{check_formats, sample_by_sample};
 
 /// What one process does, in order.
 #[derive(Clone, Debug)]
@@ -287,6 +287,8 @@ proptest! {
         prop_assert_eq!(samples(&text(&mut merger)), oracle(&processes));
         prop_assert_eq!(text(&mut merger), text(&mut Merger::default()));
         prop_assert_eq!(sample_by_sample(&merger.merge(&directory).unwrap()), text(&mut merger));
+        let mut cold = Merger::default();
+        check_formats(&merger.merge(&directory).unwrap(), &cold.merge(&directory).unwrap(), 0);
         // Nor of files that are gone.
         for name in directory.list().unwrap() {
             std::fs::remove_file(temporary.path().join(name)).unwrap();

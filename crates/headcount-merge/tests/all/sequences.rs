@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use headcount_merge::{Buckets, Folder, Foreign, Merged, Merger, SeriesValue};
+use headcount::{Buckets as Bounds, Counter, Gauge, GaugeMode, Histogram, Registry};
+use headcount_merge::{Buckets, Escaping, Exposition, Folder, Foreign, Format, Merged, Merger, SeriesValue};
 use headcount_store::directory::{Directory, FileName};
 use headcount_store::text::{Sample, write_bound, write_family, write_labels, write_metric_name};
 use proptest::prelude::*;
@@ -43,6 +44,40 @@ pub(crate) fn sample_by_sample(merged: &Merged<'_>) -> String {
         }
     }
     String::from_utf8(out).unwrap()
+}
+
+const STYLES: [(Format, Escaping); 7] = [
+    (Format::Text, Escaping::Underscores),
+    (Format::TextV1, Escaping::AllowUtf8),
+    (Format::OpenMetrics, Escaping::Underscores),
+    (Format::OpenMetrics, Escaping::Values),
+    (Format::Protobuf, Escaping::AllowUtf8),
+    (Format::Protobuf, Escaping::Dots),
+    (Format::Json, Escaping::AllowUtf8),
+];
+
+/// Compares what is kept of expositions with what is written sample by sample, each format now and then: `round`
+/// chooses.
+pub(crate) fn check_formats(warm: &Merged<'_>, cold: &Merged<'_>, round: usize) {
+    // What is asked for by name is not kept.
+    let names: Vec<_> = cold.families().map(|family| family.name().to_owned()).collect();
+    for (place, (format, escaping)) in STYLES.into_iter().enumerate() {
+        // One is asked for each time, another every second time, and so on, until one was forgotten in between.
+        if round.is_multiple_of(place * 2 + 1) && !names.is_empty() {
+            let whole = Exposition { escaping, ..Exposition::new(format) };
+            let expected = cold.encode(&Exposition { names: &names, ..whole });
+            for merged in [warm, cold] {
+                let found = merged.encode(&whole);
+                assert!(found == expected, "{}", difference(&found, &expected));
+            }
+        }
+    }
+}
+
+fn difference(found: &[u8], expected: &[u8]) -> String {
+    let [found, expected] = [found, expected].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let lines = found.lines().zip(expected.lines());
+    format!("{:?} of {}", lines.into_iter().find(|(a, b)| a != b), found.lines().next().unwrap_or_default())
 }
 
 /// Something that happens to a directory.
@@ -150,6 +185,79 @@ proptest! {
             prop_assert_eq!(text(&merged), text(&cold), "after {:?}", event);
             prop_assert_eq!(sample_by_sample(&merged), text(&merged));
             prop_assert_eq!(&merged.report().conflicts, &cold.report().conflicts);
+            check_formats(&merged, &cold, number);
+        }
+    }
+}
+
+/// What a process has, by the number of the label.
+struct Handles {
+    /// Keeps the file.
+    _registry: Registry,
+    histograms: Vec<Histogram>,
+    counters: Vec<Counter>,
+    gauges: Vec<Gauge>,
+}
+
+/// More than one page of each kind of metric, in three processes.
+fn write_many(path: &Path) -> Vec<Handles> {
+    let write = |_| {
+        let registry = Registry::in_directory(path).unwrap();
+        let histograms = registry.histogram_family("h", "", Bounds::new([0.5, 2.0]).unwrap(), ["l"]).unwrap();
+        let counters = registry.counter_family("c", "", ["l"]).unwrap();
+        let gauges = registry.gauge_family("g", "", GaugeMode::LiveSum, ["l"]).unwrap();
+        let labels: Vec<_> = (0..400).map(|n| format!("a longer label, so that pages fill, {n}")).collect();
+        let histograms = labels.iter().map(|label| histograms.with([label])).collect();
+        let counters = labels.iter().map(|label| counters.with([label])).collect();
+        let gauges = labels.iter().map(|label| gauges.with([label])).collect();
+        Handles { _registry: registry, histograms, counters, gauges }
+    };
+    (0..3).map(write).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn of_many_pages_those_that_have_changed_are_written_again(
+        updates in prop::collection::vec((0..3_usize, 0..4_u8, 0..400_usize, 1..300_u64, any::<bool>()), 1..40),
+    ) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let processes = write_many(temporary.path());
+        let mut warm = Merger::default();
+        drop(warm.merge(&directory).unwrap().encode(&Exposition::new(Format::Protobuf)));
+        for (round, (process, kind, series, n, is_merged)) in updates.into_iter().enumerate() {
+            let Handles { histograms, counters, gauges, .. } = &processes[process];
+            match kind {
+                0 => (0..n).for_each(|n| histograms[series].observe(n as f64 / 100.0)),
+                1 => counters[series].add(n * n * n),
+                // A gauge that nobody has set is not there.
+                2 => gauges[series].set(-(n as f64)),
+                _ => counters.iter().for_each(|counter| counter.add(n)),
+            }
+            if is_merged {
+                let mut cold = Merger::default();
+                check_formats(&warm.merge(&directory).unwrap(), &cold.merge(&directory).unwrap(), round / 4);
+            }
+        }
+    }
+
+    /// A page that stays is the same page, so that what was made of it stays, too.
+    #[test]
+    fn what_has_not_changed_is_the_same_page(series in 0..400_usize) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let processes = write_many(temporary.path());
+        let mut merger = Merger::default();
+        for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
+            let mut pages = || merger.merge(&directory).unwrap().pages(&Exposition::new(format));
+            let before = pages();
+            processes[0].counters[series].add(1);
+            let after = pages();
+            let changed = before.iter().zip(after.iter()).filter(|(a, b)| !std::sync::Arc::ptr_eq(a, b)).count();
+            prop_assert_eq!((changed, before.len()), (1, after.len()), "{}", format);
+            prop_assert!(before.iter().count() > 1);
         }
     }
 }

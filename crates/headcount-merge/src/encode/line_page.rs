@@ -1,0 +1,194 @@
+//! A page of lines, in which nothing but values changes.
+//!
+//! What stands between the values, names and labels, is most of a page. When values have changed, the new page is the
+//! old one with these exchanged: all else is copied, from one changed value to the next in one piece.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use headcount_store::text::write_value;
+
+use crate::figures::Figures;
+use crate::page::Page;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct LinePage {
+    figures: Range<usize>,
+    /// What each figure has on the page.
+    lines: Vec<Line>,
+    page: Arc<Page>,
+}
+
+/// How long what stands before a value is, and the value: together four bytes, as there are many.
+#[derive(Clone, Copy, Debug)]
+struct Line(u32);
+
+const VALUE_BITS: u32 = 5;
+/// Stands for the length of a value where there is none: for the head of a family.
+const NO_VALUE: u32 = (1 << VALUE_BITS) - 1;
+
+impl Line {
+    /// There is no such line.
+    const NONE: Self = Self(0);
+
+    /// `None` if something is longer than can be told.
+    fn new(fixed: usize, value: u32) -> Option<Self> {
+        let fixed = u32::try_from(fixed).ok().filter(|fixed| *fixed < 1 << (u32::BITS - VALUE_BITS))?;
+        (value <= NO_VALUE).then_some(Self(fixed << VALUE_BITS | value))
+    }
+
+    fn fixed(self) -> usize {
+        (self.0 >> VALUE_BITS) as usize
+    }
+
+    /// The length of the value; `None` if there is none.
+    fn value(self) -> Option<usize> {
+        let value = self.0 & NO_VALUE;
+        (value != 0 && value != NO_VALUE).then_some(value as usize)
+    }
+
+    fn len(self) -> usize {
+        // A line's end follows its value.
+        self.fixed() + self.value().map_or(0, |value| value + 1)
+    }
+}
+
+/// A page is to be written again from the beginning: there is a value where there was none, or the other way round.
+#[derive(Debug)]
+pub(super) struct Stale;
+
+impl LinePage {
+    /// The page.
+    pub(super) fn page(&self) -> &Arc<Page> {
+        &self.page
+    }
+
+    /// The figures that are on the page.
+    pub(super) fn figures(&self) -> Range<usize> {
+        self.figures.clone()
+    }
+
+    /// Whether some figure has changed since figures were taken the time before.
+    pub(super) fn is_changed(&self, figures: &Figures) -> bool {
+        figures.changed(self.figures()).contains(&true)
+    }
+
+    /// Brings the page up to date, of which all values may have changed or those only of the last time.
+    pub(super) fn refresh(&mut self, figures: &Figures, all: bool) -> Result<(), Stale> {
+        let old = self.page.bytes();
+        // Values grow a little, if they do.
+        let mut new = Vec::with_capacity(old.len() + old.len() / 16 + 32);
+        let (mut at, mut copied) = (0, 0);
+        let changed = figures.changed(self.figures());
+        for ((line, &changed), figure) in self.lines.iter_mut().zip(changed).zip(self.figures.clone()) {
+            let start = at;
+            at += line.len();
+            if !changed && !all {
+                continue;
+            }
+            match (line.value(), figures.get(figure)) {
+                (None, None) => {}
+                (Some(len), Some(value)) => {
+                    let value_start = start + line.fixed();
+                    new.extend_from_slice(&old[copied..value_start]);
+                    copied = value_start + len;
+                    let written = new.len();
+                    write_value(&mut new, value);
+                    *line = u32::try_from(new.len() - written)
+                        .ok()
+                        .and_then(|len| Line::new(line.fixed(), len))
+                        .ok_or(Stale)?;
+                }
+                _ => return Err(Stale),
+            }
+        }
+        new.extend_from_slice(&old[copied..]);
+        if new != old {
+            self.page = Arc::new(Page::new(new));
+        }
+        Ok(())
+    }
+}
+
+/// Makes pages of lines that have been written sample by sample.
+#[derive(Debug, Default)]
+pub(super) struct LinePages {
+    done: Vec<LinePage>,
+    start: usize,
+    lines: Vec<Line>,
+    bytes: Vec<u8>,
+}
+
+impl LinePages {
+    /// Appends a family with these figures, as it was written: where its head ends, and where values stand. `false` if
+    /// there is more in it that might change than these values.
+    pub(super) fn add_family(
+        &mut self,
+        (written, head_end): (&[u8], usize),
+        values: &[Range<usize>],
+        range: Range<usize>,
+        figures: &Figures,
+    ) -> bool {
+        let Some(lines) = lines(written, head_end, values, range.clone(), figures) else { return false };
+        if self.start + self.lines.len() != range.start {
+            self.end_page();
+            self.start = range.start;
+        }
+        let mut at = 0;
+        for (line, figure) in lines.into_iter().zip(range) {
+            if self.bytes.len() >= super::PAGE && figures.is_first(figure) {
+                self.end_page();
+                self.start = figure;
+            }
+            self.bytes.extend_from_slice(&written[at..at + line.len()]);
+            at += line.len();
+            self.lines.push(line);
+        }
+        true
+    }
+
+    /// The pages since this was asked the last time.
+    pub(super) fn take(&mut self) -> Vec<LinePage> {
+        self.end_page();
+        std::mem::take(&mut self.done)
+    }
+
+    fn end_page(&mut self) {
+        let mut lines = std::mem::take(&mut self.lines);
+        if lines.is_empty() {
+            return;
+        }
+        lines.shrink_to_fit();
+        let figures = self.start..self.start + lines.len();
+        let page = Arc::new(Page::new(self.bytes.as_slice().to_vec()));
+        self.bytes.clear();
+        self.done.push(LinePage { figures, lines, page });
+    }
+}
+
+/// What each figure of a family has of what was written; `None` if that is not all of it.
+fn lines(
+    written: &[u8],
+    head_end: usize,
+    values: &[Range<usize>],
+    range: Range<usize>,
+    figures: &Figures,
+) -> Option<Vec<Line>> {
+    let mut lines = Vec::with_capacity(range.len());
+    lines.push(Line::new(head_end, NO_VALUE)?);
+    let mut at = head_end;
+    let mut values = values.iter();
+    for figure in range.skip(1) {
+        if figures.get(figure).is_none() {
+            lines.push(Line::NONE);
+            continue;
+        }
+        let value = values.next()?;
+        let is_whole_line = written.get(value.end) == Some(&b'\n') && !value.is_empty();
+        let len = u32::try_from(value.len()).ok().filter(|len| is_whole_line && *len < NO_VALUE)?;
+        lines.push(Line::new(value.start - at, len)?);
+        at = value.end + 1;
+    }
+    (values.next().is_none() && at == written.len()).then_some(lines)
+}

@@ -1,0 +1,97 @@
+//! Bodies of expositions, page by page: what has not changed since the last one is the same page.
+//!
+//! A page is shared and never written to. So a body can be sent while the next one is made, the same body to many, and
+//! what is made of a page, such as its compressed form, is made once for as long as the page stays.
+
+use std::sync::{Arc, OnceLock};
+
+/// A page, some tens of kilobytes long most of the time.
+#[derive(Debug, Default)]
+pub struct Page {
+    bytes: Vec<u8>,
+    compressed: OnceLock<Compressed>,
+}
+
+/// What a page has been compressed to.
+#[derive(Clone, Debug)]
+pub struct Compressed {
+    /// The compressed bytes, to be understood without those of the pages before.
+    pub bytes: Box<[u8]>,
+    /// A checksum of the page.
+    pub checksum: u32,
+}
+
+impl Page {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, compressed: OnceLock::new() }
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What it has been compressed to, by whoever has asked first.
+    pub fn compressed(&self, compress: impl FnOnce(&[u8]) -> Compressed) -> &Compressed {
+        self.compressed.get_or_init(|| compress(&self.bytes))
+    }
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A body: its pages, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Pages(Vec<Arc<Page>>);
+
+impl Pages {
+    pub(crate) fn push(&mut self, page: Arc<Page>) {
+        if !page.bytes.is_empty() {
+            self.0.push(page);
+        }
+    }
+
+    /// The pages, none of which is empty.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Page>> {
+        self.0.iter()
+    }
+
+    /// How long the body is, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|page| page.bytes.len()).sum()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The body in one piece.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        let mut pages = self.0;
+        // One that nobody else has is not copied.
+        if let [page] = &mut *pages
+            && let Some(page) = Arc::get_mut(page)
+        {
+            return std::mem::take(&mut page.bytes);
+        }
+        let mut whole = Vec::with_capacity(pages.iter().map(|page| page.bytes.len()).sum());
+        pages.iter().for_each(|page| whole.extend_from_slice(&page.bytes));
+        whole
+    }
+}
+
+impl From<Vec<u8>> for Pages {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut pages = Self::default();
+        pages.push(Arc::new(Page::new(bytes)));
+        pages
+    }
+}
