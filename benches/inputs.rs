@@ -1,64 +1,108 @@
 //! What updates are given, the same for all candidates, and how often.
+//!
+//! What is measured is the time that a thread has a processor for itself: others use the machine, too, and a reader
+//! beside two threads has to share one with them. Whoever waits for another's cache line does not give it back.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::measure::time;
+use nix::time::ClockId;
 
 pub(crate) const UPDATES: u64 = 100_000;
 
-/// Repeats an update.
-pub(crate) fn repeat(mut update: impl FnMut(u64)) -> Duration {
-    time(|| (0..UPDATES).for_each(&mut update))
+/// How long something keeps this thread's processor busy.
+fn busy(work: impl FnOnce()) -> Duration {
+    let now = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap());
+    let start = now();
+    work();
+    now() - start
 }
 
-/// The same in two threads at once; the slower one counts.
-pub(crate) fn repeat_in_two(update: impl Fn(u64) + Sync) -> Duration {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| repeat(&update))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap()
+/// Repeats an update, whatever it returns.
+pub(crate) fn repeat<R>(mut update: impl FnMut(u64) -> R) -> Duration {
+    busy(|| {
+        for n in 0..UPDATES {
+            update(n);
+        }
     })
 }
 
-/// Chosen from a slice that is not empty, one after the other.
-pub(crate) fn turn<T>(slice: &[T], n: u64) -> &T {
-    &slice[usize::try_from(n).unwrap() % slice.len()]
+/// How many threads do the same.
+#[derive(Clone, Copy)]
+pub(crate) enum Threads {
+    One,
+    /// At once; the slower one counts.
+    Two,
 }
 
+impl Threads {
+    /// Repeats an update in each thread.
+    pub(crate) fn repeat<R>(self, update: impl Fn(u64) -> R + Sync) -> Duration {
+        let begin = std::sync::Barrier::new(2);
+        let work = || {
+            // A thread's first update is no update like others.
+            update(0);
+            begin.wait();
+            repeat(&update)
+        };
+        match self {
+            Self::One => repeat(update),
+            Self::Two => std::thread::scope(|scope| {
+                let threads = [scope.spawn(work), scope.spawn(work)];
+                threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap()
+            }),
+        }
+    }
+}
+
+/// One of a number that the compiler knows, in turn, so that the choice costs next to nothing.
+#[inline]
+pub(crate) fn turn<T, const LEN: usize>(all: &[T; LEN], n: u64) -> &T {
+    const { assert!(LEN.is_power_of_two()) };
+    &all[usize::try_from(n).unwrap() % LEN]
+}
+
+const VALUES: usize = 1024;
+
 /// Values for a histogram of the default bounds, evenly spread over all of its buckets in a random order.
-pub(crate) fn value(n: u64) -> f64 {
-    static VALUES: LazyLock<[f64; 1024]> = LazyLock::new(|| {
+pub(crate) fn values() -> &'static [f64; VALUES] {
+    static ALL: LazyLock<[f64; VALUES]> = LazyLock::new(|| {
         let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         std::array::from_fn(|n| 0.001 * 1.6_f64.powf(random(n) as f64 / f64::from(1 << 24) * 20.0))
     });
-    *turn(&*VALUES, n)
+    &ALL
+}
+
+const ORDER: usize = 1 << 14;
+
+/// Numbers below `series`, in a random order.
+pub(crate) fn order(series: usize) -> Box<[usize; ORDER]> {
+    let mut random = 1_u64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % series
+    };
+    let order: Box<[usize]> = (0..ORDER).map(|_| next()).collect();
+    order.try_into().unwrap()
 }
 
 /// Three label values for each of many series, in a random order.
 pub(crate) struct Names {
     names: Vec<[&'static str; 3]>,
-    order: Vec<usize>,
+    order: Box<[usize; ORDER]>,
 }
 
 impl Names {
-    pub(crate) const fn none() -> Self {
-        Self { names: Vec::new(), order: Vec::new() }
-    }
-
     /// Label values that live as long as the program.
     pub(crate) fn new(series: usize) -> Self {
         let leak = |text: String| &*text.leak();
         let name =
             |n: usize| [format!("m{}", n % 4), format!("/route/{n}"), (200 + n % 3).to_string()].map(leak);
-        let mut random = 1_u64;
-        let mut next = || {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(random >> 33).unwrap() % series
-        };
-        Self { names: (0..series).map(name).collect(), order: (0..1 << 14).map(|_| next()).collect() }
+        Self { names: (0..series).map(name).collect(), order: order(series) }
     }
 
     /// Those of one series.
+    #[inline]
     pub(crate) fn get(&self, n: u64) -> [&'static str; 3] {
         self.names[*turn(&self.order, n)]
     }
