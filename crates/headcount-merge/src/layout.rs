@@ -91,7 +91,7 @@ impl Layout {
                     }
                     families.push(described);
                 }
-                Record::Series { family, first_cell, life, values } => {
+                Record::Series { family, first_cell, life, values, .. } => {
                     in_order.clear();
                     in_order.extend(values.iter());
                     let cells = (first_cell, life);

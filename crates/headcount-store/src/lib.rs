@@ -6,6 +6,7 @@
 //! * [`metric`]: what a metric is, in the words of Prometheus and of Python's client.
 //! * [`text`]: the text exposition format, line by line.
 //! * [`cell`]: what the eight bytes of a cell stand for.
+//! * [`exponential`]: the buckets of native histograms.
 //! * [`format`](mod@format): the bytes of our files.
 //! * [`process`]: which process a file belongs to, and [`writers`]: whether any could still write to it.
 //! * [`read`]: reading one of our files.
@@ -16,6 +17,7 @@
 pub mod cell;
 pub mod directory;
 pub mod error;
+pub mod exponential;
 pub mod format;
 pub mod metric;
 pub mod peer;

@@ -1,8 +1,10 @@
 //! This process's own metrics as text, without the merge over others.
 
+use std::collections::HashMap;
+
 use headcount_store::FileError;
 use headcount_store::cell::{decode_gauge, decode_states};
-use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::record::{Record, Values};
 use headcount_store::metric::Kind;
 use headcount_store::read::Image;
@@ -40,14 +42,22 @@ impl Registry {
 
 fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
     let mut families: Vec<(Family<'_>, Vec<Series<'_>>)> = Vec::new();
+    let mut with_tables = HashMap::new();
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push((family, Vec::new())),
             // Only archives have them.
             Record::Process(_) => {}
             Record::Series { life, .. } if image.cells().life(life).is_removed => {}
-            Record::Series { family, first_cell, values, .. } => {
-                families[family as usize].1.push(Series { first_cell, values });
+            Record::Series { family, first_cell, table, values, .. } => {
+                let series = &mut families[family as usize].1;
+                let part = Part { first_cell, places: table.map_or(0, |table| table.places) };
+                // One that has several tables is described several times.
+                let known = with_tables.entry((family, values)).or_insert(series.len());
+                match series.get_mut(*known).filter(|_| table.is_some()) {
+                    Some(series) => series.more.push(part),
+                    None => series.push(Series { first: part, more: Vec::new(), values }),
+                }
             }
         }
     }
@@ -88,20 +98,32 @@ fn write_gauges(
 }
 
 struct Series<'a> {
-    first_cell: u32,
+    first: Part,
+    more: Vec<Part>,
     values: Values<'a>,
 }
 
+/// The summed cells of a series, or some of them.
+struct Part {
+    first_cell: u32,
+    /// How many places of a table there are.
+    places: u32,
+}
+
 impl Series<'_> {
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
     /// The cells of a gauge histogram, which are those of gauges; `None` if it was never set.
     fn gauges(&self, image: &Image, family: &Family<'_>) -> Option<Vec<f64>> {
-        let cells = (self.first_cell..).take(family.shape.cells());
+        let cells = (self.first.first_cell..).take(family.shape.cells());
         let cells: Vec<_> = cells.map(|cell| decode_gauge(image.cells().shared(cell))).collect();
         cells[0].map(|_| cells.into_iter().map(|cell| cell.unwrap_or(0.0)).collect())
     }
 
     fn write(&self, out: &mut Vec<u8>, image: &Image, family: &Family<'_>, name: &str) {
-        let first = self.first_cell;
+        let first = self.first.first_cell;
         let mut labels = Vec::new();
         write_labels(&mut labels, family.labels.iter().zip(self.values.iter()));
         let mut sample = |suffix, bound: Option<f64>, value| {
@@ -142,13 +164,30 @@ impl Series<'_> {
                 sample("_count", None, Value::Integer(image.cells().sum(first + 1)));
                 sample("_sum", None, Value::Float(image.cells().sum_f64(first)));
             }
+            Shape::NativeHistogram(native) => {
+                let cells = image.cells();
+                let sum = self.parts().map(|part| cells.sum_f64(part.first_cell)).sum();
+                sample("_sum", None, Value::Float(sum));
+                let mut count: u64 = 0;
+                for (bound, buckets) in native.bounds.iter().chain(&[f64::INFINITY]).zip(Native::CLASSIC..) {
+                    for part in self.parts() {
+                        // Where no bound was declared, all that was observed is in the last bucket.
+                        let all = Native::ZERO..native.first_place() + part.places;
+                        let counted = if native.bounds.is_empty() { all } else { buckets..buckets + 1 };
+                        let counted = counted.map(|cell| cells.sum(part.first_cell + cell));
+                        count = counted.fold(count, u64::wrapping_add);
+                    }
+                    sample("_bucket", Some(*bound), Value::Integer(count));
+                }
+                sample("_count", None, Value::Integer(count));
+            }
             // Only archives have such.
             Shape::Folded(_) => {}
         }
     }
 
     fn write_states(&self, out: &mut Vec<u8>, image: &Image, family: &Family<'_>, states: &[String]) {
-        let Some(on) = decode_states(image.cells().shared(self.first_cell)) else { return };
+        let Some(on) = decode_states(image.cells().shared(self.first.first_cell)) else { return };
         for (bit, state) in states.iter().enumerate() {
             let mut labels = Vec::new();
             let own = family.labels.iter().copied().zip(self.values.iter());

@@ -11,11 +11,13 @@ use std::process::ExitCode;
 use headcount_store::FileError;
 use headcount_store::cell::{decode_gauge, decode_states};
 use headcount_store::directory::open_regular;
-use headcount_store::format::family::{Family, Shape};
+use headcount_store::exponential::{Key, Schema};
+use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::folded::{Folded, FoldedProcess};
 use headcount_store::format::header::MAGIC;
 use headcount_store::format::record::{Record, Values};
-use headcount_store::metric::{GaugeMerge, Kind};
+use headcount_store::format::table::Table;
+use headcount_store::metric::GaugeMerge;
 use headcount_store::peer::{self, PeerFile};
 use headcount_store::read::Image;
 use headcount_store::text::{Value, write_bound, write_value};
@@ -116,13 +118,13 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
-            Record::Series { family, first_cell, life, values } => {
+            Record::Series { family, first_cell, life, table, values } => {
                 let family = &families[family as usize];
                 // An info is there or not. Other series go on counting.
                 if family.shape == Shape::Info && image.cells().life(life).is_removed {
                     continue;
                 }
-                add_series(&image, family, &processes, first_cell, values, &mut entries);
+                add_series(&image, family, &processes, (first_cell, table), values, &mut entries);
             }
             Record::Process(process) => processes.push(process),
         }
@@ -134,7 +136,7 @@ fn add_series(
     image: &Image,
     family: &Family<'_>,
     processes: &[FoldedProcess<'_>],
-    first: u32,
+    (first, table): (u32, Option<Table>),
     values: Values<'_>,
     entries: &mut Vec<Entry>,
 ) {
@@ -144,11 +146,11 @@ fn add_series(
         let pid = processes.get(usize::from(process)).map_or("", |process| process.name);
         labels.insert("pid".to_owned(), pid.into());
     }
-    let mut add = |suffix: &str, bound: Option<f64>, cell: u32, value: Value, time: f64| {
-        if let Some(bound) = bound {
-            let mut spelled = Vec::new();
-            write_bound(&mut spelled, bound);
-            labels.insert("le".to_owned(), String::from_utf8_lossy(&spelled).into());
+    let mut add = |suffix: &str, bucket: Option<Bucket>, cell: u32, value: Value, time: f64| {
+        let mut labels = labels.clone();
+        if let Some(bucket) = bucket {
+            let (name, bounds) = bucket.label();
+            labels.insert(name.to_owned(), bounds.into());
         }
         let key = json!([family.name, format!("{}{suffix}", family.name), labels, family.help]).to_string();
         entries.push(Entry { key, value, time, offset: cell.into() });
@@ -205,7 +207,7 @@ fn add_series(
         Shape::Folded(Folded::Histogram { bounds }) => {
             add("_sum", None, first, sum_f64(first), 0.0);
             for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
-                add("_bucket", Some(bound), cell, sum_f64(cell), 0.0);
+                add("_bucket", Some(Bucket::UpTo(bound)), cell, sum_f64(cell), 0.0);
             }
         }
         Shape::Summary => {
@@ -218,19 +220,59 @@ fn add_series(
             if decode_gauge(shared(first)).is_some() {
                 add("_gsum", None, first, gauge(first), 0.0);
                 for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
-                    add("_bucket", Some(bound), cell, gauge(cell), 0.0);
+                    add("_bucket", Some(Bucket::UpTo(bound)), cell, gauge(cell), 0.0);
                 }
             }
         }
         Shape::Histogram { bounds } => {
             add("_sum", None, first, sum_f64(first), 0.0);
             for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first + 1..) {
-                add("_bucket", Some(bound), cell, sum(cell), 0.0);
+                add("_bucket", Some(Bucket::UpTo(bound)), cell, sum(cell), 0.0);
+            }
+        }
+        Shape::NativeHistogram(_) => add("_sum", None, first, sum_f64(first), 0.0),
+        Shape::Folded(Folded::NativeHistogram(_)) => add(" (in buckets)", None, first, sum(first), 0.0),
+    }
+    let (Some(native), Some(table)) = (family.shape.native(), table) else { return };
+    for (suffix, cell) in [(" (zero)", first + Native::ZERO), (" (NaN)", first + Native::NOWHERE)] {
+        add(suffix, None, cell, sum(cell), 0.0);
+    }
+    for (at, cell) in (0..table.places).zip(first + native.first_place()..) {
+        if let Some(key) = Key::decode(shared(table.first_key + at)) {
+            add(" (bucket)", Some(Bucket::Of(key, table.schema)), cell, sum(cell), 0.0);
+        }
+    }
+    if !native.bounds.is_empty() {
+        for (&bound, cell) in native.bounds.iter().chain(&[f64::INFINITY]).zip(first + Native::CLASSIC..) {
+            add("_bucket", Some(Bucket::UpTo(bound)), cell, sum(cell), 0.0);
+        }
+    }
+}
+
+/// What a bucket holds.
+enum Bucket {
+    /// Of a histogram with bounds.
+    UpTo(f64),
+    /// Of a native histogram.
+    Of(Key, Schema),
+}
+
+impl Bucket {
+    /// As a label.
+    fn label(&self) -> (&'static str, String) {
+        match *self {
+            Self::UpTo(bound) => {
+                let mut spelled = Vec::new();
+                write_bound(&mut spelled, bound);
+                ("le", String::from_utf8_lossy(&spelled).into_owned())
+            }
+            Self::Of(Key { is_negative, index }, schema) => {
+                let [near, far] = [index - 1, index].map(|index| schema.upper_bound(index));
+                (
+                    "bucket",
+                    if is_negative { format!("[-{far:e},-{near:e})") } else { format!("({near:e},{far:e}]") },
+                )
             }
         }
     }
-    debug_assert!(
-        family.shape.kind() != Kind::Histogram || labels.contains_key("le"),
-        "every bucket has a bound"
-    );
 }

@@ -13,7 +13,9 @@ use super::folded::FoldedProcess;
 use super::header::{HEADER_LEN, Header};
 use super::record::{TooLong, encode_series};
 use super::source::{self, Source};
+use super::table::Table;
 use crate::cell::Life;
+use crate::exponential::{Key, Schema};
 
 /// A summed cell, and what it is off by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,8 +78,40 @@ impl ArchiveBuilder {
         cells: &[Summed],
         life: Life,
     ) -> Result<(), TooLong> {
-        let life_cell = number(self.shared.len());
-        encode_series(family, number(self.sums.len()), Some(life_cell), values, &mut self.records)?;
+        self.push(family, values, None, cells, life)
+    }
+
+    /// Adds a series of summed cells that has a table with these keys. The last cells are those of its places,
+    /// one for each key.
+    ///
+    /// # Errors
+    ///
+    /// When its label values are too long.
+    pub fn table(
+        &mut self,
+        family: u32,
+        values: &[&str],
+        (schema, keys): (Schema, &[Key]),
+        cells: &[Summed],
+        life: Life,
+    ) -> Result<(), TooLong> {
+        // Behind the life cell.
+        let table = Table { first_key: number(self.shared.len() + 1), places: number(keys.len()), schema };
+        self.push(family, values, Some(table), cells, life)?;
+        self.shared.extend(keys.iter().map(|key| key.encode()));
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        family: u32,
+        values: &[&str],
+        table: Option<Table>,
+        cells: &[Summed],
+        life: Life,
+    ) -> Result<(), TooLong> {
+        let life_cell = Some(number(self.shared.len()));
+        encode_series(family, number(self.sums.len()), life_cell, table, values, &mut self.records)?;
         self.shared.push(life.encode());
         for cell in cells {
             let (sum, rest) = match *cell {
@@ -96,7 +130,7 @@ impl ArchiveBuilder {
     ///
     /// When its label values are too long.
     pub fn shared(&mut self, family: u32, values: &[&str], cells: &[u64]) -> Result<(), TooLong> {
-        encode_series(family, number(self.shared.len()), None, values, &mut self.records)?;
+        encode_series(family, number(self.shared.len()), None, None, values, &mut self.records)?;
         self.shared.extend(cells);
         Ok(())
     }

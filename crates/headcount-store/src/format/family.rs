@@ -5,7 +5,12 @@ use super::record::{Body, FAMILY, TooLong, encode_record, put_text};
 use super::{u16_at, u64_at};
 use crate::cell::MAX_STATES;
 use crate::error::FileError;
+use crate::exponential::{Scale, Schema};
 use crate::metric::{GaugeMerge, GaugeMode, Kind};
+
+/// The numbers of shapes with a zero bucket, of which more is to be said.
+const NATIVE: u8 = 16;
+const FOLDED_NATIVE: u8 = 17;
 
 /// What a family's series consist of.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +42,45 @@ pub enum Shape {
         /// The names of the states, at most [`MAX_STATES`].
         states: Vec<String>,
     },
+    /// Summed cells for the sum (a float), the zero bucket and what is no number, one for each bucket with a bound
+    /// that was declared, and one for each place of a [table](super::table), whose keys are shared cells.
+    NativeHistogram(Native),
     /// What several dead processes' series have become, in an archive.
     Folded(Folded),
+}
+
+/// What a native histogram was declared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Native {
+    /// How finely observations are to be told apart, and from 0. A [table](super::table) may be coarser.
+    pub scale: Scale,
+    /// How many buckets are exposed at most, if that can be.
+    pub limit: u16,
+    /// Upper bounds of buckets that there are beside, ascending and finite, the bucket `+Inf` implied behind the
+    /// last; without any, there is no such bucket.
+    pub bounds: Vec<f64>,
+}
+
+impl Native {
+    /// How many buckets with bounds there are.
+    #[must_use]
+    pub fn classic_buckets(&self) -> u32 {
+        // A record holds fewer than 65,536 bounds.
+        if self.bounds.is_empty() { 0 } else { u32::try_from(self.bounds.len() + 1).unwrap_or(u32::MAX) }
+    }
+
+    /// The number, among the summed cells of a series, of that of the zero bucket. The first is the sum.
+    pub const ZERO: u32 = 1;
+    /// That of what is no number.
+    pub const NOWHERE: u32 = 2;
+    /// That of the first bucket with a bound, if there is one.
+    pub const CLASSIC: u32 = 3;
+
+    /// That of the first place.
+    #[must_use]
+    pub fn first_place(&self) -> u32 {
+        Self::CLASSIC + self.classic_buckets()
+    }
 }
 
 impl Shape {
@@ -48,7 +90,7 @@ impl Shape {
         match self {
             Self::Counter | Self::FloatCounter => Kind::Counter,
             Self::Gauge(_) | Self::UpDown(_) => Kind::Gauge,
-            Self::Histogram { .. } => Kind::Histogram,
+            Self::Histogram { .. } | Self::NativeHistogram(_) => Kind::Histogram,
             Self::Summary => Kind::Summary,
             Self::GaugeHistogram { .. } => Kind::GaugeHistogram,
             Self::Info => Kind::Info,
@@ -57,7 +99,7 @@ impl Shape {
         }
     }
 
-    /// How many cells one series has.
+    /// How many cells one series has, the places of a native histogram's table aside.
     #[must_use]
     pub fn cells(&self) -> usize {
         match self {
@@ -67,6 +109,7 @@ impl Shape {
             Self::Info => 0,
             Self::Histogram { bounds } | Self::GaugeHistogram { bounds } => bounds.len() + 2,
             Self::Summary => 2,
+            Self::NativeHistogram(native) => native.first_place() as usize,
             Self::Folded(folded) => folded.cells(),
         }
     }
@@ -77,6 +120,7 @@ impl Shape {
         match self {
             Self::Histogram { bounds }
             | Self::GaugeHistogram { bounds }
+            | Self::NativeHistogram(Native { bounds, .. })
             | Self::Folded(Folded::Histogram { bounds }) => bounds,
             _ => &[],
         }
@@ -87,6 +131,15 @@ impl Shape {
         match self {
             Self::StateSet { states } => states,
             _ => &[],
+        }
+    }
+
+    /// What it was declared with, if it is a native histogram.
+    #[must_use]
+    pub fn native(&self) -> Option<&Native> {
+        match self {
+            Self::NativeHistogram(native) | Self::Folded(Folded::NativeHistogram(native)) => Some(native),
+            _ => None,
         }
     }
 }
@@ -113,12 +166,13 @@ impl Family<'_> {
     ///
     /// When it is longer than [`MAX_BODY`](super::record::MAX_BODY); `out` is then as it was.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        let (shape, mode, process) = match &self.shape {
+        let (shape, mode, number) = match &self.shape {
             Shape::Counter => (1, 0, 0),
             Shape::FloatCounter => (2, 0, 0),
             Shape::Gauge(mode) => (3, mode_number(*mode), 0),
             Shape::Histogram { .. } => (4, 0, 0),
             Shape::Summary => (5, 0, 0),
+            Shape::NativeHistogram(native) => (NATIVE, schema_number(native), native.limit),
             Shape::Folded(Folded::NamedCounter) => (6, 0, 0),
             Shape::Folded(Folded::Gauge(mode)) => (7, mode_number(*mode), 0),
             Shape::Folded(Folded::GaugeOf { mode, process }) => (8, mode_number(*mode), *process),
@@ -129,15 +183,19 @@ impl Family<'_> {
             Shape::Info => (13, 0, 0),
             Shape::StateSet { .. } => (STATE_SET, 0, 0),
             Shape::Folded(Folded::InfoOf { process }) => (15, 0, *process),
+            Shape::Folded(Folded::NativeHistogram(native)) => {
+                (FOLDED_NATIVE, schema_number(native), native.limit)
+            }
         };
+        let threshold = self.shape.native().map(|native| native.scale.zero_threshold);
         let (bounds, states) = (self.shape.bounds(), self.shape.states());
         encode_record(FAMILY, out, |body| {
             body.extend([shape, mode]);
             put_len16(body, self.labels.len());
             // No shape has both.
             put_len16(body, bounds.len() + states.len());
-            body.extend(process.to_le_bytes());
-            for bound in bounds {
+            body.extend(number.to_le_bytes());
+            for bound in threshold.iter().chain(bounds) {
                 body.extend(bound.to_le_bytes());
             }
             let states = states.iter().map(String::as_str);
@@ -160,11 +218,19 @@ fn mode_number(mode: GaugeMode) -> u8 {
     u8::try_from(position).unwrap_or(0)
 }
 
+fn schema_number(native: &Native) -> u8 {
+    native.scale.schema.number().cast_unsigned()
+}
+
 pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
     let fixed = body.take(8)?;
-    let (shape, mode, labels, count) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
-    let process = u16_at(fixed, 6);
+    let (shape, mode_byte, labels, count) = (fixed[0], fixed[1], u16_at(fixed, 2), u16_at(fixed, 4));
+    let number = u16_at(fixed, 6);
     let (bounds, states) = if shape == STATE_SET { (0, count) } else { (count, 0) };
+    let zero_threshold = match shape {
+        NATIVE | FOLDED_NATIVE => f64::from_bits(u64_at(body.take(8)?, 0)),
+        _ => 0.0,
+    };
     let bounds = body
         .take(usize::from(bounds) * 8)?
         .chunks_exact(8)
@@ -174,8 +240,17 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
     let labels = (0..labels).map(|_| body.text()).collect::<Result<_, _>>()?;
     let states = (0..states).map(|_| body.text().map(str::to_owned)).collect::<Result<_, _>>()?;
     let mode = || {
-        let mode = GaugeMode::EVERY.get(usize::from(mode));
+        let mode = GaugeMode::EVERY.get(usize::from(mode_byte));
         mode.copied().ok_or_else(|| body.malformed("an unknown gauge mode"))
+    };
+    let native = |bounds| {
+        let schema = Schema::new(mode_byte.cast_signed());
+        let schema = schema.ok_or_else(|| body.malformed("an unknown schema of a native histogram"))?;
+        if !(0.0..f64::INFINITY).contains(&zero_threshold) {
+            return Err(body.malformed("a zero bucket without an end"));
+        }
+        let bounds = checked_bounds(bounds, &body)?;
+        Ok(Native { scale: Scale { schema, zero_threshold }, limit: number, bounds })
     };
     let shape = match shape {
         1 => Shape::Counter,
@@ -185,14 +260,16 @@ pub(super) fn decode(mut body: Body<'_>) -> Result<Family<'_>, FileError> {
         5 => Shape::Summary,
         6 => Shape::Folded(Folded::NamedCounter),
         7 => Shape::Folded(Folded::Gauge(mode()?)),
-        8 => Shape::Folded(Folded::GaugeOf { mode: mode()?, process }),
+        8 => Shape::Folded(Folded::GaugeOf { mode: mode()?, process: number }),
         9 => Shape::Folded(Folded::Histogram { bounds: checked_bounds(bounds, &body)? }),
         10 => Shape::Folded(Folded::Summary),
         11 => Shape::UpDown(mode()?),
         12 => Shape::GaugeHistogram { bounds: checked_bounds(bounds, &body)? },
         13 => Shape::Info,
         STATE_SET => Shape::StateSet { states: checked_states(states, &body)? },
-        15 => Shape::Folded(Folded::InfoOf { process }),
+        15 => Shape::Folded(Folded::InfoOf { process: number }),
+        NATIVE => Shape::NativeHistogram(native(bounds)?),
+        FOLDED_NATIVE => Shape::Folded(Folded::NativeHistogram(native(bounds)?)),
         _ => return Err(body.malformed("an unknown kind of metric")),
     };
     if name.is_empty() {
@@ -241,6 +318,12 @@ pub(super) mod tests {
             shape: Shape::Histogram { bounds: vec![0.1, 1.0, 10.0] },
             labels: vec![],
         }
+    }
+
+    pub(crate) fn native() -> Family<'static> {
+        let scale = Scale { schema: Schema::MAX, zero_threshold: 0.0 };
+        let shape = Shape::NativeHistogram(Native { scale, limit: 160, bounds: vec![] });
+        Family { shape, labels: vec!["l"], ..latency() }
     }
 
     fn read_back(bytes: &[u8]) -> Result<Record<'_>, &'static str> {
@@ -295,6 +378,34 @@ pub(super) mod tests {
         ] {
             survives(Shape::Folded(folded));
         }
+    }
+
+    #[test]
+    fn a_native_histogram_survives_the_file_and_is_refused_if_it_cannot_be() {
+        let encoded = |shape| {
+            let (family, mut bytes) = (Family { shape, ..requests() }, Vec::new());
+            family.encode(&mut bytes).unwrap();
+            (family, bytes)
+        };
+        let native = |schema, zero_threshold, bounds| {
+            let scale = Scale { schema, zero_threshold };
+            Native { scale, limit: 160, bounds }
+        };
+        for schema in [Schema::MIN, Schema::MAX] {
+            let folded = Folded::NativeHistogram(native(schema, 0.001, vec![]));
+            for shape in [Shape::NativeHistogram(native(schema, 0.0, vec![0.5, 1.0])), Shape::Folded(folded)]
+            {
+                let (family, bytes) = encoded(shape);
+                assert_eq!(read_back(&bytes), Ok(Record::Family(family)));
+            }
+        }
+        for threshold in [-1.0, f64::NAN, f64::INFINITY] {
+            let (_, bytes) = encoded(Shape::NativeHistogram(native(Schema::MAX, threshold, vec![])));
+            assert_eq!(read_back(&bytes), Err("bad_description"));
+        }
+        let (_, mut bytes) = encoded(Shape::NativeHistogram(native(Schema::MAX, 0.0, vec![])));
+        bytes[super::super::record::HEAD_LEN + 1] = 9;
+        assert_eq!(read_back(&bytes), Err("bad_description"));
     }
 
     #[test]

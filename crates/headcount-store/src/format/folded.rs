@@ -4,6 +4,7 @@
 //! not have: peers' floats in buckets and counts, names as they stand, and gauges, whose values may be
 //! asked for in any mode as long as some living process may declare another one.
 
+use super::family::Native;
 use super::record::{Body, PROCESS, TooLong, encode_record, put_text};
 use super::u64_at;
 use crate::error::FileError;
@@ -36,6 +37,10 @@ pub enum Folded {
         /// The number of the process in this archive.
         process: u16,
     },
+    /// Of histograms that were native, what those of their processes have that other histograms have not: summed
+    /// cells for the number of observations in all their buckets with bounds, for the zero bucket and for what is no
+    /// number, and those of the table's places. Sums and buckets with bounds are beside, in another shape.
+    NativeHistogram(Native),
 }
 
 impl Folded {
@@ -45,7 +50,7 @@ impl Folded {
         match self {
             Self::NamedCounter => Kind::Counter,
             Self::Gauge(_) | Self::GaugeOf { .. } => Kind::Gauge,
-            Self::Histogram { .. } => Kind::Histogram,
+            Self::Histogram { .. } | Self::NativeHistogram(_) => Kind::Histogram,
             Self::Summary => Kind::Summary,
             Self::InfoOf { .. } => Kind::Info,
         }
@@ -60,6 +65,7 @@ impl Folded {
             Self::Gauge(_) => 5,
             Self::Histogram { bounds } => bounds.len() + 2,
             Self::Summary => 2,
+            Self::NativeHistogram(_) => 3,
         }
     }
 }

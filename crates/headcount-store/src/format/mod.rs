@@ -1,7 +1,7 @@
 //! The bytes of a `.hc` file, encoded and decoded by hand and testable in memory.
 //!
 //! A file is a [header], a table of [extents](extent) that says which blocks hold what, the [records](record)
-//! that describe [families](family) and series, and the cells. An [archive] has in it, besides, what
+//! that describe [families](family) and series, some with a [table], and the cells. An [archive] has in it, besides, what
 //! many processes' series are [folded] into, and the [sources](source) that it stands for.
 //! `docs/file-format.md` is the byte map of all of it.
 
@@ -12,6 +12,7 @@ pub mod folded;
 pub mod header;
 pub mod record;
 pub mod source;
+pub mod table;
 
 /// Bytes in a block, the unit in which extents are placed. Independent of the machine's page size.
 pub const BLOCK: u64 = 4096;

@@ -7,6 +7,7 @@
 
 use super::family::{self, Family};
 use super::folded::FoldedProcess;
+use super::table::Table;
 use super::u32_at;
 use crate::error::FileError;
 
@@ -38,6 +39,8 @@ pub enum Record<'a> {
         first_cell: u32,
         /// The number of its [life](crate::cell::Life) cell, in the space of shared cells.
         life: Option<u32>,
+        /// Of a native histogram, its table, or one of them: a series may be described several times.
+        table: Option<Table>,
         /// Its label values.
         values: Values<'a>,
     },
@@ -46,7 +49,7 @@ pub enum Record<'a> {
 }
 
 /// The label values of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Values<'a> {
     /// The length of each, in four bytes.
     lengths: &'a [u8],
@@ -96,6 +99,7 @@ pub fn encode_series(
     family: u32,
     first_cell: u32,
     life: Option<u32>,
+    table: Option<Table>,
     values: &[&str],
     out: &mut Vec<u8>,
 ) -> Result<(), TooLong> {
@@ -103,6 +107,7 @@ pub fn encode_series(
         for number in [family, first_cell, life.unwrap_or(NO_CELL)] {
             body.extend(number.to_le_bytes());
         }
+        table.into_iter().for_each(|table| table.encode(body));
         // The lengths first and the texts in one, so that a reader checks one text and not many.
         for value in values {
             body.extend(text_len(value).to_le_bytes());
@@ -155,6 +160,13 @@ fn text_len(text: &str) -> u32 {
     u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
+/// What the records of a family's series hold.
+#[derive(Clone, Copy, Debug)]
+struct SeriesForm {
+    labels: usize,
+    has_table: bool,
+}
+
 /// Decodes published records in order.
 ///
 /// After an error it yields nothing more: lengths behind a broken one mean nothing.
@@ -162,15 +174,15 @@ fn text_len(text: &str) -> u32 {
 pub struct Records<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// For each family so far, how many labels its series have.
-    label_counts: Vec<usize>,
+    /// For each family so far, what its series' records hold.
+    families: Vec<SeriesForm>,
 }
 
 impl<'a> Records<'a> {
     /// The records in `bytes`, the published part of the descriptions.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, label_counts: Vec::new() }
+        Self { bytes, at: 0, families: Vec::new() }
     }
 
     fn decode_next(&mut self) -> Result<Option<Record<'a>>, FileError> {
@@ -187,7 +199,8 @@ impl<'a> Records<'a> {
                 FILLER => {}
                 FAMILY => {
                     let family = family::decode(Body { bytes: body, offset })?;
-                    self.label_counts.push(family.labels.len());
+                    let has_table = family.shape.native().is_some();
+                    self.families.push(SeriesForm { labels: family.labels.len(), has_table });
                     return Ok(Some(Record::Family(family)));
                 }
                 SERIES => return self.decode_series(Body { bytes: body, offset }).map(Some),
@@ -206,15 +219,16 @@ impl<'a> Records<'a> {
         let family = body.u32()?;
         let first_cell = body.u32()?;
         let life = Some(body.u32()?).filter(|&life| life != NO_CELL);
-        let Some(&labels) = self.label_counts.get(family as usize) else {
+        let Some(&SeriesForm { labels, has_table }) = self.families.get(family as usize) else {
             return Err(body.malformed("a series of a family that is not described"));
         };
+        let table = if has_table { Some(Table::decode(&mut body)?) } else { None };
         let lengths = body.take(labels * 4)?;
         let values = Values { lengths, text: body.rest_as_text()? };
         if !values.are_sound() {
             return Err(body.malformed("label values that do not fit their lengths"));
         }
-        Ok(Record::Series { family, first_cell, life, values })
+        Ok(Record::Series { family, first_cell, life, table, values })
     }
 }
 
@@ -268,16 +282,18 @@ impl<'a> Body<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::tests::{latency, requests};
+    use super::super::family::tests::{latency, native, requests};
+    use super::super::table::MAX_PLACES;
     use super::*;
+    use crate::exponential::Schema;
     use proptest::prelude::*;
 
     fn log() -> Vec<u8> {
         let mut bytes = Vec::new();
         requests().encode(&mut bytes).unwrap();
-        encode_series(0, 7, Some(9), &["GET", "200"], &mut bytes).unwrap();
+        encode_series(0, 7, Some(9), None, &["GET", "200"], &mut bytes).unwrap();
         latency().encode(&mut bytes).unwrap();
-        encode_series(1, 8, None, &[], &mut bytes).unwrap();
+        encode_series(1, 8, None, None, &[], &mut bytes).unwrap();
         bytes
     }
 
@@ -291,12 +307,33 @@ mod tests {
         let records: Vec<_> = Records::new(&bytes).collect::<Result<_, _>>().unwrap();
         assert_eq!(records[0], Record::Family(requests()));
         assert_eq!(records[2], Record::Family(latency()));
-        let Record::Series { family: 0, first_cell: 7, life: Some(9), values } = records[1] else {
+        let Record::Series { family: 0, first_cell: 7, life: Some(9), table: None, values } = records[1]
+        else {
             panic!("{:?}", records[1]);
         };
         assert_eq!(values.iter().collect::<Vec<_>>(), ["GET", "200"]);
         assert!(matches!(records[3], Record::Series { family: 1, first_cell: 8, life: None, .. }));
         assert_eq!(records.len(), 4);
+    }
+
+    #[test]
+    fn a_table_is_read_back_with_its_series_and_refused_if_it_cannot_be() {
+        let table = |first_key, places, schema| Table { first_key, places, schema };
+        let read = |table| {
+            let mut bytes = Vec::new();
+            native().encode(&mut bytes).unwrap();
+            encode_series(0, 5, None, Some(table), &["x"], &mut bytes).unwrap();
+            let record = Records::new(&bytes).nth(1).unwrap().map_err(|error| error.reason())?;
+            let Record::Series { first_cell: 5, table, values, .. } = record else { panic!("{record:?}") };
+            assert_eq!(values.iter().collect::<Vec<_>>(), ["x"]);
+            Ok(table)
+        };
+        for sound in [table(7, 256, Schema::MIN), table(0, MAX_PLACES, Schema::MAX)] {
+            assert_eq!(read(sound), Ok(Some(sound)));
+        }
+        for odd in [table(u32::MAX, 1, Schema::MAX), table(0, MAX_PLACES + 1, Schema::MAX)] {
+            assert_eq!(read(odd), Err("bad_description"));
+        }
     }
 
     #[test]
@@ -324,10 +361,10 @@ mod tests {
         assert_eq!(reason(&beyond), "bad_length");
         assert_eq!(reason(&log()[..20]), "bad_length");
         let mut stranger = Vec::new();
-        encode_series(3, 0, None, &[], &mut stranger).unwrap();
+        encode_series(3, 0, None, None, &[], &mut stranger).unwrap();
         assert_eq!(reason(&stranger), "bad_description");
         let mut too_many = log();
-        encode_series(1, 0, None, &["x"], &mut too_many).unwrap();
+        encode_series(1, 0, None, None, &["x"], &mut too_many).unwrap();
         assert_eq!(reason(&too_many), "bad_description");
         let mut not_text = log();
         let at = not_text.windows(3).position(|window| window == b"GET").unwrap();
@@ -337,8 +374,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_decoder_panic(noise in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..200) {
+        fn no_bytes_make_the_decoder_panic(noise in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..300) {
             let mut bytes = log();
+            native().encode(&mut bytes).unwrap();
+            let table = Table { first_key: 1, places: 2, schema: Schema::MAX };
+            encode_series(2, 9, Some(8), Some(table), &["x"], &mut bytes).unwrap();
             let at = at.min(bytes.len());
             let end = bytes.len().min(at + noise.len());
             bytes.splice(at..end, noise);

@@ -21,6 +21,11 @@ impl LifeCell {
         Self(number)
     }
 
+    /// What the series' record says of it.
+    pub(super) fn number(self) -> Option<u32> {
+        (self != Self::NONE).then_some(self.0)
+    }
+
     /// Where it is in the space of shared cells, in bytes.
     pub(super) fn offset(self) -> Option<u64> {
         (self != Self::NONE).then(|| u64::from(self.0) * CELL)

@@ -22,7 +22,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::format::BLOCK;
+use crate::format::{BLOCK, CELL};
 
 /// How many blocks a page of this machine has: extents are multiples of it, so that each can be mapped.
 pub(super) fn blocks_per_page() -> u32 {
@@ -110,6 +110,21 @@ impl Mapping {
         // SAFETY: the place is within the mapping and aligned (both asserted by `at`), every bit
         // pattern is a value, and mapped memory stays mapped (the rule of this module).
         unsafe { self.at::<AtomicU64>(offset).as_ref() }
+    }
+
+    /// The words from `offset` on, which live as long as the process.
+    pub(super) fn u64s(&self, offset: u64, count: u32) -> &'static [AtomicU64] {
+        if count == 0 {
+            return &[];
+        }
+        let len = u64::from(count) * CELL;
+        assert!(
+            offset.checked_add(len).is_some_and(|end| end <= self.len()),
+            "{offset} + {len} lie outside of a mapping"
+        );
+        // SAFETY: the places are within the mapping (asserted) and aligned (asserted by `at`), every bit pattern is
+        // a value, words that others write are atomics, and mapped memory stays mapped (the rule of this module).
+        unsafe { std::slice::from_raw_parts(self.at::<AtomicU64>(offset).as_ptr(), count as usize) }
     }
 
     /// The half word at `offset`, which lives as long as the process.

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `memory` maps and allocates; `file` grows a file by extents and records;
 //! `naming` is how a file comes into the directory; `state` is everything of the process behind one
-//! lock; `slab` and `gauge` are what an update runs; `life` is what a removal does; `fork` moves a child to a file of its own;
+//! lock; `slab`, `gauge` and `table` are what an update runs; `life` is what a removal does; `fork` moves a
+//! child to a file of its own;
 //! `store` is the way in.
 
 mod file;
@@ -14,11 +15,13 @@ mod naming;
 mod slab;
 mod state;
 mod store;
+mod table;
 
 pub use gauge::{BitCell, GaugeCell, MostRecentCells};
 pub use life::LifeCell;
 pub use slab::SumCells;
 pub use store::{CreateError, OnFork, Registration, SpaceError, Store};
+pub use table::{NewTable, TableCells};
 
 #[cfg(test)]
 mod tests;

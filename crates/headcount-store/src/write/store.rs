@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -16,10 +16,12 @@ use super::memory::Mapping;
 use super::naming::{NewFile, create_in_memory};
 use super::slab::SumCells;
 use super::state::{Backing, State};
+use super::table::{NewTable, TableCells};
 use crate::error::FileError;
 use crate::format::CELL;
 use crate::format::family::Family;
 use crate::format::record::{TooLong, encode_series};
+use crate::format::table::Table;
 use crate::process::{Origin, ProcessId};
 use crate::read::Image;
 
@@ -87,9 +89,23 @@ impl Store {
         SumCells::lost(self.0)
     }
 
+    /// The same, of a native histogram.
+    #[must_use]
+    pub fn lost_table(self) -> TableCells {
+        TableCells::lost(self.0)
+    }
+
     fn index(self) -> usize {
         usize::from(self.0)
     }
+}
+
+/// A series that has been described.
+struct Summed {
+    cells: SumCells,
+    life: LifeCell,
+    /// Of its table, if it has one.
+    keys: &'static [AtomicU64],
 }
 
 /// The right to add families and series, one thread at a time.
@@ -184,8 +200,27 @@ impl Registration {
         values: &[&str],
         count: u32,
     ) -> Result<(SumCells, LifeCell), SpaceError> {
-        let added = self.try_add_summed(store, family, values, count);
-        self.count_if_lost(store, added)
+        let added = self.try_add_summed(store, family, values, count, None);
+        self.count_if_lost(store, added.map(|Summed { cells, life, .. }| (cells, life)))
+    }
+
+    /// Describes the series of a native histogram, which is there from now on. It has `count` summed cells before
+    /// those of the table's places.
+    ///
+    /// # Errors
+    ///
+    /// When there is no space for it; the loss is counted in the file.
+    pub fn add_table(
+        &mut self,
+        store: Store,
+        family: u32,
+        values: &[&str],
+        count: u32,
+        table: NewTable,
+    ) -> Result<(TableCells, LifeCell), SpaceError> {
+        let added = self.try_add_summed(store, family, values, count + table.places, Some(table));
+        let table = |Summed { cells, life, keys }| (TableCells::at(keys, cells, count), life);
+        self.count_if_lost(store, added.map(table))
     }
 
     fn try_add_summed(
@@ -194,17 +229,31 @@ impl Registration {
         family: u32,
         values: &[&str],
         count: u32,
-    ) -> Result<(SumCells, LifeCell), SpaceError> {
+        table: Option<NewTable>,
+    ) -> Result<Summed, SpaceError> {
         let state = &mut *self.0;
         let (first, in_file) = state.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
+        let places = table.map_or(0, |table| table.places);
+        let known = table.and_then(|table| table.life);
+        let shared = places + u32::from(known.is_none());
         let writer = &mut state.stores[store.index()].writer;
-        let number = begin_life(writer)?;
+        writer.reserve_shared(shared).map_err(SpaceError::NoSpace)?;
+        let life = match known {
+            Some(life) => life,
+            None => LifeCell::at(begin_life(writer)?),
+        };
+        let (number, tail, at) = writer.next_shared().ok_or_else(no_number)?;
+        let before = shared - places;
+        let keys = tail.u64s(at + u64::from(before) * CELL, places);
+        let described =
+            |NewTable { schema, places, .. }| Table { first_key: number + before, places, schema };
+        let table = table.map(described);
         let mut record = Vec::new();
-        encode_series(family, in_file, Some(number), values, &mut record)?;
+        encode_series(family, in_file, life.number(), table, values, &mut record)?;
         writer.append(&record).map_err(SpaceError::NoSpace)?;
-        writer.take_shared(1);
+        writer.take_shared(shared);
         state.take_summed(store.index(), count);
-        Ok((SumCells::at(first), LifeCell::at(number)))
+        Ok(Summed { cells: SumCells::at(first), life, keys })
     }
 
     /// Marks a series as removed, or as there again. What it counts, it goes on counting.
@@ -234,7 +283,7 @@ impl Registration {
         let writer = &mut self.0.stores[store.index()].writer;
         let life = begin_life(writer)?;
         let mut record = Vec::new();
-        encode_series(family, 0, Some(life), values, &mut record)?;
+        encode_series(family, 0, Some(life), None, values, &mut record)?;
         writer.append(&record).map_err(SpaceError::NoSpace)?;
         writer.take_shared(1);
         Ok(LifeCell::at(life))
@@ -310,7 +359,7 @@ impl Registration {
         let (index, tail, at) = writer.next_shared().ok_or_else(no_number)?;
         let cells = cells(tail, at);
         let mut record = Vec::new();
-        encode_series(family, index, None, values, &mut record)?;
+        encode_series(family, index, None, None, values, &mut record)?;
         writer.append(&record).map_err(SpaceError::NoSpace)?;
         writer.take_shared(count);
         Ok(cells)
