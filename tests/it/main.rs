@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod boot;
+mod bridge;
 mod container;
 mod deploy;
 mod directory;

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod certificates;
 pub mod exposition;
+pub mod fork;
 pub mod http;
 pub mod otlp;
 pub mod peer_file;

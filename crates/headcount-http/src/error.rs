@@ -2,7 +2,7 @@
 
 use headcount::RegisterError;
 
-use crate::labelled::MOST_LABELS;
+use crate::label::MOST_LABELS;
 
 /// The metrics of the middleware could not be created, and what to do about it.
 #[derive(Debug, thiserror::Error)]

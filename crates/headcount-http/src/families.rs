@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use headcount::family::Metric as Cells;
-use headcount::{Counter, Gauge, GaugeMode, Histogram, Registry, Summary};
+use headcount::{Counter, DynamicFamily, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary};
 
 use crate::error::BuildError;
-use crate::label::{Label, Values};
-use crate::labelled::{self, Labelled};
+use crate::label::{Label, MOST_LABELS, Values};
 use crate::metric::{Metric, Shape, Spec};
 use crate::options::Options;
 
@@ -33,8 +32,8 @@ pub(crate) struct Families {
 }
 
 /// A family, and which labels it has.
-pub(crate) struct Measured<M> {
-    children: Labelled<M>,
+pub(crate) struct Measured<M: Cells> {
+    children: DynamicFamily<M>,
     labels: Vec<Label>,
     constants: Vec<String>,
     takes_computed: bool,
@@ -90,7 +89,7 @@ fn register_info(plan: &Plan<'_>) -> Result<(), BuildError> {
         let (names, values): (Vec<&str>, Vec<&str>) =
             labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).unzip();
         let help = "What this application is.";
-        labelled::gauge(plan.registry, name, help, GaugeMode::Max, &names)?.child(&values).set(1.0);
+        plan.registry.dynamic_gauge(name, help, GaugeMode::Max, &names)?.with(&values).set(1.0);
     }
     Ok(())
 }
@@ -115,33 +114,30 @@ impl Plan<'_> {
     }
 
     fn counter(&self, metric: Metric) -> Result<Option<Measured<Counter>>, BuildError> {
-        self.register(metric, |name, spec, labels| labelled::counter(self.registry, name, spec.help, labels))
+        self.register(metric, |name, spec, labels| self.registry.dynamic_counter(name, spec.help, labels))
     }
 
     fn gauge(&self, metric: Metric, mode: GaugeMode) -> Result<Option<Measured<Gauge>>, BuildError> {
-        self.register(metric, |name, spec, labels| {
-            labelled::gauge(self.registry, name, spec.help, mode, labels)
-        })
+        self.register(metric, |name, spec, labels| self.registry.dynamic_gauge(name, spec.help, mode, labels))
     }
 
     fn observed(&self, metric: Metric) -> Result<Option<Observed>, BuildError> {
         let Some(spec) = self.spec(metric) else { return Ok(None) };
         if let Shape::Histogram(buckets) = &spec.shape {
             let family = self.register(metric, |name, spec, labels| {
-                labelled::histogram(self.registry, name, spec.help, buckets, labels)
+                self.registry.dynamic_histogram(name, spec.help, buckets, labels)
             })?;
             return Ok(family.map(Observed::Histogram));
         }
-        let family = self.register(metric, |name, spec, labels| {
-            labelled::summary(self.registry, name, spec.help, labels)
-        })?;
+        let family = self
+            .register(metric, |name, spec, labels| self.registry.dynamic_summary(name, spec.help, labels))?;
         Ok(family.map(Observed::Summary))
     }
 
-    fn register<M>(
+    fn register<M: Cells>(
         &self,
         metric: Metric,
-        make: impl FnOnce(&str, &Spec, &[&str]) -> Result<Labelled<M>, BuildError>,
+        make: impl FnOnce(&str, &Spec, &[&str]) -> Result<DynamicFamily<M>, RegisterError>,
     ) -> Result<Option<Measured<M>>, BuildError> {
         let Some(spec) = self.spec(metric) else { return Ok(None) };
         let Options { label_names, constants, request_labels, response_labels, .. } = self.options;
@@ -152,13 +148,17 @@ impl Plan<'_> {
         if takes_computed {
             labels.extend(request_labels.iter().chain(response_labels).map(|label| label.name.as_str()));
         }
-        let children = make(&self.name(spec), spec, &labels)?;
+        let name = self.name(spec);
+        if labels.len() > MOST_LABELS {
+            return Err(BuildError::TooManyLabels { name, count: labels.len() });
+        }
+        let children = make(&name, spec, &labels)?;
         let constants = constants.iter().map(|(_, value)| value.clone()).collect();
         Ok(Some(Measured { children, labels: spec.labels.clone(), constants, takes_computed }))
     }
 }
 
-impl<M> Measured<M> {
+impl<M: Cells> Measured<M> {
     pub(crate) fn has(&self, label: Label) -> bool {
         self.labels.contains(&label)
     }
@@ -170,7 +170,7 @@ impl<M> Measured<M> {
         if self.takes_computed {
             all.extend(computed);
         }
-        self.children.child(&all)
+        self.children.with(&all)
     }
 }
 

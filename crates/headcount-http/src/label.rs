@@ -6,6 +6,9 @@
 /// The value of what is not in a set, or comes when a set is full.
 pub const OTHER: &str = "_OTHER";
 
+/// The most labels that a metric may have: those that the middleware knows, constant and computed ones.
+pub const MOST_LABELS: usize = 12;
+
 /// A label that a metric may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {

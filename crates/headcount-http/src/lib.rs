@@ -23,7 +23,7 @@
 //! * `label`: labels, and what bounds their values; `metric`: the metrics.
 //! * `exclusion`: which requests are left out; `options`: what a user may choose; `preset`: what other packages
 //!   have chosen.
-//! * `labelled`: families whose labels are counted at run time; `families`: the metrics as registered.
+//! * `families`: the metrics as registered.
 //! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
 //!   `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `life`: one request from its arrival to its end; `current`: what its handler reports.
@@ -39,7 +39,6 @@ mod exclusion;
 mod exposition;
 mod families;
 mod label;
-mod labelled;
 mod life;
 mod metric;
 mod options;
@@ -53,8 +52,7 @@ pub use credentials::Credentials;
 pub use current::{Reporter, TokenUsage, do_not_track, track_error, track_tokens};
 pub use error::BuildError;
 pub use exposition::{CONTENT_TYPE, Exposition};
-pub use label::{CLIENT_GONE, Label, OTHER, StatusLabel, known_method};
-pub use labelled::MOST_LABELS;
+pub use label::{CLIENT_GONE, Label, MOST_LABELS, OTHER, StatusLabel, known_method};
 pub use life::{Body, Follow, Life, Outcome, Report};
 pub use metric::Metric;
 pub use options::Options;

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::current::{self, Current, Reporter};
 use crate::endpoint::{Endpoint, Series};
-use crate::label::CLIENT_GONE;
-use crate::labelled::MOST_LABELS;
+use crate::label::{CLIENT_GONE, MOST_LABELS};
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
 pub struct Life<F: Follow = ()> {

@@ -111,6 +111,18 @@ impl Histogram {
         self.search.bucket(value)
     }
 
+    /// Adds what something else has observed: the count of each bucket, not cumulated and the one of +Inf last,
+    /// and the sum. For bridges from other clients; counts beyond the buckets are not looked at.
+    pub fn add_counts(&self, counts: &[u64], sum: f64) {
+        let mut sum = sum;
+        for (count, bucket) in counts.iter().take(self.buckets()).zip(0..) {
+            if *count > 0 {
+                // The sum goes with the first count.
+                self.add(bucket, *count, std::mem::take(&mut sum));
+            }
+        }
+    }
+
     /// How many buckets there are, with the one of +Inf.
     pub(crate) fn buckets(&self) -> usize {
         self.search.len() + 1

@@ -22,7 +22,7 @@
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
 //! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
-//! are found by them; [`family`] and [`labelled`], which have children; the four kinds, [`counter`], [`gauge`],
+//! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the four kinds, [`counter`], [`gauge`],
 //! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
@@ -34,6 +34,7 @@
 pub mod buckets;
 pub mod counter;
 mod definition;
+pub mod dynamic;
 pub mod error;
 pub mod family;
 pub mod gauge;
@@ -59,6 +60,7 @@ pub mod worker;
 
 pub use buckets::Buckets;
 pub use counter::{Counter, FloatCounter};
+pub use dynamic::DynamicFamily;
 pub use error::RegisterError;
 pub use family::Family;
 pub use gauge::Gauge;

@@ -97,13 +97,8 @@ impl LocalHistogram {
 
     /// Adds what has been observed to the histogram, and begins anew.
     pub fn flush(&mut self) {
-        let mut sum = std::mem::take(&mut self.sum);
-        for (count, bucket) in self.counts.iter_mut().zip(0..) {
-            if *count > 0 {
-                // The sum goes with the first count.
-                self.histogram.add(bucket, std::mem::take(count), std::mem::take(&mut sum));
-            }
-        }
+        self.histogram.add_counts(&self.counts, std::mem::take(&mut self.sum));
+        self.counts.fill(0);
     }
 }
 

@@ -37,7 +37,7 @@ impl Registry {
     }
 
     /// Finds the family of that name, or creates it.
-    fn register<M: Metric>(
+    pub(crate) fn register<M: Metric>(
         self,
         name: &str,
         help: &str,

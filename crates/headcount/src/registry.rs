@@ -157,6 +157,16 @@ impl Registry {
         Ok(Self::new(Some(Registration::begin().create_private_store(OnFork::Follow)?)))
     }
 
+    /// A registry beside this one, in the same file: a name may be there once more, with other labels. An
+    /// exposition shows both as one metric. For bridges from clients that allow it; each keeps a little memory for
+    /// ever.
+    ///
+    /// Of the same name, what differs beside the labels is for the caller to keep the same.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { view: self.view, ..Self::new(self.inner.store) }
+    }
+
     pub(crate) fn store(self) -> Option<Store> {
         self.inner.store
     }

@@ -62,11 +62,16 @@ fn render_image(image: &Image) -> Result<Vec<u8>, FileError> {
         }
     }
     families.sort_by(|(a, _), (b, _)| a.name.cmp(b.name));
-    let mut out = Vec::new();
+    let (mut out, mut before) = (Vec::new(), None);
     for (family, series) in &families {
         let kind = family.shape.kind();
         let name = format!("{}{}", family.name, kind.name_suffix());
-        write_family(&mut out, &name, family.help, kind);
+        // Labels of its own make a family of its own, but not in an exposition.
+        let begun = Some((family.name, kind));
+        if before != begun {
+            write_family(&mut out, &name, family.help, kind);
+        }
+        before = begun;
         series.iter().for_each(|series| series.write(&mut out, image, family, &name));
         if kind == Kind::GaugeHistogram {
             write_gauges(&mut out, image, (family, series), "_gcount", |cells| cells[1..].iter().sum());

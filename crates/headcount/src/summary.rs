@@ -62,7 +62,13 @@ impl Summary {
     /// Counts `value` and adds it to the sum.
     #[inline]
     pub fn observe(&self, value: f64) {
-        self.0.observe(COUNT, 1, value);
+        self.add_count(1, value);
+    }
+
+    /// Adds what something else has observed: how often, and the sum. For bridges from other clients.
+    #[inline]
+    pub fn add_count(&self, count: u64, sum: f64) {
+        self.0.observe(COUNT, count, sum);
     }
 }
 

@@ -16,6 +16,7 @@ use headcount::worker::{Drain, Worker};
 use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram};
 use headcount_merge::{Folder, Foreign};
 use headcount_store::directory::Directory;
+use headcount_tests::fork::{fork, wait_for_child};
 use memmap2::MmapRaw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -305,25 +306,6 @@ impl Counted {
             }
         });
     }
-}
-
-/// Forks, and waits for the child to end after `child`.
-#[expect(unsafe_code, reason = "to fork is the point")]
-fn fork(child: impl FnOnce()) -> nix::unistd::Pid {
-    // SAFETY: the child does what a prefork server's child does, and ends without returning.
-    match unsafe { nix::unistd::fork() }.unwrap() {
-        nix::unistd::ForkResult::Parent { child } => child,
-        nix::unistd::ForkResult::Child => {
-            child();
-            // SAFETY: ends this process without the parent's destructors.
-            unsafe { libc::_exit(0) }
-        }
-    }
-}
-
-fn wait_for_child(child: nix::unistd::Pid) {
-    let status = nix::sys::wait::waitpid(child, None).unwrap();
-    assert!(matches!(status, nix::sys::wait::WaitStatus::Exited(_, 0)), "{status:?}");
 }
 
 /// Metrics made before the fork are counted on by parent, children and a grandchild, each with threads
