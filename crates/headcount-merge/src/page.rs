@@ -32,9 +32,15 @@ impl Page {
         &self.bytes
     }
 
-    /// What it has been compressed to, by whoever has asked first.
-    pub fn compressed(&self, compress: impl FnOnce(&[u8]) -> Compressed) -> &Compressed {
-        self.compressed.get_or_init(|| compress(&self.bytes))
+    /// What it has been compressed to; `None` if nobody has done that yet.
+    #[must_use]
+    pub fn compressed(&self) -> Option<&Compressed> {
+        self.compressed.get()
+    }
+
+    /// Keeps what it has been compressed to, unless somebody else was faster; returns what is kept.
+    pub fn keep_compressed(&self, compressed: Compressed) -> &Compressed {
+        self.compressed.get_or_init(|| compressed)
     }
 }
 

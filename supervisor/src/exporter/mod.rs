@@ -1,6 +1,6 @@
 //! The exporter: the process that serves `/metrics`.
 //!
-//! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time.
+//! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time, as `gzip` if they like.
 //! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that with
 //! metrics or a `page`, `converse` brings it to one client, over HTTP/2 in several `streams`, as far as the `patience`
 //! with clients goes, and `serve` to all; `push` to where nobody asks, and `textfile` to those who read files. `tidy`
@@ -8,6 +8,7 @@
 //! writes, and nothing that a client sends, can stop the master.
 
 mod converse;
+mod gzip;
 mod negotiate;
 mod options;
 mod page;

@@ -3,17 +3,16 @@
 //! Whoever comes while a gather goes on waits for the next one, together with all others who do: so an answer is
 //! never older than its question, and there is one gather at work and one to come, however many ask.
 
-use std::io::{self, Write};
+use std::io;
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use headcount_merge::{Escaping, Exposition, Format, Merged};
+use headcount_merge::{Escaping, Exposition, Format, Merged, Pages};
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::Scraper;
+use super::gzip::gzip;
 use super::scrape::lock;
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
@@ -109,11 +108,11 @@ impl Rounds {
 }
 
 /// An exposition for each different wish.
-fn encode_each(merged: &Merged<'_>, waiting: &[Waiting]) -> Vec<(Wanted, Vec<u8>)> {
-    let mut texts: Vec<(Wanted, Vec<u8>)> = Vec::new();
+fn encode_each(merged: &Merged<'_>, waiting: &[Waiting]) -> Vec<(Wanted, Pages)> {
+    let mut texts: Vec<(Wanted, Pages)> = Vec::new();
     for Waiting { wanted, .. } in waiting {
         if texts.iter().all(|(known, _)| known != wanted) {
-            texts.push((wanted.clone(), merged.encode(&wanted.exposition())));
+            texts.push((wanted.clone(), merged.pages(&wanted.exposition())));
         }
     }
     texts
@@ -127,16 +126,10 @@ impl Wanted {
 }
 
 impl Body {
-    fn of((wanted, text): (Wanted, Vec<u8>)) -> (Wanted, Scraped) {
+    fn of((wanted, text): (Wanted, Pages)) -> (Wanted, Scraped) {
         let is_compressed = wanted.gzip && text.len() >= COMPRESS_FROM;
-        let bytes = if is_compressed { compress(&text) } else { Ok(text) };
+        let bytes = if is_compressed { gzip(&text) } else { Ok(text.into_vec()) };
         let body = bytes.map(|bytes| Self { bytes: bytes.into(), is_compressed });
         (wanted, body.map_err(Arc::new))
     }
-}
-
-fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text)?;
-    encoder.finish()
 }
