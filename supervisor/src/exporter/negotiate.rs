@@ -8,6 +8,8 @@ use std::time::Duration;
 use headcount_merge::{Escaping, Format};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
+use super::coding::Coding;
+
 /// A scraper that would wait longer does not know what it says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -97,13 +99,24 @@ pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     Some(timeout - reserve).filter(|time| !time.is_zero() && *time < LONGEST)
 }
 
-/// Whether gzip is among what the client accepts, and not by `q=0`, which says the contrary.
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+/// How the body is to be compressed. Of codings that are wanted as much the first goes before the others, and any goes
+/// before none.
+pub(super) fn coding(headers: &HeaderMap) -> Coding {
     let clauses = clauses(headers, ACCEPT_ENCODING);
-    let quality = |coding: &str| clauses.iter().find(|clause| clause.is(coding)).map(|clause| clause.quality);
-    let gzip = quality("gzip").or_else(|| quality("*")).unwrap_or(0.0);
+    let named = |coding: Coding| clauses.iter().find(|clause| clause.is(coding.as_str()));
+    let wanted = clauses.iter().filter_map(|clause| {
+        let known = [Coding::Gzip, Coding::Zstd].into_iter();
+        // A wildcard is what is not named.
+        let coding = match clause.is("*") {
+            true => known.clone().find(|&coding| named(coding).is_none()),
+            false => known.clone().find(|coding| clause.is(coding.as_str())),
+        };
+        coding.map(|coding| (coding, clause.quality))
+    });
     // Where nothing is said of it, the plain text is as welcome as anything.
-    gzip > 0.0 && gzip >= quality("identity").unwrap_or(0.0)
+    let plain = named(Coding::Identity).map_or(0.0, |clause| clause.quality);
+    let mut good_enough = wanted.filter(|(_, quality)| *quality > 0.0 && *quality >= plain);
+    good_enough.next().map_or(Coding::Identity, |(coding, _)| coding)
 }
 
 #[cfg(test)]
@@ -198,19 +211,26 @@ mod tests {
     #[test]
     fn an_encoding_is_chosen_as_the_client_weighs_it() {
         let check = |value: &'static str, expected| {
-            assert_eq!(accepts_gzip(&header(ACCEPT_ENCODING, value)), expected, "{value}");
+            assert_eq!(coding(&header(ACCEPT_ENCODING, value)), expected, "{value}");
         };
-        check("gzip", true);
-        check("deflate, GZIP;q=0.5", true);
-        check("*", true);
-        check("*;q=0.1", true);
-        check("gzip;q=0, *", false);
-        check("gzip; q=0.0", false);
-        check("gzip;q=0.5, identity", false);
-        check("gzip;q=0.5, identity;q=0.5", true);
-        check("identity", false);
-        check("", false);
-        check("gzip;q=nonsense", true);
-        assert!(!accepts_gzip(&HeaderMap::new()));
+        check("gzip", Coding::Gzip);
+        check("deflate, GZIP;q=0.5", Coding::Gzip);
+        check("*", Coding::Gzip);
+        check("*;q=0.1", Coding::Gzip);
+        check("gzip;q=0, *", Coding::Zstd);
+        check("gzip;q=0, zstd;q=0, *", Coding::Identity);
+        check("gzip; q=0.0", Coding::Identity);
+        check("gzip;q=0.5, identity", Coding::Identity);
+        check("gzip;q=0.5, identity;q=0.5", Coding::Gzip);
+        check("identity, zstd", Coding::Zstd);
+        check("identity", Coding::Identity);
+        check("", Coding::Identity);
+        check("gzip;q=nonsense", Coding::Gzip);
+        check("zstd", Coding::Zstd);
+        check("Zstd;q=0.9, gzip", Coding::Gzip);
+        check("gzip, deflate, br, zstd", Coding::Gzip);
+        check("zstd, gzip;q=0.9", Coding::Zstd);
+        check("zstd, gzip", Coding::Zstd);
+        assert_eq!(coding(&HeaderMap::new()), Coding::Identity);
     }
 }

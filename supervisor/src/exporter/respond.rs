@@ -8,6 +8,7 @@ use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::coding::Coding;
 use super::rounds::{Rounds, Wanted};
 use super::web::{Gate, Verdict};
 use super::{WebOptions, negotiate, page, query};
@@ -99,8 +100,8 @@ impl Responder {
             return page::plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
         };
         let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
-        let gzip = negotiate::accepts_gzip(request.headers());
-        let wanted = Wanted { format, escaping, names, gzip };
+        let coding = negotiate::coding(request.headers());
+        let wanted = Wanted { format, escaping, names, coding };
         let content_type = wanted.exposition().content_type();
         let joined = self.rounds.join(wanted);
         let scraped = match negotiate::timeout(request.headers()) {
@@ -124,8 +125,8 @@ impl Responder {
         let headers = response.headers_mut();
         headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        if body.is_compressed {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if body.coding != Coding::Identity {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(body.coding.as_str()));
         }
         response
     }
@@ -171,7 +172,8 @@ mod tests {
     fn responder(max_requests: usize) -> (Responder, Arc<Mutex<Scraper>>) {
         let temporary = tempfile::tempdir().unwrap();
         let scraper = Arc::new(Mutex::new(Scraper::reader(Directory::open(temporary.path()).unwrap())));
-        let args = WebArgs { telemetry_path: "/m".parse().unwrap(), max_requests, config: None };
+        let telemetry_path = "/m".parse().unwrap();
+        let args = WebArgs { telemetry_path, max_requests, config: None };
         let gate = Arc::new(Gate::new(None).unwrap());
         (Responder::new(args.into(), gate, Rounds::new(Arc::clone(&scraper))), scraper)
     }
@@ -220,6 +222,11 @@ mod tests {
         let mut text = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*compressed), &mut text).unwrap();
         assert!(text.contains("headcount_build_info"));
+        let (_, headers, compressed) = answer("GET", "/m", "zstd");
+        assert_eq!(headers[CONTENT_ENCODING], "zstd");
+        let mut text = Vec::with_capacity(1 << 20);
+        zstd_safe::decompress(&mut text, &compressed).unwrap();
+        assert!(String::from_utf8(text).unwrap().contains("headcount_build_info"));
         assert!(plain.starts_with(b"# HELP"));
     }
 

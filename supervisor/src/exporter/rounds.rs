@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::Scraper;
-use super::gzip::gzip;
+use super::coding::Coding;
 use super::scrape::lock;
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
@@ -24,15 +24,15 @@ pub(super) struct Wanted {
     pub(super) format: Format,
     pub(super) escaping: Escaping,
     pub(super) names: Vec<String>,
-    /// Whether it may be compressed.
-    pub(super) gzip: bool,
+    /// How it is to be compressed, if that is worth while.
+    pub(super) coding: Coding,
 }
 
 /// The body of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    pub(super) is_compressed: bool,
+    pub(super) coding: Coding,
 }
 
 /// A body, or why the directory could not be read.
@@ -127,9 +127,8 @@ impl Wanted {
 
 impl Body {
     fn of((wanted, text): (Wanted, Pages)) -> (Wanted, Scraped) {
-        let is_compressed = wanted.gzip && text.len() >= COMPRESS_FROM;
-        let bytes = if is_compressed { gzip(&text) } else { Ok(text.into_vec()) };
-        let body = bytes.map(|bytes| Self { bytes: bytes.into(), is_compressed });
+        let coding = if text.len() < COMPRESS_FROM { Coding::Identity } else { wanted.coding };
+        let body = coding.encode(text).map(|bytes| Self { bytes: bytes.into(), coding });
         (wanted, body.map_err(Arc::new))
     }
 }
