@@ -8,7 +8,7 @@ use std::time::Duration;
 use headcount_merge::{Foreign, Liveness};
 use nix::sys::stat::Mode;
 
-use crate::address::{Address, NamedAddress};
+use crate::address::NamedAddress;
 use crate::attributes::{Affinity, Attributes};
 use crate::cli::{CpuAffinity, SupervisorArgs, WorkerArgs, WorkerOutput};
 use crate::environment::Variable;
@@ -18,7 +18,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::pool::Policy;
 use crate::process::{Program, ProgramError};
 use crate::relay::Form;
-use crate::sockets::{Access, ListenOptions};
+use crate::sockets::{Access, ListenOptions, MetricsSockets};
 
 /// How long an impatient operator waits.
 const HURRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub struct RunOptions {
     /// How it is listened there.
     pub listen: ListenOptions,
     /// Where the merged metrics are served.
-    pub metrics: Vec<Address>,
+    pub metrics: MetricsSockets,
     /// How they are.
     pub web: WebOptions,
     /// The metrics directory; `None` for one of the supervisor's own.
@@ -71,7 +71,7 @@ pub struct RunOptions {
 pub(crate) struct Fixed {
     bind: Vec<NamedAddress>,
     listen: ListenOptions,
-    metrics: Vec<Address>,
+    metrics: MetricsSockets,
     web: WebOptions,
     directory: Option<PathBuf>,
     identity: Option<Identity>,
@@ -134,11 +134,15 @@ impl RunOptions {
     /// When workers cannot be whom, and where, they are to be, or the web configuration is wrong.
     pub fn new(args: SupervisorArgs) -> Result<Self, OptionsError> {
         let SupervisorArgs { pool, listen, web, worker, hooks, liveness, push, pid_file } = args;
+        let is_passed = web.systemd_socket;
         let web = WebOptions::from(web);
         web.config.as_deref().map_or(Ok(()), check_web_config)?;
-        let metrics: Vec<_> = listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect();
+        let metrics = match is_passed {
+            true => MetricsSockets::Passed,
+            false => MetricsSockets::At(listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect()),
+        };
         let push = push.into_push();
-        if !push.is_nothing() && metrics.is_empty() {
+        if !push.is_nothing() && metrics.are_none() {
             return Err(OptionsError::NoExporter);
         }
         let workers = pool.workers.unwrap_or_else(|| {

@@ -100,6 +100,12 @@ fn a_start_that_waits_for_its_port_is_ended_by_a_signal() {
 
 /// `headcount run` as systemd starts it, with these sockets, at the first connection.
 fn activated(listen: &[&str], names: &str, options: &[&str], worker: &[&str]) -> Headcount {
+    let run = ["run", "--workers", "2"].iter().chain(options).chain(&["--", WORKER]).chain(worker);
+    passed(listen, names, &run.copied().collect::<Vec<_>>())
+}
+
+/// `headcount` with these arguments, in the same way.
+fn passed(listen: &[&str], names: &str, arguments: &[&str]) -> Headcount {
     let mut command = Command::new("systemd-socket-activate");
     listen.iter().for_each(|address| {
         command.arg("--listen").arg(address);
@@ -107,11 +113,8 @@ fn activated(listen: &[&str], names: &str, options: &[&str], worker: &[&str]) ->
     if !names.is_empty() {
         command.arg(format!("--fdname={names}"));
     }
-    command.arg(binary::headcount()).args(["run", "--workers", "2"]).args(options).args(["--", WORKER]);
-    Headcount::spawn({
-        command.args(worker);
-        command
-    })
+    command.arg(binary::headcount()).args(arguments);
+    Headcount::spawn(command)
 }
 
 /// The answer to a request that starts the service: as soon as somebody listens.
@@ -153,4 +156,44 @@ fn a_unix_socket_of_systemd_without_a_name_is_http_and_stays_when_the_service_en
     assert_eq!(first_answer(&unix(folder.path())).status, 200);
     assert!(headcount.stop().success());
     assert!(path.exists());
+}
+
+#[test]
+fn metrics_are_served_at_what_systemd_has_passed_and_nowhere_else() {
+    let (folder, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("socket");
+    let (tcp, directory) = (free_address(), directory.path().to_str().unwrap());
+    let serve = ["serve", "--web.systemd-socket", "--dir", directory];
+    let mut headcount = passed(&[&tcp, path.to_str().unwrap()], "", &serve);
+    for address in [&tcp, &unix(folder.path())] {
+        let answer = wait::until("it is served", || http::get(address, "/metrics").ok());
+        assert!(answer.text().contains("headcount_build_info"));
+    }
+    assert!(headcount.stop().success());
+    assert!(path.exists(), "it is systemd's");
+    let refused = Command::new(binary::headcount()).args(serve).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("no socket for metrics was passed"), "{said}");
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn a_run_binds_no_socket_for_metrics_if_it_is_to_be_passed_one() {
+    let (server, metrics) = (free_address(), free_address());
+    let names = ["http:metrics", "http:other"];
+    let options = ["--web.systemd-socket", "--metrics", "127.0.0.1:1"];
+    let mut headcount = activated(&[&server, &metrics], names[0], &options, &["serve"]);
+    assert_eq!(first_answer(&server).status, 200);
+    assert_eq!(headcount.metrics(), metrics);
+    headcount.wait_until_ready();
+    // Its successor is passed what it was passed itself.
+    headcount.signal(Signal::SIGUSR2);
+    let _ = headcount.wait_for_line("msg=upgraded");
+    wait::until_true("it is served again", || {
+        headcount.value("headcount_upgrades_total{outcome=\"success\"}") == Some(1.0)
+    });
+    assert!(headcount.stop().success());
+    let headcount = activated(&[&server, &metrics], names[1], &options, &["serve"]);
+    let _connected = wait::until("it listens", || std::net::TcpStream::connect(&server).ok());
+    let _ = headcount.wait_for_line("no socket for metrics was passed");
 }

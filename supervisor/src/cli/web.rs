@@ -9,6 +9,10 @@ use crate::exporter::TelemetryPath;
 /// How metrics are served.
 #[derive(Args, Clone, Debug)]
 pub struct WebArgs {
+    /// Listen at the sockets that systemd has passed (LISTEN_FDS), and at no address; `run` takes those called
+    /// `metrics`, and takes them without this flag, too
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
     /// The path under which metrics are served
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value_t)]
     pub telemetry_path: TelemetryPath,

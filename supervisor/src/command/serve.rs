@@ -10,19 +10,25 @@ use super::dump::WriteError;
 use crate::address::NamedAddress;
 use crate::cli::ServeArgs;
 use crate::exporter::{Scraper, Textfile, WebOptions, check_web_config, serve_until_told};
-use crate::sockets::{ListenOptions, Listener};
+use crate::sockets::{BindError, ListenOptions, Listener, take_passed};
 
 pub(super) fn serve(args: &ServeArgs) -> Done {
+    // They have their numbers, which nothing else may get.
+    let passed = if args.web.systemd_socket { Some(take_passed()?) } else { None };
     let directory = Directory::open(&args.dir)?;
     let named = |address: &_| NamedAddress { name: "metrics".to_owned(), address: Clone::clone(address) };
     let web = WebOptions::from(args.web.clone());
     web.config.as_deref().map_or(Ok(()), check_web_config)?;
-    let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
     let textfile = args.textfile.textfile.clone().map(|path| {
         Ok::<_, Box<dyn Error>>(Textfile::new(path, args.textfile.interval, Directory::open(&args.dir)?))
     });
     let textfile = textfile.transpose()?;
-    let listeners = args.addresses().iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
+    let listeners = match passed {
+        Some(passed) if passed.is_empty() => return Err(BindError::NonePassed.into()),
+        Some(passed) => passed,
+        None => args.addresses().iter().map(bind).collect::<Result<_, _>>()?,
+    };
     for listener in &listeners {
         tracing::info!(address = %listener.address, "serving metrics");
     }

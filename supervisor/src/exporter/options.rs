@@ -19,7 +19,8 @@ pub struct WebOptions {
 
 impl From<WebArgs> for WebOptions {
     fn from(args: WebArgs) -> Self {
-        let WebArgs { telemetry_path, max_requests, config } = args;
+        // Where is listened is not the exporter's business.
+        let WebArgs { systemd_socket: _, telemetry_path, max_requests, config } = args;
         // Whatever becomes of this process's folder.
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
         Self { telemetry_path, max_requests: Some(max_requests).filter(|&most| most > 0), config }

@@ -173,7 +173,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let scraper = Arc::new(Mutex::new(Scraper::reader(Directory::open(temporary.path()).unwrap())));
         let telemetry_path = "/m".parse().unwrap();
-        let args = WebArgs { telemetry_path, max_requests, config: None };
+        let args = WebArgs { systemd_socket: false, telemetry_path, max_requests, config: None };
         let gate = Arc::new(Gate::new(None).unwrap());
         (Responder::new(args.into(), gate, Rounds::new(Arc::clone(&scraper))), scraper)
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::run::wanted_metrics;
-use super::{BindError, LaneSockets, ListenOptions, Listener, Sockets, WorkerSocket, WorkerSockets};
-use crate::address::{Address, NamedAddress};
+use super::{BindError, LaneSockets, ListenOptions, Listener, MetricsSockets, Sockets};
+use super::{WorkerSocket, WorkerSockets};
+use crate::address::NamedAddress;
 use crate::process::inherit;
 
 /// All sockets of a run, in words.
@@ -61,7 +61,7 @@ impl SocketsState {
     pub(crate) fn check(
         &self,
         bind: &[NamedAddress],
-        metrics: &[Address],
+        metrics: &MetricsSockets,
         options: &ListenOptions,
     ) -> Result<(), BindError> {
         let shared = options.shared();
@@ -71,8 +71,11 @@ impl SocketsState {
         for wanted in bind.iter().filter(|wanted| !is_passed(wanted) && !is_there(wanted)) {
             Listener::bind(wanted, &shared)?;
         }
+        if self.exporter.iter().any(|state| state.wanted.is_none()) {
+            return Ok(());
+        }
         let is_served = |wanted: &NamedAddress| self.exporter.iter().any(|state| state.is_for(wanted));
-        for wanted in metrics.iter().map(wanted_metrics).filter(|wanted| !is_served(wanted)) {
+        for wanted in metrics.to_bind()?.filter(|wanted| !is_served(wanted)) {
             Listener::bind(&wanted, &shared)?;
         }
         Ok(())
@@ -86,7 +89,7 @@ impl SocketsState {
     pub(crate) fn take_over(
         self,
         bind: &[NamedAddress],
-        metrics: &[Address],
+        metrics: &MetricsSockets,
         options: &ListenOptions,
     ) -> Result<Sockets, BindError> {
         // The trial has shown that it can be had at once.
@@ -108,12 +111,13 @@ impl SocketsState {
         let (passed, mut exporters): (Vec<_>, Vec<_>) =
             self.exporter.into_iter().partition(|state| state.wanted.is_none());
         let mut exporter = passed.into_iter().map(ListenerState::take).collect::<Result<Vec<_>, _>>()?;
-        let wanted = if exporter.is_empty() { metrics } else { &[] };
-        for wanted in wanted.iter().map(wanted_metrics) {
-            exporter.push(match exporters.iter().position(|state| state.serves(&wanted)) {
-                Some(at) => exporters.remove(at).take()?,
-                None => Listener::bind(&wanted, &options.shared())?,
-            });
+        if exporter.is_empty() {
+            for wanted in metrics.to_bind()? {
+                exporter.push(match exporters.iter().position(|state| state.serves(&wanted)) {
+                    Some(at) => exporters.remove(at).take()?,
+                    None => Listener::bind(&wanted, &options.shared())?,
+                });
+            }
         }
         for state in exporters {
             drop(state.take()?);

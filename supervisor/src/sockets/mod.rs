@@ -26,7 +26,7 @@ pub use activated::take_passed;
 pub(crate) use handed::SocketsState;
 pub use holder::Holder;
 pub use lanes::LaneSockets;
-pub use run::{Sockets, WorkerSocket, WorkerSockets};
+pub use run::{MetricsSockets, Sockets, WorkerSocket, WorkerSockets};
 
 use crate::address::{Address, NamedAddress};
 use unix::SocketFile;
@@ -120,6 +120,12 @@ pub enum BindError {
         /// What is wrong.
         source: InheritError,
     },
+    /// What the service manager has passed is not for metrics.
+    #[error(
+        "no socket for metrics was passed: --web.systemd-socket takes those of LISTEN_FDS, and `run` those of them \
+         that LISTEN_FDNAMES calls `metrics`"
+    )]
+    NonePassed,
     /// What another supervisor has left is of no use.
     #[error("cannot take over the socket `{name}` of the supervisor before this one")]
     Left {

@@ -32,6 +32,31 @@ pub enum WorkerSocket {
     Lanes(LaneSockets),
 }
 
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricsSockets {
+    /// At these addresses, unless there are sockets for that which were passed.
+    At(Vec<Address>),
+    /// At sockets that were passed.
+    Passed,
+}
+
+impl MetricsSockets {
+    /// Whether metrics are served nowhere.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        *self == Self::At(Vec::new())
+    }
+
+    /// What is to be bound for it, as nothing was passed.
+    pub(super) fn to_bind(&self) -> Result<impl Iterator<Item = NamedAddress>, BindError> {
+        match self {
+            Self::At(addresses) => Ok(addresses.iter().map(wanted_metrics)),
+            Self::Passed => Err(BindError::NonePassed),
+        }
+    }
+}
+
 impl Sockets {
     /// Keeps what was [passed](super::take_passed), and binds what is left to be bound.
     ///
@@ -44,7 +69,7 @@ impl Sockets {
     pub fn open(
         passed: Vec<Listener>,
         bind: &[NamedAddress],
-        metrics: &[Address],
+        metrics: &MetricsSockets,
         options: &ListenOptions,
         pause: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Self, BindError> {
@@ -61,8 +86,8 @@ impl Sockets {
             }
         }
         if exporters.is_empty() {
-            for address in metrics {
-                exporters.push(Listener::bind_in_time(&wanted_metrics(address), &options.shared(), pause)?);
+            for wanted in metrics.to_bind()? {
+                exporters.push(Listener::bind_in_time(&wanted, &options.shared(), pause)?);
             }
         }
         Ok(Self { workers: WorkerSockets(workers), exporter: exporters })
@@ -70,7 +95,7 @@ impl Sockets {
 }
 
 /// The address of an exporter, with its name.
-pub(super) fn wanted_metrics(address: &Address) -> NamedAddress {
+fn wanted_metrics(address: &Address) -> NamedAddress {
     NamedAddress { name: METRICS.to_owned(), address: address.clone() }
 }
 
