@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +12,7 @@ use headcount_tests::{binary, http, peers, process, text, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
+use crate::formats::small_directory;
 
 #[test]
 fn a_real_prometheus_scrapes_rust_and_python_workers_as_one() {
@@ -191,6 +193,22 @@ fn what_headcount_says_of_itself_is_what_the_documentation_lists() {
     let reasons = scraped.lines().filter_map(|line| line.strip_prefix("headcount_skipped_files{reason=\""));
     for reason in reasons.map(|rest| rest.split_once('"').unwrap().0) {
         assert!(page.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+#[test]
+fn how_much_there_is_and_how_much_was_said_is_counted() {
+    let directory = small_directory();
+    let path = directory.path().to_str().unwrap();
+    let headcount = Headcount::start(["serve", "--dir", path, "--web.listen-address", "127.0.0.1:0"]);
+    let (first, second) = (headcount.scrape(), headcount.scrape());
+    let blocks = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().metadata().unwrap().blocks();
+    let blocks: u64 = std::fs::read_dir(path).unwrap().map(blocks).sum();
+    for (scraped, before) in [(&first, 0), (&second, first.len())] {
+        let own = |name: &str| text::value(scraped, name).unwrap();
+        assert_eq!(own("headcount_series").to_string(), "3");
+        assert_eq!(own("headcount_directory_bytes").to_string(), (512 * blocks).to_string());
+        assert_eq!(own("headcount_exposition_bytes").to_string(), before.to_string());
     }
 }
 

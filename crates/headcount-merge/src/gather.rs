@@ -279,6 +279,12 @@ impl<'a> Gather<'a> {
         self.tally.files
     }
 
+    /// How many series the files have, those of different processes merged.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.known.series()
+    }
+
     /// What processes could not record.
     #[must_use]
     pub fn lost(&self) -> Lost {

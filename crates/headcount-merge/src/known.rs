@@ -114,6 +114,8 @@ impl Known {
             return Ok(());
         }
         known.gather = *gathers;
+        // Of so many bytes a block is in this field, whatever it is in the file system.
+        tally.files.bytes += 512 * metadata.blocks();
         if !is_identified {
             descriptions.keys.release(&mut known.peer);
         }
@@ -173,6 +175,11 @@ impl Known {
             }
         }
         marks.are_complete()
+    }
+
+    /// The series that files describe.
+    pub(crate) fn series(&self) -> usize {
+        self.index.series_count() as usize - self.added.series.len()
     }
 
     /// Finds or adds a series of a caller's own, by its encoded labels.

@@ -92,6 +92,8 @@ pub struct FileCounts {
     pub ruby: usize,
     /// Files of dead processes that the archives among ours were folded from, over time.
     pub folded: u64,
+    /// What all these take in the file system, and those that were skipped when they were opened already.
+    pub bytes: u64,
 }
 
 /// What processes could not record, for want of space.

@@ -91,6 +91,9 @@ impl Rounds {
             return;
         }
         let texts = scraper.scrape(|merged| encode_each(merged, &waiting));
+        if let Some((_, text)) = texts.iter().flatten().last() {
+            scraper.note_exposed(text.len());
+        }
         // The next gather need not wait for what follows.
         drop(scraper);
         let bodies = texts.map(|texts| texts.into_iter().map(Body::of).collect::<Vec<_>>()).map_err(Arc::new);

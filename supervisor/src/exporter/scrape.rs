@@ -30,6 +30,8 @@ pub struct Scraper {
     rights: Rights,
     merger: Merger,
     processes: Processes,
+    /// How long the last exposition was, in bytes.
+    exposed: usize,
     /// Files that were skipped and logged. What is skipped again is not logged again.
     logged: HashSet<(OsString, &'static str)>,
 }
@@ -72,6 +74,7 @@ impl Scraper {
             rights,
             merger: Merger::default(),
             processes: Processes::new(),
+            exposed: 0,
             logged: HashSet::new(),
         }
     }
@@ -88,7 +91,7 @@ impl Scraper {
             let start = Instant::now();
             let mut gather = self.merger.gather(&self.directory)?;
             log_skipped(gather.skipped(), &mut self.logged);
-            describe(&mut gather, start);
+            describe(&mut gather, start, self.exposed);
             self.processes.describe(&mut gather);
             let merged = gather.finish();
             // Which workers there are is known only now. If they have changed it begins again, once.
@@ -97,6 +100,11 @@ impl Scraper {
             }
             is_last = true;
         }
+    }
+
+    /// Takes note of how long an exposition is, in bytes.
+    pub(super) fn note_exposed(&mut self, len: usize) {
+        self.exposed = len;
     }
 
     /// Whether it is for the directory's owner.
@@ -148,7 +156,7 @@ fn ready_workers(merged: &Merged<'_>) -> f64 {
 }
 
 /// Adds what the exporter has to say itself. `docs/metrics.md` lists it.
-fn describe(gather: &mut Gather<'_>, start: Instant) {
+fn describe(gather: &mut Gather<'_>, start: Instant, exposed: usize) {
     let build = [("version", env!("CARGO_PKG_VERSION"))];
     gather.add_gauge("headcount_build_info", "The version of Headcount that serves this.", &build, 1.0);
     for reason in FileError::REASONS {
@@ -172,6 +180,13 @@ fn describe(gather: &mut Gather<'_>, start: Instant) {
     gather.add_counter("headcount_lost_series_total", help, lost.series);
     let help = "Updates that workers could not record, because their series or thread had no space.";
     gather.add_counter("headcount_lost_updates_total", help, lost.updates);
+    let help = "Series that these files have, those of different processes merged.";
+    gather.add_gauge("headcount_series", help, &[], to_f64(gather.series()));
+    let help = "Bytes that the files of the metrics directory take in the file system.";
+    #[expect(clippy::cast_precision_loss, reason = "fewer bytes than 2⁵³")]
+    gather.add_gauge("headcount_directory_bytes", help, &[], files.bytes as f64);
+    let help = "Bytes of the last answer to a scrape before this one, before they were compressed.";
+    gather.add_gauge("headcount_exposition_bytes", help, &[], to_f64(exposed));
     let help = "Seconds that reading and adding up the metrics directory took in this scrape.";
     gather.add_gauge("headcount_gather_duration_seconds", help, &[], start.elapsed().as_secs_f64());
 }
