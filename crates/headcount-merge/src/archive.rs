@@ -16,6 +16,7 @@ use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 use headcount_store::process::{Origin, ProcessId, now_nanos};
 
+use crate::exemplars::Exemplars;
 use crate::gather::Tally;
 use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
@@ -55,7 +56,8 @@ pub(crate) fn encode(
     merged.fill(tally.lives.hidden(series, &tally.gauges, processes));
     let lives = LifeParts { merged: &merged, lives: &tally.lives, cells: &tally.gauges, series };
     let (kept, builder) = (Vec::new(), ArchiveBuilder::default());
-    let mut writer = Writer { index, totals, processes, gauges, readings, lives, kept, builder };
+    let exemplars = &tally.exemplars;
+    let mut writer = Writer { index, totals, processes, gauges, readings, lives, exemplars, kept, builder };
     writer.keep_newest()?;
     let mut families: Vec<_> = index.families().iter().collect();
     families.sort_unstable_by_key(|family| (&family.name, family.kind));
@@ -68,6 +70,7 @@ pub(crate) fn encode(
         records_used: 0,
         lost_series: tally.lost.series,
         lost_updates: tally.lost.updates,
+        lost_exemplars: tally.lost.exemplars,
         folded,
     };
     Ok(writer.builder.encode(&header, sources))
@@ -82,6 +85,7 @@ struct Writer<'a> {
     /// Of gauges that show each process by itself.
     readings: ByGauge,
     lives: LifeParts<'a>,
+    exemplars: &'a Exemplars,
     /// The processes of which single values are kept, and their numbers in the archive.
     kept: Vec<(u32, u16)>,
     builder: ArchiveBuilder,
@@ -202,11 +206,11 @@ impl Writer<'_> {
         let shape = counter_shape(described.family);
         let has_integer = shape == Shape::Counter && (integer != 0 || float.0 == 0.0);
         if has_integer {
-            self.summed(described, shape.clone(), &[Summed::Integer(integer)])?;
+            self.summed(described, shape.clone(), &[(slot, Summed::Integer(integer))])?;
         }
         if float.0 != 0.0 || !has_integer {
             let shape = if shape == Shape::Counter { Shape::FloatCounter } else { shape };
-            self.summed(described, shape, &[Summed::Float(float.0, float.1)])?;
+            self.summed(described, shape, &[(slot, Summed::Float(float.0, float.1))])?;
         }
         Ok(())
     }
@@ -222,15 +226,15 @@ impl Writer<'_> {
         let float = |slot| if slot == NO_SLOT { (0.0, 0.0) } else { self.totals.float(slot) };
         let integer = |slot| if slot == NO_SLOT { 0 } else { self.totals.integer(slot) };
         let to_float = |(sum, rest)| Summed::Float(sum, rest);
-        let floats: Vec<_> = counts.iter().map(|&slot| to_float(float(slot))).collect();
-        let integers: Vec<_> = counts.iter().map(|&slot| Summed::Integer(integer(slot))).collect();
-        let has_floats = floats.iter().any(|float| !matches!(float, Summed::Float(0.0, _)));
-        let has_integers = integers.iter().any(|&integer| integer != Summed::Integer(0));
-        let mut sum = to_float(self.totals.float(sum));
+        let floats: Vec<_> = counts.iter().map(|&slot| (slot, to_float(float(slot)))).collect();
+        let integers: Vec<_> = counts.iter().map(|&slot| (slot, Summed::Integer(integer(slot)))).collect();
+        let has_floats = floats.iter().any(|(_, float)| !matches!(float, Summed::Float(0.0, _)));
+        let has_integers = integers.iter().any(|&(_, integer)| integer != Summed::Integer(0));
+        let mut sum = (sum, to_float(self.totals.float(sum)));
         if has_integers || !has_floats {
             let cells: Vec<_> = std::iter::once(sum).chain(integers).collect();
             self.summed(described, shape(false), &cells)?;
-            sum = Summed::Float(0.0, 0.0);
+            sum = (sum.0, Summed::Float(0.0, 0.0));
         }
         if has_floats {
             let cells: Vec<_> = std::iter::once(sum).chain(floats).collect();
@@ -267,9 +271,21 @@ impl Writer<'_> {
         self.builder.shared(family, &described.values, &[])
     }
 
-    fn summed(&mut self, described: &Described<'_>, shape: Shape, cells: &[Summed]) -> Result<(), TooLong> {
+    /// Adds a series of sums, each with its slot, and the exemplars that belong to them.
+    fn summed(
+        &mut self,
+        described: &Described<'_>,
+        shape: Shape,
+        sums: &[(Slot, Summed)],
+    ) -> Result<(), TooLong> {
         let family = self.describe(described, shape)?;
-        self.builder.summed(family, &described.values, cells, described.life)
+        let cells: Vec<_> = sums.iter().map(|&(_, cell)| cell).collect();
+        let first = self.builder.summed(family, &described.values, &cells, described.life)?;
+        for (&(slot, _), cell) in sums.iter().zip(first..) {
+            let exemplar = self.exemplars.get(slot).map(|exemplar| exemplar.of_cell(cell));
+            exemplar.iter().for_each(|exemplar| self.builder.exemplar(exemplar));
+        }
+        Ok(())
     }
 
     fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {

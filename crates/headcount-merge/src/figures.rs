@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use headcount_store::text::Value;
 
+use crate::exemplars::Exemplars;
 use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{Index, Sums};
 use crate::totals::{Slot, Sum, Totals};
@@ -138,6 +139,20 @@ impl Figures {
             *changed = new != (*form, *bits);
             (*form, *bits) = new;
         }
+    }
+
+    /// The families whose figures have exemplars.
+    pub(crate) fn families_with(&self, exemplars: &Exemplars) -> Vec<u32> {
+        if exemplars.are_none() {
+            return Vec::new();
+        }
+        let has_exemplar = |source: &Source| match *source {
+            Source::Sum(slot) | Source::Bucket(slot) => exemplars.get(slot).is_some(),
+            _ => false,
+        };
+        let families = (0..).zip(&self.ranges).filter_map(|(family, range)| Some((family, range.clone()?)));
+        let with = families.filter(|(_, range)| self.sources[range.clone()].iter().any(has_exemplar));
+        with.map(|(family, _)| family).collect()
     }
 
     /// How often figures were taken.

@@ -19,6 +19,7 @@ use headcount_store::directory::{Directory, FileName, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
+use crate::exemplars::Exemplars;
 use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
 use crate::known::{Known, Scratch};
@@ -60,6 +61,7 @@ pub(crate) struct Tally {
     pub(crate) totals: Totals,
     pub(crate) gauges: GaugeCells,
     pub(crate) lives: Lives,
+    pub(crate) exemplars: Exemplars,
     pub(crate) processes: Processes,
     pub(crate) files: FileCounts,
     pub(crate) lost: Lost,
@@ -205,6 +207,7 @@ impl Tally {
         self.totals.clear();
         self.gauges.clear();
         self.lives.clear();
+        self.exemplars.clear();
         self.skipped.clear();
         self.alive.clear();
         self.covered.clear();
@@ -299,7 +302,7 @@ impl<'a> Gather<'a> {
         index.sort();
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        let Tally { totals, gauges: cells, lives, processes, files, lost, skipped, .. } = tally;
+        let Tally { totals, gauges: cells, lives, exemplars, processes, files, lost, skipped, .. } = tally;
         let (index, series) = (&*index, index.series_count());
         merged.fill(lives.hidden(series, cells, processes));
         rendering.refresh(index, merged.hidden());
@@ -309,7 +312,7 @@ impl<'a> Gather<'a> {
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
         let lives = LifeParts { merged, lives, cells, series };
-        Merged::new(Parts { index, totals, gauges, readings, processes, lives }, rendering, report)
+        Merged::new(Parts { index, totals, gauges, readings, processes, lives, exemplars }, rendering, report)
     }
 }
 

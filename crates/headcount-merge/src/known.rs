@@ -223,6 +223,7 @@ impl Descriptions {
         tally.files.folded += header.folded;
         tally.lost.series += header.lost_series;
         tally.lost.updates += header.lost_updates;
+        tally.lost.exemplars += header.lost_exemplars;
         own.apply(&scratch.cells, process, index, tally);
         Ok((own, process))
     }

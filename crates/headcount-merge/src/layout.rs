@@ -123,8 +123,8 @@ impl Layout {
         self.modes.iter().for_each(|&(family, mode)| index.add_mode(family, mode));
     }
 
-    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
-    /// lives. `since` is when those began of which nothing else is said, in milliseconds since 1970.
+    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges,
+    /// lives and exemplars. `since` is when those began of which nothing else is said, in milliseconds since 1970.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {
@@ -137,6 +137,11 @@ impl Layout {
                     Number::Integer => totals.add_integers(run.first_slot, cells),
                     Number::Float => totals.add_floats(run.first_slot, cells.map(f64::from_bits)),
                 }
+            }
+        }
+        for exemplar in cells.exemplars() {
+            if let Some(slot) = self.slot_of(exemplar.cell) {
+                tally.exemplars.add(slot, &exemplar);
             }
         }
         let processes: Vec<_> =
@@ -154,6 +159,13 @@ impl Layout {
             }
         }
         self.gauges.apply(cells, (shared, count), process, &processes, tally);
+    }
+
+    /// The slot of a summed cell. Of a file whose series are not in the order of their cells, perhaps none.
+    fn slot_of(&self, cell: u32) -> Option<Slot> {
+        let at = self.runs.partition_point(|run| run.cells.start <= cell).checked_sub(1)?;
+        let Run { cells, first_slot, .. } = &self.runs[at];
+        cells.contains(&cell).then(|| first_slot + (cell - cells.start))
     }
 
     fn add_gauge(&mut self, family: u32, first: GaugeSlot, first_cell: u32, content: GaugeContent) {

@@ -23,6 +23,7 @@
 //! * `totals`: what is summed, by slot.
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
+//! * `exemplars`: of several processes' for one bucket, the newest.
 //! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `layout`: where all cells of one
 //!   of our files go, by its descriptions.
 //! * `plan`: where the values of a peer's file go.
@@ -44,6 +45,7 @@ mod archive;
 mod collector;
 mod conflict;
 mod encode;
+mod exemplars;
 mod figures;
 mod fold;
 mod gather;
@@ -70,6 +72,7 @@ mod totals;
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;
 pub use encode::{Escaping, Exposition, Format, Otlp};
+pub use exemplars::Exemplar;
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use liveness::Liveness;

@@ -13,6 +13,7 @@ use headcount_store::text::Value;
 
 use crate::conflict::Conflict;
 use crate::encode::{Exposition, Format};
+use crate::exemplars::{Exemplar, Exemplars};
 use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
@@ -46,12 +47,13 @@ pub(crate) struct Parts<'a> {
     /// Labelled.
     pub(crate) processes: &'a Processes,
     pub(crate) lives: LifeParts<'a>,
+    pub(crate) exemplars: &'a Exemplars,
 }
 
 impl<'a> Parts<'a> {
     /// What a series has come to, by its number in the index; what a gauge has come to is to be said.
     pub(crate) fn value(self, series: u32, gauge: f64) -> SeriesValue<'a> {
-        let Self { index, totals, gauges, .. } = self;
+        let Self { index, totals, gauges, exemplars, .. } = self;
         match &index.series(series).sums {
             Sums::Gauge(_) => SeriesValue::Number(Value::Float(gauge)),
             Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
@@ -59,10 +61,12 @@ impl<'a> Parts<'a> {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
             }
             Sums::Histogram { sum, buckets } => {
-                SeriesValue::Histogram(Histogram { numbers: Numbers::Summed(totals), sum: *sum, buckets })
+                let numbers = Numbers::Summed(totals);
+                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets })
             }
             Sums::GaugeHistogram { sum, buckets } => {
-                SeriesValue::Histogram(Histogram { numbers: Numbers::Set(gauges), sum: *sum, buckets })
+                let numbers = Numbers::Set(gauges);
+                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets })
             }
         }
     }
@@ -96,13 +100,15 @@ pub struct FileCounts {
     pub bytes: u64,
 }
 
-/// What processes could not record, for want of space.
+/// What processes could not record, most often for want of space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Attempts to create a series.
     pub series: u64,
     /// Updates.
     pub updates: u64,
+    /// Exemplars, also those that were refused.
+    pub exemplars: u64,
 }
 
 /// A file that was not read.
@@ -323,12 +329,23 @@ impl<'a> Series<'a> {
     pub fn value(&self) -> SeriesValue<'a> {
         self.parts.value(self.listed.series, self.listed.value)
     }
+
+    /// Of a counter, the newest exemplar.
+    #[must_use]
+    pub fn exemplar(&self) -> Option<Exemplar<'a>> {
+        let Parts { index, exemplars, .. } = self.parts;
+        match index.series(self.listed.series).sums {
+            Sums::One(slot) => exemplars.get(slot),
+            _ => None,
+        }
+    }
 }
 
 /// A histogram of the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<'a> {
     numbers: Numbers<'a>,
+    exemplars: &'a Exemplars,
     sum: u32,
     /// Slots of the numbers.
     buckets: &'a [(f64, u32)],
@@ -364,6 +381,16 @@ impl<'a> Histogram<'a> {
         let mut count = Sum::default();
         self.buckets.iter().for_each(|&(_, slot)| count.add(self.numbers.get(slot)));
         count.value()
+    }
+
+    /// The newest exemplar of each bucket, as many as there are cumulative [buckets](Self::buckets) at least; nothing
+    /// if no bucket has one.
+    #[must_use]
+    pub fn exemplars(&self) -> Vec<Option<Exemplar<'a>>> {
+        match self.numbers {
+            Numbers::Summed(_) => self.exemplars.by_bucket(self.buckets).unwrap_or_default(),
+            Numbers::Set(_) => Vec::new(),
+        }
     }
 
     /// The buckets by upper bound, ascending. Cumulative ones end with `+Inf`.

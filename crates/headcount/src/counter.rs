@@ -4,6 +4,7 @@ use headcount_store::format::family::Shape;
 use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
+use crate::exemplar::{self, IntoExemplar};
 use crate::family::{Family, sealed};
 use crate::labelled::Labelled;
 use crate::labels::Labels;
@@ -88,6 +89,17 @@ impl Counter {
         self.0.add(0, n);
     }
 
+    /// Adds 1, and keeps an exemplar of it; see [`Exemplar`](crate::Exemplar).
+    pub fn inc_with_exemplar(&self, exemplar: impl IntoExemplar) {
+        self.add_with_exemplar(1, exemplar);
+    }
+
+    /// Adds `n`, and keeps an exemplar of it; see [`Exemplar`](crate::Exemplar).
+    pub fn add_with_exemplar(&self, n: u64, exemplar: impl IntoExemplar) {
+        self.add(n);
+        exemplar::keep(self.0, 0, n as f64, exemplar);
+    }
+
     /// An accumulator for a loop, which adds to this counter when it is flushed or dropped.
     #[must_use]
     pub fn local(&self) -> LocalCounter {
@@ -133,6 +145,14 @@ impl FloatCounter {
     pub fn add(&self, x: f64) {
         if x >= 0.0 {
             self.0.add_f64(0, x);
+        }
+    }
+
+    /// Adds `x`, and keeps an exemplar of it, unless it is ignored; see [`Exemplar`](crate::Exemplar).
+    pub fn add_with_exemplar(&self, x: f64, exemplar: impl IntoExemplar) {
+        if x >= 0.0 {
+            self.add(x);
+            exemplar::keep(self.0, 0, x, exemplar);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use headcount_store::format::exemplar::ExemplarError;
 use headcount_store::metric::{Kind, NameError};
 use headcount_store::write::{CreateError, SpaceError};
 
@@ -82,6 +83,9 @@ pub enum RegisterError {
         /// Why not.
         source: SpaceError,
     },
+    /// An exemplar was not kept.
+    #[error("an exemplar was not kept")]
+    Exemplar(#[source] ExemplarError),
     /// The registry could not be created, so none of its metrics can.
     #[error("`{name}` has no registry: it could not be created")]
     NoRegistry {
@@ -146,6 +150,15 @@ pub(crate) fn report_lost(error: &RegisterError) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::Relaxed) || is_strict() {
         report(error);
+    }
+}
+
+/// Tells of an exemplar that was refused, once in a process: how many is in `headcount_lost_exemplars_total`.
+#[cold]
+pub(crate) fn report_refused(error: ExemplarError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) || is_strict() {
+        report(&RegisterError::Exemplar(error));
     }
 }
 

@@ -7,6 +7,7 @@ use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells
 
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
+use crate::exemplar::{self, IntoExemplar};
 use crate::family::{Family, sealed};
 use crate::labelled::Labelled;
 use crate::labels::Labels;
@@ -85,6 +86,19 @@ impl Histogram {
         if n > 0 {
             self.add(self.bucket(value), n, Self::times(value, n));
         }
+    }
+
+    /// Counts `value`, and keeps an exemplar of it beside its bucket, unless it is not a number; see
+    /// [`Exemplar`](crate::Exemplar).
+    pub fn observe_with_exemplar(&self, value: f64, exemplar: impl IntoExemplar) {
+        let bucket = self.bucket(value);
+        self.add(bucket, 1, value);
+        exemplar::keep(self.cells, 1 + bucket, value, exemplar);
+    }
+
+    /// Counts a duration, in seconds, and keeps an exemplar of it.
+    pub fn observe_duration_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
+        self.observe_with_exemplar(duration.as_secs_f64(), exemplar);
     }
 
     /// An accumulator for a loop, which adds to this histogram when it is flushed or dropped.

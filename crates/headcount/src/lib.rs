@@ -23,7 +23,8 @@
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
 //! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
 //! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the four kinds, [`counter`], [`gauge`],
-//! `search` and [`histogram`], [`summary`], and [`local`], to count with in a loop; [`timing`]; [`updater`];
+//! `search` and [`histogram`], [`summary`]; [`exemplar`], which some of them keep, and [`local`], to count with in a
+//! loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -36,6 +37,7 @@ pub mod counter;
 mod definition;
 pub mod dynamic;
 pub mod error;
+pub mod exemplar;
 pub mod family;
 pub mod gauge;
 pub mod histogram;
@@ -62,6 +64,7 @@ pub use buckets::Buckets;
 pub use counter::{Counter, FloatCounter};
 pub use dynamic::DynamicFamily;
 pub use error::RegisterError;
+pub use exemplar::{Exemplar, IntoExemplar};
 pub use family::Family;
 pub use gauge::Gauge;
 pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight, metric, timed};

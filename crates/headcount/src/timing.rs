@@ -6,6 +6,7 @@
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
+use crate::exemplar::IntoExemplar;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::summary::Summary;
@@ -27,12 +28,25 @@ use crate::summary::Summary;
 pub trait Observe {
     /// Records a duration.
     fn record(&self, duration: Duration);
+
+    /// Records a duration, and keeps an exemplar of it where there can be any: beside a histogram's bucket.
+    fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar)
+    where
+        Self: Sized,
+    {
+        let _ = exemplar;
+        self.record(duration);
+    }
 }
 
 impl Observe for Histogram {
     #[inline]
     fn record(&self, duration: Duration) {
         self.observe(duration.as_secs_f64());
+    }
+
+    fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
+        self.observe_duration_with_exemplar(duration, exemplar);
     }
 }
 
@@ -50,10 +64,14 @@ impl Observe for Gauge {
     }
 }
 
-impl<P: Deref<Target: Observe>> Observe for P {
+impl<P: Deref<Target: Observe + Sized>> Observe for P {
     #[inline]
     fn record(&self, duration: Duration) {
         (**self).record(duration);
+    }
+
+    fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
+        (**self).record_with_exemplar(duration, exemplar);
     }
 }
 
@@ -92,6 +110,15 @@ impl<M: Observe> Timer<M> {
         let elapsed = self.start.elapsed();
         if let Some(metric) = self.metric.take() {
             metric.record(elapsed);
+        }
+        elapsed
+    }
+
+    /// Observes now, keeps an exemplar of it, and returns what was observed.
+    pub fn observe_duration_with_exemplar(mut self, exemplar: impl IntoExemplar) -> Duration {
+        let elapsed = self.start.elapsed();
+        if let Some(metric) = self.metric.take() {
+            metric.record_with_exemplar(elapsed, exemplar);
         }
         elapsed
     }
@@ -269,6 +296,20 @@ mod tests {
         begun.start_timer().observe_in(&ended);
         let text = registry.render();
         assert!(text.contains("begun_count 0\n") && text.contains("ended_count 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_timer_keeps_an_exemplar_where_there_can_be_any() {
+        let registry = Registry::private().unwrap();
+        let histogram = registry.histogram("h", "", Buckets::default()).unwrap();
+        let summary = registry.summary("s", "").unwrap();
+        Timer::start(&histogram).observe_duration_with_exemplar([("id", "a")]);
+        summary.start_timer().observe_duration_with_exemplar([("id", "b")]);
+        let text = registry.render();
+        assert!(text.contains("h_count 1\n") && text.contains("s_count 1\n"), "{text}");
+        let store = registry.store().unwrap();
+        let image = headcount_store::write::Registration::begin().image(store).unwrap();
+        assert_eq!(image.cells().exemplars().count(), 1);
     }
 
     #[test]

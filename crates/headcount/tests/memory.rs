@@ -1,4 +1,5 @@
-//! What metrics allocate: nothing in an update that is not the first, and little for a series.
+//! What metrics allocate: nothing in an update that is not the first, and little for a series; and how many exemplars
+//! are kept.
 //!
 //! One test alone in its program, because it counts what the whole process allocates.
 #![expect(unsafe_code, reason = "an allocator is unsafe to be")]
@@ -6,7 +7,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use headcount::{Buckets, Counter, GaugeMode, Labels, Registry, metric};
+use headcount::exemplar::EXEMPLAR_LIMIT;
+use headcount::{Buckets, Counter, Exemplar, GaugeMode, Labels, Registry, metric};
+use headcount_store::read::Image;
 
 struct Counting;
 
@@ -65,6 +68,8 @@ fn only_new_series_allocate_and_they_are_small() {
         recent.set(1.0);
         histogram.observe(0.3);
         histogram.start_timer().observe_duration();
+        histogram.observe_with_exemplar(0.3, [("id", &long)]);
+        counter.inc_with_exemplar(Exemplar::of_trace(1, 2));
         summary.observe(1.0);
         local.observe(0.2);
         family.with(["GET", &long]).inc();
@@ -85,4 +90,15 @@ fn only_new_series_allocate_and_they_are_small() {
     names.iter().for_each(|name| family.with(["GET", name]).inc());
     let each = (BYTES.load(Ordering::Relaxed) - before) / SERIES;
     assert!(each <= 256, "{each} bytes for each of {SERIES} series");
+
+    // Two have exemplars already.
+    for name in &names {
+        family.with(["GET", name]).inc_with_exemplar(Exemplar::of_trace(1, 2));
+    }
+    counter.inc_with_exemplar([("bad-name", "")]);
+    let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
+    let image = Image::read(&std::fs::File::open(file.path()).unwrap()).unwrap();
+    let kept = image.cells().exemplars().count() as u64;
+    assert_eq!(kept, u64::from(EXEMPLAR_LIMIT));
+    assert_eq!(image.header().lost_exemplars, SERIES as u64 + 2 - kept + 1);
 }

@@ -1,8 +1,9 @@
 //! `headcount inspect`: every entry of a file, ours or a peer's.
 //!
 //! Of our own files, each value of a series is an entry, and its key is spelled as Python's client would
-//! spell it. Of a peer's, the key is what is stored, whatever it is.
+//! spell it; so is each exemplar, with its own labels in the place of the help text. Of a peer's, the key is what is stored, whatever it is.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -12,12 +13,13 @@ use headcount_store::FileError;
 use headcount_store::cell::{decode_gauge, decode_states};
 use headcount_store::directory::open_regular;
 use headcount_store::exponential::{Key, Schema};
+use headcount_store::format::exemplar::Exemplar;
 use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::folded::{Folded, FoldedProcess};
 use headcount_store::format::header::MAGIC;
 use headcount_store::format::record::{Record, Values};
 use headcount_store::format::table::Table;
-use headcount_store::metric::GaugeMerge;
+use headcount_store::metric::{GaugeMerge, Kind};
 use headcount_store::peer::{self, PeerFile};
 use headcount_store::read::Image;
 use headcount_store::text::{Value, write_bound, write_value};
@@ -115,6 +117,8 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     let mut families: Vec<Family<'_>> = Vec::new();
     let mut processes: Vec<FoldedProcess<'_>> = Vec::new();
     let mut entries = Vec::new();
+    let exemplars: HashMap<u32, Exemplar> =
+        image.cells().exemplars().map(|exemplar| (exemplar.cell, exemplar)).collect();
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
@@ -124,7 +128,8 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
                 if family.shape == Shape::Info && image.cells().life(life).is_removed {
                     continue;
                 }
-                add_series(&image, family, &processes, (first_cell, table), values, &mut entries);
+                let cells = (first_cell, table);
+                add_series(&image, family, &processes, cells, values, &exemplars, &mut entries);
             }
             Record::Process(process) => processes.push(process),
         }
@@ -138,6 +143,7 @@ fn add_series(
     processes: &[FoldedProcess<'_>],
     (first, table): (u32, Option<Table>),
     values: Values<'_>,
+    exemplars: &HashMap<u32, Exemplar>,
     entries: &mut Vec<Entry>,
 ) {
     let mut labels: serde_json::Map<String, serde_json::Value> =
@@ -154,6 +160,15 @@ fn add_series(
         }
         let key = json!([family.name, format!("{}{suffix}", family.name), labels, family.help]).to_string();
         entries.push(Entry { key, value, time, offset: cell.into() });
+        // Cells of other kinds are counted by themselves.
+        let has_exemplars = matches!(family.shape.kind(), Kind::Counter | Kind::Histogram);
+        if let Some(exemplar) = exemplars.get(&cell).filter(|_| has_exemplars) {
+            let own: BTreeMap<_, _> = exemplar.labels.iter().collect();
+            let name = format!("{}{suffix} (exemplar)", family.name);
+            let key = json!([family.name, name, labels, own]).to_string();
+            let (value, time) = (Value::Float(exemplar.value), exemplar.time);
+            entries.push(Entry { key, value, time, offset: cell.into() });
+        }
     };
     let sum = |cell: u32| Value::Integer(image.cells().sum(cell));
     let sum_f64 = |cell: u32| Value::Float(image.cells().sum_f64(cell));

@@ -180,6 +180,8 @@ fn describe(gather: &mut Gather<'_>, start: Instant, exposed: usize) {
     gather.add_counter("headcount_lost_series_total", help, lost.series);
     let help = "Updates that workers could not record, because their series or thread had no space.";
     gather.add_counter("headcount_lost_updates_total", help, lost.updates);
+    let help = "Exemplars that workers did not keep, because of their labels or for want of space.";
+    gather.add_counter("headcount_lost_exemplars_total", help, lost.exemplars);
     let help = "Series that these files have, those of different processes merged.";
     gather.add_gauge("headcount_series", help, &[], to_f64(gather.series()));
     let help = "Bytes that the files of the metrics directory take in the file system.";

@@ -7,7 +7,8 @@ use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_bound, write_value};
 
 use super::shown::Shown;
-use crate::merged::{Series, SeriesValue};
+use crate::exemplars::Exemplar;
+use crate::merged::{Histogram, Series, SeriesValue};
 use crate::text::Buckets;
 
 pub(super) fn encode(families: &[Shown<'_>]) -> Vec<u8> {
@@ -56,7 +57,13 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
         out.extend(b"},");
     }
     match series.value() {
-        SeriesValue::Number(value) => put_number(out, "value", value),
+        SeriesValue::Number(value) => {
+            put_number(out, "value", value);
+            if let Some(exemplar) = series.exemplar() {
+                out.extend(b",\"exemplar\":");
+                put_exemplar(out, exemplar);
+            }
+        }
         SeriesValue::Summary { count, sum } => {
             put_number(out, "count", count);
             out.push(b',');
@@ -75,8 +82,41 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
                 out.push(b'"');
             }
             out.push(b'}');
+            put_exemplars(out, histogram);
         }
     }
+    out.push(b'}');
+}
+
+/// By the upper bounds of the buckets, as these are.
+fn put_exemplars(out: &mut Vec<u8>, histogram: Histogram<'_>) {
+    let buckets = histogram.buckets(Buckets::Cumulative).zip(histogram.exemplars());
+    let mut any = false;
+    for ((bound, _), exemplar) in buckets {
+        let Some(exemplar) = exemplar else { continue };
+        out.extend(if any { b",\"".as_slice() } else { b",\"exemplars\":{\"" });
+        any = true;
+        write_bound(out, bound);
+        out.extend(b"\":");
+        put_exemplar(out, exemplar);
+    }
+    if any {
+        out.push(b'}');
+    }
+}
+
+fn put_exemplar(out: &mut Vec<u8>, exemplar: Exemplar<'_>) {
+    out.extend(b"{\"labels\":{");
+    for (at, (name, value)) in exemplar.labels().enumerate() {
+        out.extend(if at == 0 { b"".as_slice() } else { b"," });
+        put_text(out, name);
+        out.push(b':');
+        put_text(out, value);
+    }
+    out.extend(b"},");
+    put_number(out, "value", Value::Float(exemplar.value()));
+    out.push(b',');
+    put_number(out, "timestamp", Value::Float(exemplar.time()));
     out.push(b'}');
 }
 

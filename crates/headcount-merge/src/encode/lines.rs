@@ -9,6 +9,7 @@ use headcount_store::text::{
 
 use super::Escaping;
 use super::escaping::escaped_labels;
+use crate::exemplars::Exemplar;
 use crate::merged::{Family, Series};
 
 /// Writes the samples of one family after another.
@@ -132,6 +133,24 @@ impl Lines {
         let start = self.out.len();
         write_value(&mut self.out, value);
         self.values.push(start..self.out.len());
+        self.out.push(b'\n');
+    }
+
+    /// Appends an exemplar to the last sample.
+    pub(super) fn exemplar(&mut self, exemplar: Exemplar<'_>) {
+        self.out.pop();
+        self.out.extend(b" # {");
+        for (at, (name, value)) in exemplar.labels().enumerate() {
+            self.out.extend(if at == 0 { b"".as_slice() } else { b"," });
+            self.out.extend(name.as_bytes());
+            self.out.extend(b"=\"");
+            write_label_value(&mut self.out, value);
+            self.out.push(b'"');
+        }
+        self.out.extend(b"} ");
+        write_value(&mut self.out, Value::Float(exemplar.value()));
+        self.out.push(b' ');
+        write_value(&mut self.out, Value::Float(exemplar.time()));
         self.out.push(b'\n');
     }
 }

@@ -118,7 +118,8 @@ impl MetricPage {
             };
             metric.clear();
             metric.extend_from_slice(labels_of(known, labels as usize));
-            put_value(&mut metric, value, message.kind);
+            // Families with exemplars are written anew.
+            put_value(&mut metric, (value, None), message.kind);
             let start = draft.bytes.len();
             put_metric(&mut draft.bytes, &metric);
             let len = draft.bytes.len() - start;

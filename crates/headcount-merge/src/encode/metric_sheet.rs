@@ -43,14 +43,14 @@ struct Writer {
 }
 
 impl MetricSheet {
-    /// Writes all families for the first time. `figures` tells which of them a family has.
-    pub(super) fn new(merged: &Merged<'_>, escaping: Escaping, figures: &Figures) -> Self {
+    /// Writes all families for the first time. `figures` tells which of them a family has; those in `anew` are not kept.
+    pub(super) fn new(merged: &Merged<'_>, escaping: Escaping, figures: &Figures, anew: &[u32]) -> Self {
         let families = shown(merged, &Exposition { format: Format::Protobuf, escaping, names: &[] });
         let mut sheet = Self { escaping, messages: Vec::new(), parts: Vec::new() };
         let (mut drafts, mut writer) = (Vec::new(), Writer::default());
         for shown in &families {
             let family = shown.family.number();
-            if let Some(range) = figures.of(family) {
+            if let Some(range) = figures.of(family).filter(|_| !anew.contains(&family)) {
                 sheet.add_family(shown, merged, (range.start, figures), &mut writer, &mut drafts);
             } else {
                 sheet.end_page(&mut writer, &mut drafts);

@@ -70,6 +70,7 @@ fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(),
         match series.value() {
             SeriesValue::Number(value) if kind == Kind::Counter => {
                 lines.sample("_total", None, counted(value)?);
+                series.exemplar().into_iter().for_each(|exemplar| lines.exemplar(exemplar));
             }
             // An info's samples are called so, too.
             SeriesValue::Number(value) => lines.sample(kind.name_suffix(), None, value),
@@ -110,6 +111,7 @@ fn write_gauge_histogram(lines: &mut Lines, histogram: Histogram<'_>) -> Result<
 
 /// Appends buckets whose counts do not fall; returns the first bound.
 fn write_buckets(lines: &mut Lines, histogram: Histogram<'_>) -> Result<f64, Unfit> {
+    let exemplars = histogram.exemplars();
     let (mut below, mut first) = (0.0, f64::INFINITY);
     for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
         if whole(value)?.to_f64() < below {
@@ -118,6 +120,7 @@ fn write_buckets(lines: &mut Lines, histogram: Histogram<'_>) -> Result<f64, Unf
         below = value.to_f64();
         first = bound.min(first);
         lines.sample("_bucket", Some((at, bound)), value);
+        exemplars.get(at).copied().flatten().into_iter().for_each(|exemplar| lines.exemplar(exemplar));
     }
     Ok(first)
 }

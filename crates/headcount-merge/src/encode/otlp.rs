@@ -6,6 +6,7 @@ use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_bound};
 
 use super::protobuf::{put_bytes, put_float, put_integer, put_varint, to_count};
+use crate::exemplars::Exemplar;
 use crate::merged::{Family, Histogram, Merged, Series, SeriesValue};
 use crate::text::Buckets;
 
@@ -143,6 +144,7 @@ fn put_point(out: &mut Vec<u8>, series: Series<'_>, otlp: &Otlp<'_>) {
         }
         SeriesValue::Histogram(histogram) => put_histogram(out, histogram),
     }
+    series.exemplar().into_iter().for_each(|exemplar| put_exemplar(out, 5, exemplar));
 }
 
 fn put_attributes(out: &mut Vec<u8>, field: u64, series: Series<'_>) {
@@ -185,6 +187,35 @@ fn put_histogram(out: &mut Vec<u8>, histogram: Histogram<'_>) {
     let packed = |values: &mut dyn Iterator<Item = [u8; 8]>| values.flatten().collect::<Vec<u8>>();
     put_bytes(out, 6, &packed(&mut counts.iter().map(|count| count.to_le_bytes())));
     put_bytes(out, 7, &packed(&mut bounds.iter().map(|bound| bound.to_le_bytes())));
+    histogram.exemplars().into_iter().flatten().for_each(|exemplar| put_exemplar(out, 8, exemplar));
+}
+
+/// An exemplar. The identity of a trace has fields of its own.
+fn put_exemplar(out: &mut Vec<u8>, field: u64, exemplar: Exemplar<'_>) {
+    let mut message = Vec::new();
+    put_fixed(&mut message, 2, u64::try_from(exemplar.since_1970().as_nanos()).unwrap_or(u64::MAX));
+    put_float(&mut message, 3, exemplar.value());
+    for (name, value) in exemplar.labels() {
+        match (name, from_hex::<8>(value), from_hex::<16>(value)) {
+            ("span_id", Some(id), _) => put_bytes(&mut message, 4, &id),
+            ("trace_id", _, Some(id)) => put_bytes(&mut message, 5, &id),
+            _ => put_attribute(&mut message, 7, name, value),
+        }
+    }
+    put_bytes(out, field, &message);
+}
+
+/// So many bytes as two digits each.
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// A `KeyValue` with a text.

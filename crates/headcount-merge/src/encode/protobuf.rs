@@ -8,6 +8,7 @@ use headcount_store::text::Value;
 use super::Escaping;
 use super::escaping::escaped_labels;
 use super::shown::Shown;
+use crate::exemplars::Exemplar;
 use crate::merged::{Histogram, Series, SeriesValue};
 use crate::text::Buckets;
 
@@ -44,7 +45,7 @@ pub(super) fn put_series(out: &mut Vec<u8>, series: Series<'_>, kind: Kind, esca
     let mut metric = Vec::new();
     put_labels(&mut metric, series, escaping);
     let labels = metric.len();
-    put_value(&mut metric, series.value(), kind);
+    put_value(&mut metric, (series.value(), series.exemplar()), kind);
     put_metric(out, &metric);
     labels
 }
@@ -74,12 +75,17 @@ fn put_labels(out: &mut Vec<u8>, series: Series<'_>, escaping: Escaping) {
     }
 }
 
-/// Appends what a series has behind its labels.
-pub(super) fn put_value(out: &mut Vec<u8>, value: SeriesValue<'_>, kind: Kind) {
+/// Appends what a series has behind its labels; if it is a counter, perhaps with an exemplar.
+pub(super) fn put_value(
+    out: &mut Vec<u8>,
+    (value, exemplar): (SeriesValue<'_>, Option<Exemplar<'_>>),
+    kind: Kind,
+) {
     let mut message = Vec::new();
     let field = match value {
         SeriesValue::Number(value) => {
             put_float(&mut message, 1, value.to_f64());
+            exemplar.into_iter().for_each(|exemplar| put_exemplar(&mut message, 2, exemplar));
             if kind == Kind::Counter { 3 } else { 2 }
         }
         SeriesValue::Summary { count, sum } => {
@@ -98,13 +104,33 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: SeriesValue<'_>, kind: Kind) {
 fn put_histogram(out: &mut Vec<u8>, histogram: Histogram<'_>) {
     put_integer(out, 1, to_count(histogram.count()));
     put_float(out, 2, histogram.sum().to_f64());
+    let exemplars = histogram.exemplars();
     let mut bucket = Vec::new();
-    for (bound, count) in histogram.buckets(Buckets::Cumulative) {
+    for (at, (bound, count)) in histogram.buckets(Buckets::Cumulative).enumerate() {
         bucket.clear();
         put_integer(&mut bucket, 1, to_count(count));
         put_float(&mut bucket, 2, bound);
+        let exemplar = exemplars.get(at).copied().flatten();
+        exemplar.into_iter().for_each(|exemplar| put_exemplar(&mut bucket, 3, exemplar));
         put_bytes(out, 3, &bucket);
     }
+}
+
+fn put_exemplar(out: &mut Vec<u8>, field: u64, exemplar: Exemplar<'_>) {
+    let (mut message, mut part) = (Vec::new(), Vec::new());
+    for (name, value) in exemplar.labels() {
+        part.clear();
+        put_bytes(&mut part, 1, name.as_bytes());
+        put_bytes(&mut part, 2, value.as_bytes());
+        put_bytes(&mut message, 1, &part);
+    }
+    put_float(&mut message, 2, exemplar.value());
+    part.clear();
+    let time = exemplar.since_1970();
+    put_integer(&mut part, 1, time.as_secs());
+    put_integer(&mut part, 2, time.subsec_nanos().into());
+    put_bytes(&mut message, 3, &part);
+    put_bytes(out, field, &message);
 }
 
 /// Peers count in floats, this format in integers.

@@ -109,21 +109,28 @@ fn typed_names(families: &[Shown<'_>], dialect: Dialect) -> Vec<Option<String>> 
 }
 
 impl Sheet {
-    /// Writes all families for the first time. `figures` tells which of them a family has.
-    pub(super) fn new(merged: &Merged<'_>, dialect: Dialect, escaping: Escaping, figures: &Figures) -> Self {
+    /// Writes all families for the first time. `figures` tells which of them a family has; those in `written_anew` are
+    /// not kept.
+    pub(super) fn new(
+        merged: &Merged<'_>,
+        (dialect, escaping): (Dialect, Escaping),
+        figures: &Figures,
+        written_anew: &[u32],
+    ) -> Self {
         let families = shown(merged, &Exposition { format: dialect.format(), escaping, names: &[] });
         let mut lines = Lines::new(Vec::new(), escaping);
         let (mut parts, mut pages, mut anew) = (Vec::new(), LinePages::default(), Anew::default());
         for (shown, typed_name) in families.iter().zip(typed_names(&families, dialect)) {
             lines.out.clear();
             let is_steady = dialect.write_family(&mut lines, shown, typed_name.as_deref());
-            let range = figures.of(shown.family.number()).filter(|_| is_steady);
+            let family = shown.family.number();
+            let range = figures.of(family).filter(|_| is_steady && !written_anew.contains(&family));
             let written = (&*lines.out, lines.head_end);
             if range.is_some_and(|range| pages.add_family(written, &lines.values, range, figures)) {
                 anew.end(&mut parts);
             } else {
                 parts.extend(pages.take().into_iter().map(Part::Lines));
-                let (family, name) = (shown.family.number(), shown.name.clone().into_owned());
+                let name = shown.name.clone().into_owned();
                 anew.families.push(Named { family, name, typed_name });
             }
         }

@@ -15,6 +15,8 @@ pub(crate) struct Sheets {
     figures: Figures,
     /// Whether the figures are those of this merge.
     are_taken: bool,
+    /// The families of this merge that have exemplars: where those are shown, more may change than numbers.
+    with_exemplars: Vec<u32>,
     kept: Vec<Kept>,
 }
 
@@ -22,6 +24,8 @@ pub(crate) struct Sheets {
 #[derive(Debug)]
 struct Kept {
     style: Style,
+    /// Families that are not kept, though they have figures.
+    anew: Vec<u32>,
     content: Content,
     take: u64,
 }
@@ -31,6 +35,12 @@ struct Kept {
 pub(super) enum Style {
     Lines(Dialect, Escaping),
     Protobuf(Escaping),
+}
+
+impl Style {
+    fn shows_exemplars(self) -> bool {
+        !matches!(self, Self::Lines(Dialect::Text, _))
+    }
 }
 
 #[derive(Debug)]
@@ -56,19 +66,21 @@ impl Sheets {
 
     /// An exposition of all families.
     pub(super) fn pages(&mut self, style: Style, merged: &Merged<'_>) -> Pages {
-        let Self { figures, kept, are_taken } = self;
+        let Self { figures, kept, are_taken, with_exemplars } = self;
         if !std::mem::replace(are_taken, true) {
             let parts = merged.parts();
             figures.take(parts.totals, parts.gauges);
+            *with_exemplars = figures.families_with(parts.exemplars);
             kept.retain(|kept| kept.take + PATIENCE >= figures.takes());
         }
+        let anew = if style.shows_exemplars() { with_exemplars } else { &[][..] };
         let known = kept.iter().position(|kept| kept.style == style);
         let mut sheet = match known.map(|at| kept.swap_remove(at)) {
-            Some(known) => known,
-            None => Kept::new(style, merged, figures),
+            Some(known) if known.anew == anew => known,
+            _ => Kept::new(style, merged, figures, anew),
         };
         if sheet.refresh(merged, figures).is_err() {
-            sheet = Kept::new(style, merged, figures);
+            sheet = Kept::new(style, merged, figures, anew);
         }
         let pages = sheet.pages();
         kept.push(sheet);
@@ -77,12 +89,14 @@ impl Sheets {
 }
 
 impl Kept {
-    fn new(style: Style, merged: &Merged<'_>, figures: &Figures) -> Self {
+    fn new(style: Style, merged: &Merged<'_>, figures: &Figures, anew: &[u32]) -> Self {
         let content = match style {
-            Style::Lines(dialect, escaping) => Content::Lines(Sheet::new(merged, dialect, escaping, figures)),
-            Style::Protobuf(escaping) => Content::Metrics(MetricSheet::new(merged, escaping, figures)),
+            Style::Lines(dialect, escaping) => {
+                Content::Lines(Sheet::new(merged, (dialect, escaping), figures, anew))
+            }
+            Style::Protobuf(escaping) => Content::Metrics(MetricSheet::new(merged, escaping, figures, anew)),
         };
-        Self { style, content, take: figures.takes() }
+        Self { style, anew: anew.to_vec(), content, take: figures.takes() }
     }
 
     fn refresh(&mut self, merged: &Merged<'_>, figures: &Figures) -> Result<(), Stale> {

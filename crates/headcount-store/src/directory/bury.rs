@@ -179,6 +179,7 @@ mod tests {
             records_used: 0,
             lost_series: 0,
             lost_updates: u64::from(pid == 7),
+            lost_exemplars: 0,
             folded: 0,
         };
         let mut bytes = header.encode().to_vec();

@@ -194,6 +194,7 @@ mod tests {
             records_used: 0,
             lost_series: 0,
             lost_updates: 0,
+            lost_exemplars: 0,
             folded: 1,
         };
         ArchiveBuilder::default().encode(&header, sources)

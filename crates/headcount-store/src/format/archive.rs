@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::BLOCK;
+use super::exemplar::Exemplar;
 use super::extent::{Content, ENTRY_LEN, Extent};
 use super::family::Family;
 use super::folded::FoldedProcess;
@@ -36,6 +37,7 @@ pub struct ArchiveBuilder {
     sums: Vec<u64>,
     rests: Vec<u64>,
     shared: Vec<u64>,
+    exemplars: Vec<u8>,
 }
 
 impl ArchiveBuilder {
@@ -66,7 +68,7 @@ impl ArchiveBuilder {
         Ok(self.processes - 1)
     }
 
-    /// Adds a series of summed cells, and since when it is.
+    /// Adds a series of summed cells, and since when it is; returns the number of the first.
     ///
     /// # Errors
     ///
@@ -77,12 +79,12 @@ impl ArchiveBuilder {
         values: &[&str],
         cells: &[Summed],
         life: Life,
-    ) -> Result<(), TooLong> {
+    ) -> Result<u32, TooLong> {
         self.push(family, values, None, cells, life)
     }
 
-    /// Adds a series of summed cells that has a table with these keys. The last cells are those of its places,
-    /// one for each key.
+    /// Adds a series of summed cells that has a table with these keys; returns the number of the first cell. The last
+    /// cells are those of its places, one for each key.
     ///
     /// # Errors
     ///
@@ -94,12 +96,12 @@ impl ArchiveBuilder {
         (schema, keys): (Schema, &[Key]),
         cells: &[Summed],
         life: Life,
-    ) -> Result<(), TooLong> {
+    ) -> Result<u32, TooLong> {
         // Behind the life cell.
         let table = Table { first_key: number(self.shared.len() + 1), places: number(keys.len()), schema };
-        self.push(family, values, Some(table), cells, life)?;
+        let first = self.push(family, values, Some(table), cells, life)?;
         self.shared.extend(keys.iter().map(|key| key.encode()));
-        Ok(())
+        Ok(first)
     }
 
     fn push(
@@ -109,9 +111,9 @@ impl ArchiveBuilder {
         table: Option<Table>,
         cells: &[Summed],
         life: Life,
-    ) -> Result<(), TooLong> {
-        let life_cell = Some(number(self.shared.len()));
-        encode_series(family, number(self.sums.len()), life_cell, table, values, &mut self.records)?;
+    ) -> Result<u32, TooLong> {
+        let (first, life_cell) = (number(self.sums.len()), number(self.shared.len()));
+        encode_series(family, first, Some(life_cell), table, values, &mut self.records)?;
         self.shared.push(life.encode());
         for cell in cells {
             let (sum, rest) = match *cell {
@@ -121,7 +123,12 @@ impl ArchiveBuilder {
             self.sums.push(sum);
             self.rests.push(rest);
         }
-        Ok(())
+        Ok(first)
+    }
+
+    /// Adds an exemplar of a summed cell.
+    pub fn exemplar(&mut self, exemplar: &Exemplar) {
+        self.exemplars.extend(exemplar.encode());
     }
 
     /// Adds a series of shared cells.
@@ -146,6 +153,7 @@ impl ArchiveBuilder {
             (Content::Shared, cells(&self.shared)),
             (Content::Slab(0), cells(&self.sums)),
             (Content::Slab(1), cells(if has_rests { &self.rests } else { &[] })),
+            (Content::Exemplars, self.exemplars.clone()),
         ];
         let mut bytes = vec![0; to_usize(BLOCK)];
         let mut table = Vec::new();
@@ -214,6 +222,7 @@ mod tests {
             records_used: 0,
             lost_series: 6,
             lost_updates: 7,
+            lost_exemplars: 9,
             folded: 8,
         };
         let sources = vec![Source { name: "dead-0.hc".into(), identity: 4 }];
@@ -227,7 +236,7 @@ mod tests {
         let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
         assert_eq!([8, 12, 16, 20, 64].map(u32_at), [2, 256, 0, u32::MAX, 5]);
-        assert_eq!([32, 40, 48, 80, 88, 96].map(u64_at), [0, 0, 5, 6, 7, 8]);
+        assert_eq!([32, 40, 48, 80, 88, 96, 104].map(u64_at), [0, 0, 5, 6, 7, 8, 9]);
         assert_eq!([256, 272, 288, 304, 320].map(|at| bytes[at]), [5, 2, 3, 4, 4]);
         assert_eq!((bytes.len(), u32_at(320) >> 8), (6 * 4096, 1), "slab 1 has the rests");
         let sources = b"\x09\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0dead-0.hc\0\0\0\0\0\0\0\0";

@@ -27,6 +27,8 @@ pub enum Content {
     Slab(u32),
     /// The files that an archive stands for.
     Sources,
+    /// Exemplars, a slot for each.
+    Exemplars,
     /// Something of a newer release that a reader may pass over.
     Ignorable,
 }
@@ -49,6 +51,7 @@ const RECORDS: u32 = 2;
 const SHARED: u32 = 3;
 const SLAB: u32 = 4;
 const SOURCES: u32 = 5;
+const EXEMPLARS: u32 = 6;
 /// Kinds from here on may be passed over by readers that do not know them.
 const IGNORABLE: u32 = 128;
 
@@ -65,6 +68,7 @@ impl Extent {
             Content::Shared => SHARED,
             Content::Slab(number) => SLAB | number << 8,
             Content::Sources => SOURCES,
+            Content::Exemplars => EXEMPLARS,
             Content::Ignorable => IGNORABLE,
         };
         [u64::from(kind) | u64::from(self.first) << 32, u64::from(self.blocks) | u64::from(self.at) << 32]
@@ -80,6 +84,7 @@ impl Extent {
             SHARED => Content::Shared,
             SLAB => Content::Slab(kind >> 8),
             SOURCES => Content::Sources,
+            EXEMPLARS => Content::Exemplars,
             IGNORABLE.. => Content::Ignorable,
             _ => return None,
         };
@@ -118,6 +123,7 @@ mod tests {
             Content::Slab(7),
             Content::Slab(Extent::MAX_SLAB),
             Content::Sources,
+            Content::Exemplars,
         ] {
             let extent = Extent { content, first: 3, blocks: 4, at: 99 };
             let bytes: Vec<u8> = extent.encode().into_iter().flat_map(u64::to_le_bytes).collect();

@@ -1,8 +1,8 @@
 //! The first block of a file: who writes it, and how far it is filled.
 //!
 //! The first [`HEADER_LEN`] bytes are the header, the rest of the block is the beginning of the
-//! [extent table](super::extent). All of it is final once the file has its name, except the four
-//! words from [`EXTENT_COUNT`] to [`LOST_UPDATES`], which only ever grow. Of an archive all is final.
+//! [extent table](super::extent). All of it is final once the file has its name, except [`EXTENT_COUNT`],
+//! [`RECORDS_USED`] and what counts losses, which only ever grow. Of an archive all is final.
 
 use super::{BLOCK, VERSION, u32_at, u64_at};
 use crate::error::FileError;
@@ -20,9 +20,10 @@ pub const RECORDS_USED: usize = 72;
 pub const LOST_SERIES: usize = 80;
 /// Offset of the number of updates that the process could not record (u64).
 pub const LOST_UPDATES: usize = 88;
-
 /// Offset of the number of files that an archive was folded from (u64).
 pub const FOLDED: usize = 96;
+/// Offset of the number of exemplars that the process could not keep (u64).
+pub const LOST_EXEMPLARS: usize = 104;
 
 const AT_VERSION: usize = 8;
 const AT_HEADER_LEN: usize = 12;
@@ -54,6 +55,8 @@ pub struct Header {
     pub lost_series: u64,
     /// Updates that the process could not record.
     pub lost_updates: u64,
+    /// Exemplars that the process could not keep.
+    pub lost_exemplars: u64,
     /// How many processes' files an archive was folded from, over all folds; 0 for a process's own file.
     pub folded: u64,
 }
@@ -79,6 +82,7 @@ impl Header {
         put(LOST_SERIES, &self.lost_series.to_le_bytes());
         put(LOST_UPDATES, &self.lost_updates.to_le_bytes());
         put(FOLDED, &self.folded.to_le_bytes());
+        put(LOST_EXEMPLARS, &self.lost_exemplars.to_le_bytes());
         bytes
     }
 
@@ -123,6 +127,7 @@ impl Header {
             records_used: u64_at(block, RECORDS_USED),
             lost_series: u64_at(block, LOST_SERIES),
             lost_updates: u64_at(block, LOST_UPDATES),
+            lost_exemplars: u64_at(block, LOST_EXEMPLARS),
             folded: if version >= ARCHIVE_VERSION { u64_at(block, FOLDED) } else { 0 },
         })
     }
@@ -141,6 +146,7 @@ mod tests {
             records_used: 640,
             lost_series: 7,
             lost_updates: 8,
+            lost_exemplars: 9,
             folded: 0,
         }
     }

@@ -1,11 +1,12 @@
 //! The bytes of a `.hc` file, encoded and decoded by hand and testable in memory.
 //!
 //! A file is a [header], a table of [extents](extent) that says which blocks hold what, the [records](record)
-//! that describe [families](family) and series, some with a [table], and the cells. An [archive] has in it, besides, what
-//! many processes' series are [folded] into, and the [sources](source) that it stands for.
+//! that describe [families](family) and series, some with a [table], the cells, and [exemplars](exemplar). An [archive]
+//! has in it, besides, what many processes' series are [folded] into, and the [sources](source) that it stands for.
 //! `docs/file-format.md` is the byte map of all of it.
 
 pub mod archive;
+pub mod exemplar;
 pub mod extent;
 pub mod family;
 pub mod folded;

@@ -1,8 +1,9 @@
-//! The cells of a file, copied.
+//! The cells of a file, and what stands beside them, copied.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::cell::Life;
+use crate::format::exemplar::{Exemplar, SLOT_LEN};
 use crate::format::u64_at;
 
 /// The cells of a file. The buffers are used again for the next one.
@@ -10,6 +11,7 @@ use crate::format::u64_at;
 pub struct Cells {
     pub(super) shared: Space,
     pub(super) slabs: BTreeMap<u32, Space>,
+    pub(super) exemplars: Space,
 }
 
 /// Cells side by side, as they stand in the file: they are looked at once, and need no other form.
@@ -34,7 +36,7 @@ impl Space {
         &mut self.bytes[start..self.len]
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
@@ -56,6 +58,7 @@ pub fn cells(bytes: &[u8]) -> impl Iterator<Item = u64> {
 impl Cells {
     pub(super) fn clear(&mut self) {
         self.shared.len = 0;
+        self.exemplars.len = 0;
         // Kept, though empty: the next file most often has slabs of the same numbers.
         self.slabs.values_mut().for_each(|slab| slab.len = 0);
     }
@@ -96,6 +99,11 @@ impl Cells {
 
     fn summed(&self, cell: u32) -> impl Iterator<Item = u64> {
         self.slabs.values().filter_map(move |slab| slab.get(cell))
+    }
+
+    /// The exemplars, in the order of their slots. Several may name one cell.
+    pub fn exemplars(&self) -> impl Iterator<Item = Exemplar> {
+        self.exemplars.bytes().chunks_exact(SLOT_LEN).filter_map(Exemplar::decode)
     }
 
     /// Whether every cell is zero but for some of the shared ones.

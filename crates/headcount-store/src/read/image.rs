@@ -50,11 +50,12 @@ impl Image {
     /// Whether the process has counted and set nothing at all, whatever it has created and removed.
     #[must_use]
     pub fn is_blank(&self) -> bool {
+        let Header { lost_series, lost_updates, lost_exemplars, .. } = self.header;
         let life = |record| match record {
             Ok(Record::Series { life, .. }) => life,
             _ => None,
         };
         let lives = self.records().filter_map(life).collect();
-        self.header.lost_series + self.header.lost_updates == 0 && self.cells.are_blank_but_for(&lives)
+        lost_series + lost_updates + lost_exemplars == 0 && self.cells.are_blank_but_for(&lives)
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use super::{Cells, read_up_to};
 use crate::error::FileError;
 use crate::format::BLOCK;
+use crate::format::exemplar::{SLOT_LEN, Slot};
 use crate::format::extent::{Content, ENTRY_LEN, Extent};
 use crate::format::header::{HEADER_LEN, Header};
 use crate::format::source::{self, Source};
@@ -21,6 +22,8 @@ pub struct Reader<'a> {
 
 /// Bytes that are read at a time: they stay in the processor's cache.
 const CHUNK: usize = 64 * 1024;
+/// How often slots of exemplars are read once more because they were being written, in one file.
+const LOOKS: u32 = 64;
 
 impl<'a> Reader<'a> {
     /// Reads the header and the table of extents.
@@ -144,16 +147,37 @@ impl<'a> Reader<'a> {
     /// When the file cannot be read, or an extent does not continue the one before it.
     pub fn read_cells(&self, cells: &mut Cells) -> Result<(), FileError> {
         cells.clear();
+        let mut looks = LOOKS;
         for (index, extent) in (0..).zip(&self.extents) {
             let space = match extent.content {
                 Content::Shared => &mut cells.shared,
                 Content::Slab(number) => cells.slabs.entry(number).or_default(),
+                Content::Exemplars => &mut cells.exemplars,
                 Content::Table | Content::Records | Content::Sources | Content::Ignorable => continue,
             };
             if space.len() as u64 != u64::from(extent.first) * BLOCK {
                 return Err(FileError::BadExtent { index });
             }
-            self.read_exact(space.grow(to_usize(extent.len())), extent.offset())?;
+            let bytes = space.grow(to_usize(extent.len()));
+            self.read_exact(bytes, extent.offset())?;
+            if extent.content == Content::Exemplars {
+                self.look_again(bytes, extent.offset(), &mut looks)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads slots once more that were being written, until they are whole; blanks them if that takes too long.
+    fn look_again(&self, slots: &mut [u8], offset: u64, looks: &mut u32) -> Result<(), FileError> {
+        for (slot, at) in slots.chunks_exact_mut(SLOT_LEN).zip((offset..).step_by(SLOT_LEN)) {
+            while Slot::of(slot) == Slot::Torn {
+                if *looks == 0 {
+                    slot.fill(0);
+                } else {
+                    *looks -= 1;
+                    self.read_exact(slot, at)?;
+                }
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::life::{LifeCell, Removed};
 use super::memory::{Mapping, allocate, blocks_per_page};
+use crate::format::exemplar::{SLOT_LEN, SLOT_WORDS};
 use crate::format::extent::{Content, ENTRY_LEN, Extent, FIRST_TABLE_LEN, TABLE_BLOCK_LEN};
 use crate::format::header::{self, HEADER_LEN, Header};
 use crate::format::record::filler;
@@ -20,7 +21,7 @@ use crate::process::{Origin, ProcessId, now_nanos};
 /// Extents double up to this many blocks (1 MiB): doubling keeps their number small, the limit the waste.
 const MAX_GROWTH: u32 = 256;
 
-/// A contiguous space that grows at its end: the records, or the shared cells.
+/// A contiguous space that grows at its end: the records, the shared cells, or the exemplars.
 #[derive(Debug, Default)]
 struct Space {
     /// Length in blocks, over all its extents.
@@ -29,6 +30,8 @@ struct Space {
     used: u64,
     /// The last extent, in which there may be room.
     tail: Option<Mapping>,
+    /// Earlier tails of which words are in use.
+    full: Vec<Mapping>,
 }
 
 impl Space {
@@ -36,6 +39,11 @@ impl Space {
     fn position(&self) -> u64 {
         let tail = self.tail.as_ref().map_or(0, Mapping::len);
         self.used - (u64::from(self.blocks) * BLOCK - tail)
+    }
+
+    /// All of it that is mapped, in order.
+    fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        self.full.iter().chain(&self.tail)
     }
 
     /// Bytes left in the tail.
@@ -60,8 +68,7 @@ pub(super) struct FileWriter {
     end: u32,
     records: Space,
     shared: Space,
-    /// Earlier tails of the shared space: their cells are in use.
-    full_shared: Vec<Mapping>,
+    exemplars: Space,
     removed: Removed,
     families: u32,
 }
@@ -83,7 +90,7 @@ impl FileWriter {
             end: first,
             records: Space::default(),
             shared: Space::default(),
-            full_shared: Vec::new(),
+            exemplars: Space::default(),
             removed: Removed::default(),
             families: 0,
         })
@@ -106,6 +113,11 @@ impl FileWriter {
     /// Counts updates that could not be recorded.
     pub(super) fn lost_updates(&self) -> &'static AtomicU64 {
         self.header.u64(header::LOST_UPDATES as u64)
+    }
+
+    /// Counts exemplars that could not be kept.
+    pub(super) fn lost_exemplars(&self) -> &'static AtomicU64 {
+        self.header.u64(header::LOST_EXEMPLARS as u64)
     }
 
     /// Adds an extent for `content`, `blocks` long (a multiple of the page): allocates it, has `map` map
@@ -206,15 +218,24 @@ impl FileWriter {
 
     /// Makes room for `count` shared cells that lie side by side, without taking them.
     pub(super) fn reserve_shared(&mut self, count: u32) -> io::Result<()> {
-        let len = u64::from(count) * CELL;
-        if self.shared.room() < len {
-            let first = self.shared.blocks;
+        self.make_room(Content::Shared, u64::from(count) * CELL, |file| &mut file.shared)
+    }
+
+    fn make_room(
+        &mut self,
+        content: Content,
+        len: u64,
+        space: fn(&mut Self) -> &mut Space,
+    ) -> io::Result<()> {
+        if space(self).room() < len {
+            let first = space(self).blocks;
             let blocks = growth(first, len);
-            let mapping = self.add_extent(Content::Shared, first, blocks, map_extent)?;
-            // Cells left over in the last extent stay unused: those of one series lie side by side.
-            self.shared.used += self.shared.room();
-            self.shared.blocks += blocks;
-            self.full_shared.extend(self.shared.tail.replace(mapping));
+            let mapping = self.add_extent(content, first, blocks, map_extent)?;
+            let space = space(self);
+            // What is left over in the last extent stays unused: cells of one series lie side by side.
+            space.used += space.room();
+            space.blocks += blocks;
+            space.full.extend(space.tail.replace(mapping));
         }
         Ok(())
     }
@@ -247,7 +268,7 @@ impl FileWriter {
     /// Where a life cell is; `None` for none.
     fn life_cell(&self, life: LifeCell) -> Option<&'static AtomicU64> {
         let mut at = life.offset()?;
-        for mapping in self.full_shared.iter().chain(&self.shared.tail) {
+        for mapping in self.shared.mappings() {
             if at < mapping.len() {
                 return Some(mapping.u64(at));
             }
@@ -256,13 +277,24 @@ impl FileWriter {
         None
     }
 
-    /// In a forked child: moves to `new`, a file with the same descriptions, zeroed cells, and of the
-    /// slabs only `slab`. Addresses stay what they were.
+    /// Takes the next slot for an exemplar.
+    pub(super) fn take_exemplar_slot(&mut self) -> io::Result<&'static [AtomicU64; SLOT_WORDS as usize]> {
+        self.make_room(Content::Exemplars, SLOT_LEN as u64, |file| &mut file.exemplars)?;
+        let Space { tail: Some(tail), .. } = &self.exemplars else {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        let slot = tail.u64s(self.exemplars.position(), SLOT_WORDS);
+        self.exemplars.used += SLOT_LEN as u64;
+        slot.try_into().map_err(io::Error::other)
+    }
+
+    /// In a forked child: moves to `new`, a file with the same descriptions, zeroed cells, blank exemplars, and
+    /// of the slabs only `slab`. Addresses stay what they were.
     ///
     /// After an error the file is unusable and must be [abandoned](Self::abandon).
     pub(super) fn move_to(&mut self, new: File, process: ProcessId, slab: Option<u32>) -> io::Result<()> {
         let keep = |extent: &Extent| match extent.content {
-            Content::Records | Content::Shared => true,
+            Content::Records | Content::Shared | Content::Exemplars => true,
             Content::Slab(number) => slab == Some(number),
             Content::Table | Content::Sources | Content::Ignorable => false,
         };
@@ -272,9 +304,8 @@ impl FileWriter {
         }
         self.copy_records(&new)?;
         self.header.map_over(&new)?;
-        self.shared.tail.iter().chain(&self.full_shared).try_for_each(|mapping| mapping.map_over(&new))?;
+        self.mappings().try_for_each(|mapping| mapping.map_over(&new))?;
         self.removed.mark_anew();
-        self.records.tail.iter().try_for_each(|mapping| mapping.map_over(&new))?;
         // This closes the parent's file, and with it the child's share in its lock.
         self.file = Some(new);
         self.header.write(0, &fresh_header(process, self.origin).encode());
@@ -308,8 +339,11 @@ impl FileWriter {
     pub(super) fn abandon(&mut self) -> io::Result<()> {
         self.file = None;
         self.header.blank()?;
-        self.shared.tail.iter().chain(&self.full_shared).try_for_each(Mapping::blank)?;
-        self.records.tail.iter().chain(&self.tables).try_for_each(Mapping::blank)
+        self.mappings().chain(&self.tables).try_for_each(Mapping::blank)
+    }
+
+    fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        [&self.records, &self.shared, &self.exemplars].into_iter().flat_map(Space::mappings)
     }
 }
 
@@ -326,6 +360,7 @@ fn fresh_header(process: ProcessId, origin: Origin) -> Header {
         records_used: 0,
         lost_series: 0,
         lost_updates: 0,
+        lost_exemplars: 0,
         folded: 0,
     }
 }

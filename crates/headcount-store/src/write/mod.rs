@@ -2,10 +2,10 @@
 //!
 //! Read in this order: `memory` maps and allocates; `file` grows a file by extents and records;
 //! `naming` is how a file comes into the directory; `state` is everything of the process behind one
-//! lock; `slab`, `gauge` and `table` are what an update runs; `life` is what a removal does; `fork` moves a
-//! child to a file of its own;
-//! `store` is the way in.
+//! lock; `slab`, `gauge` and `table` are what an update runs, `exemplar` what is kept beside one, and `life` what a
+//! removal does; `fork` moves a child to a file of its own; `store` is the way in.
 
+mod exemplar;
 mod file;
 mod fork;
 mod gauge;
@@ -17,6 +17,7 @@ mod state;
 mod store;
 mod table;
 
+pub use exemplar::EXEMPLAR_LIMIT;
 pub use gauge::{BitCell, GaugeCell, MostRecentCells};
 pub use life::LifeCell;
 pub use slab::SumCells;

@@ -56,7 +56,7 @@ const LOST: u32 = 1 << 31;
 
 /// Length of a cell in bytes.
 #[expect(clippy::cast_possible_truncation, reason = "it is 8")]
-const CELL: u32 = size_of::<AtomicU64>() as u32;
+pub(super) const CELL: u32 = size_of::<AtomicU64>() as u32;
 
 /// Which of an update's two numbers count.
 #[derive(Clone, Copy)]
@@ -78,6 +78,11 @@ impl SumCells {
     /// The cells of a series that could not be created: updates are counted as lost, for `store`.
     pub(super) fn lost(store: u16) -> Self {
         Self { first: LOST + u32::from(store) }
+    }
+
+    /// Whether these are those of a series that was created.
+    pub(super) fn exist(self) -> bool {
+        self.first < LOST
     }
 
     /// Adds to the cell `index`, a `u64`. Wraps around beyond `u64::MAX`, as a counter may.
@@ -112,7 +117,7 @@ impl SumCells {
 
     /// Where the cell `index` is in every slab, in bytes.
     #[inline(always)]
-    fn place(self, index: u32) -> u32 {
+    pub(super) fn place(self, index: u32) -> u32 {
         // No cell of a series has so great an index that this wraps around.
         self.first.wrapping_add(index.wrapping_mul(CELL))
     }

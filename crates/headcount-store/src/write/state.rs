@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 use super::file::{FileWriter, growth};
 use super::memory::{blank_at, map_at, reserve, vacate};
 use super::store::OnFork;
+use crate::format::exemplar::SLOT_WORDS;
 use crate::format::extent::{Content, Extent};
 use crate::format::{BLOCK, CELL};
 
 /// Addresses reserved for each thread that adds, in bytes: eight million cells.
 const RANGE: u64 = 64 << 20;
 const CELLS_PER_BLOCK: u32 = 512;
-/// After the disk was full, threads without a slab do not ask again before this.
+/// After the disk was full, what asks for slabs and slots waits so long before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
 
 static STATE: Mutex<State> = Mutex::new(State::new());
@@ -85,7 +86,7 @@ pub(crate) struct State {
     slabs: Vec<SlabState>,
     /// Slabs whose thread has ended, with all that it counted.
     idle: Vec<u32>,
-    /// Set while the system has no space for slabs.
+    /// Set while the system has no space for slabs and slots.
     retry_at: Option<Instant>,
 }
 
@@ -177,14 +178,20 @@ impl State {
             let Some(&run) = self.runs.get(self.slabs[number as usize].mapped.len()) else {
                 return Err(io::ErrorKind::InvalidInput.into());
             };
-            if self.retry_at.is_some_and(|at| Instant::now() < at) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let mapped = self.map_run(number, run);
-            self.retry_at = mapped.is_err().then(|| Instant::now() + RETRY);
-            self.slabs[number as usize].mapped.push(mapped?);
+            let mapped = self.with_space(|state| state.map_run(number, run))?;
+            self.slabs[number as usize].mapped.push(mapped);
         }
         Ok(())
+    }
+
+    /// Does what takes space, unless there was none a moment ago.
+    fn with_space<T>(&mut self, take: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let taken = take(self);
+        self.retry_at = taken.is_err().then(|| Instant::now() + RETRY);
+        taken
     }
 
     fn map_run(&mut self, number: u32, run: Run) -> io::Result<u64> {
@@ -205,6 +212,22 @@ impl State {
         self.slabs[number as usize].base.map_addr(|address| address.saturating_add(offset))
     }
 
+    /// A slot for the exemplars of the cell at this place in the common range, and its number in its file.
+    pub(super) fn exemplar_slot(
+        &mut self,
+        cell: u32,
+    ) -> io::Result<(&'static [AtomicU64; SLOT_WORDS as usize], u32)> {
+        let run = *self.run_of(cell).ok_or(io::ErrorKind::InvalidInput)?;
+        let in_file = cell - run.first * CELLS_PER_BLOCK + run.first_in_file * CELLS_PER_BLOCK;
+        let slot = self.with_space(|state| state.stores[run.store].writer.take_exemplar_slot())?;
+        Ok((slot, in_file))
+    }
+
+    /// Where exemplars are counted that cannot be kept, of the cell at this place in the common range.
+    pub(super) fn lost_exemplars(&self, cell: u32) -> Option<&'static AtomicU64> {
+        self.run_of(cell).map(|run| self.stores[run.store].writer.lost_exemplars())
+    }
+
     /// Counts an update of a series that could not be created.
     pub(super) fn count_lost(&self, store: u32) {
         if let Some(store) = self.stores.get(store as usize) {
@@ -214,10 +237,13 @@ impl State {
 
     /// Counts an update for which there was no memory.
     pub(super) fn count_lost_at(&self, cell: u32) {
-        let run = self.runs.iter().find(|run| cell / CELLS_PER_BLOCK < run.first + run.blocks);
-        if let Some(run) = run {
+        if let Some(run) = self.run_of(cell) {
             self.stores[run.store].writer.lost_updates().fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn run_of(&self, cell: u32) -> Option<&Run> {
+        self.runs.iter().find(|run| cell / CELLS_PER_BLOCK < run.first + run.blocks)
     }
 
     /// In a forked child: maps the slab `kept` to the files that the stores have moved to, and takes the
