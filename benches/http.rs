@@ -30,16 +30,16 @@ const ROUNDS: usize = 2001;
 #[derive(Clone, Copy)]
 struct Null;
 
-impl Service<Request<Full<Bytes>>> for Null {
-    type Response = Response<Full<Bytes>>;
+impl<B> Service<Request<B>> for Null {
+    type Response = Response<B>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Full<Bytes>>, Infallible>>;
+    type Future = Ready<Result<Response<B>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         // It looks at its request, and the compiler cannot leave that out.
         black_box(&request);
         ready(Ok(Response::new(request.into_body())))

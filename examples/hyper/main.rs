@@ -9,7 +9,7 @@ use std::future::ready;
 use std::net::TcpListener;
 
 use headcount::worker::Worker;
-use headcount_tower::{HttpMetrics, MetricsEndpoint, Options};
+use headcount_tower::{HttpMetrics, MetricsEndpoint, Options, RequestBody};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -66,7 +66,7 @@ fn route(path: &str) -> Option<Cow<'_, str>> {
 }
 
 fn answer(
-    request: &Request<Incoming>,
+    request: &Request<RequestBody<Incoming>>,
     endpoint: &MetricsEndpoint,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() == "/metrics" {

@@ -9,18 +9,20 @@ use actix_web::web::Bytes;
 use headcount_http::Life;
 use pin_project_lite::pin_project;
 
+use crate::hook::Follower;
+
 pin_project! {
     /// A body whose request is over when the body is. To drop it before its end gives the request up.
     #[derive(Debug)]
     pub struct MeasuredBody<B> {
         #[pin]
         inner: B,
-        life: Option<Life>,
+        life: Option<Life<Follower>>,
     }
 }
 
 impl<B> MeasuredBody<B> {
-    pub(crate) fn new(inner: B, life: Option<Life>) -> Self {
+    pub(crate) fn new(inner: B, life: Option<Life<Follower>>) -> Self {
         Self { inner, life: life.filter(|life| !life.is_over()) }
     }
 }

@@ -23,21 +23,27 @@
 //! # }
 //! ```
 //!
-//! Read the modules in this order: `rules`, what is made of a request; `middleware`, `service` and `body`, through
-//! which it goes; and `endpoint`.
+//! Read the modules in this order: `head` and `hook`, what an application's functions see; `rules`, what is made of a
+//! request; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;
 mod endpoint;
+mod head;
+mod hook;
 mod middleware;
+mod payload;
 mod rules;
 mod service;
 
 pub use body::MeasuredBody;
 pub use endpoint::MetricsEndpoint;
+pub use head::ResponseHead;
 pub use headcount_http::{
-    BuildError, CLIENT_GONE, CONTENT_TYPE, Credentials, Exposition, Label, Metric, OTHER, Options, Preset,
-    Reporter, StatusLabel, TokenUsage, do_not_track, track_error, track_tokens,
+    BuildError, CLIENT_GONE, CONTENT_TYPE, Credentials, DoNotTrack, Exposition, Label, Metric, OTHER,
+    Options, Outcome, Preset, Report, Reporter, StatusLabel, TokenUsage, do_not_track, track_error,
+    track_tokens,
 };
+pub use hook::Hook;
 pub use middleware::{Builder, HttpMetrics};
 pub use service::{Measured, ResponseFuture};

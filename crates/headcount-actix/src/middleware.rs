@@ -6,10 +6,12 @@ use std::future::{Ready, ready};
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
-use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use headcount_http::{BuildError, Options, Recorder};
 
 use crate::body::MeasuredBody;
+use crate::head::ResponseHead;
+use crate::hook::Hook;
 use crate::rules::{Functions, Rules};
 use crate::service::Measured;
 
@@ -74,19 +76,41 @@ pub struct Builder {
 impl Builder {
     /// The route of a request, by a function of the application's; `None` is one that no route matches. Without
     /// it, routes are the patterns of actix.
+    ///
+    /// What it returns should be a template: as many routes are told apart as
+    /// [`Options::label_sets`] allows.
     #[must_use]
     pub fn route(
         mut self,
-        route: impl Fn(&ServiceRequest) -> Option<String> + Send + Sync + 'static,
+        route: impl Fn(&ServiceRequest) -> Option<Cow<'_, str>> + Send + Sync + 'static,
     ) -> Self {
         self.functions.route = Some(Box::new(route));
         self
     }
 
-    /// A label whose value is computed from the request, such as a tenant. As many values are told apart as are
-    /// said, a hundred if nothing is said; all others are `_OTHER`.
+    /// A label whose value is computed from the request, such as a tenant. The first hundred values are told
+    /// apart; see [`bounded_label`](Self::bounded_label).
     #[must_use]
     pub fn label(
+        self,
+        name: &str,
+        value: impl Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync + 'static,
+    ) -> Self {
+        self.add_label(name, None, value)
+    }
+
+    /// The same with another number of values that are told apart; all others are `_OTHER`.
+    #[must_use]
+    pub fn bounded_label(
+        self,
+        name: &str,
+        most: usize,
+        value: impl Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync + 'static,
+    ) -> Self {
+        self.add_label(name, Some(most), value)
+    }
+
+    fn add_label(
         mut self,
         name: &str,
         most: Option<usize>,
@@ -97,15 +121,23 @@ impl Builder {
         self
     }
 
-    /// A label whose value is computed from the head of the answer. Empty if there is no answer.
+    /// A label whose value is computed from the head of the answer, or from what the handler has put into its
+    /// extensions. Empty if there is no answer. The first hundred values are told apart.
     #[must_use]
     pub fn response_label(
         mut self,
         name: &str,
-        value: impl Fn(&ResponseHead) -> Cow<'_, str> + Send + Sync + 'static,
+        value: impl for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync + 'static,
     ) -> Self {
         self.options = self.options.response_label(name, None);
         self.functions.response_labels.push(Box::new(value));
+        self
+    }
+
+    /// A hook for metrics of the application's own.
+    #[must_use]
+    pub fn hook(mut self, hook: impl Hook) -> Self {
+        self.functions.hook = Some(Box::new(hook));
         self
     }
 

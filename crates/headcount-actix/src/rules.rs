@@ -4,13 +4,19 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
-use actix_web::http::{Version, header};
-use headcount_http::{Arrival, Asked, Body, Life, MOST_LABELS, Recorder, TokenUsage};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Version;
+use actix_web::http::header::{self, HeaderValue};
+use headcount_http::{
+    Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
+};
 
-pub(crate) type RouteFn = dyn Fn(&ServiceRequest) -> Option<String> + Send + Sync;
+use crate::head::ResponseHead;
+use crate::hook::{AnyHook, Follower};
+
+pub(crate) type RouteFn = dyn Fn(&ServiceRequest) -> Option<Cow<'_, str>> + Send + Sync;
 pub(crate) type RequestLabelFn = dyn Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync;
-pub(crate) type ResponseLabelFn = dyn Fn(&ResponseHead) -> Cow<'_, str> + Send + Sync;
+pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
 pub(crate) type PredicateFn = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
 
 /// The functions that a user has given.
@@ -20,6 +26,7 @@ pub(crate) struct Functions {
     pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
     pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
     pub(crate) predicates: Vec<Box<PredicateFn>>,
+    pub(crate) hook: Option<Box<dyn AnyHook>>,
 }
 
 /// The functions and the recorder for which they work.
@@ -33,12 +40,15 @@ pub(crate) const ERROR: &str = "actix_web::Error";
 
 impl Rules {
     /// Begins to measure a request; `None` if it is left out.
-    pub(crate) fn arrive(&self, request: &ServiceRequest) -> Option<Life> {
-        let Functions { route, request_labels, predicates, .. } = &self.functions;
+    pub(crate) fn arrive(&'static self, request: &ServiceRequest) -> Option<Life<Follower>> {
+        let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
         if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
             return None;
         }
-        let route = route.as_ref().map_or_else(|| request.match_pattern(), |route| route(request));
+        let route = match route {
+            Some(route) => route(request),
+            None => request.match_pattern().map(Cow::Owned),
+        };
         let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
         values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(request));
         let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
@@ -51,31 +61,39 @@ impl Rules {
             labels: &labels[..request_labels.len().min(MOST_LABELS)],
             body: declared_length(request),
         };
-        self.recorder.arrive(&arrival, || ())
+        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(request));
+        self.recorder.arrive(&arrival, follow)
     }
 
     /// The head of an answer is there.
     pub(crate) fn answered<B: MessageBody>(
         &self,
-        life: &mut Life,
+        life: &mut Life<Follower>,
         asked: Asked,
         response: &ServiceResponse<B>,
     ) {
-        let head = response.response().head();
-        if let Some(usage) = response.response().extensions().get::<TokenUsage>() {
+        let (status, extensions) = (response.status(), response.response().extensions());
+        let head = ResponseHead::new(status, response.headers(), &extensions);
+        if let Some(usage) = extensions.get::<TokenUsage>() {
             life.reporter().tokens(usage);
+        }
+        if extensions.get::<DoNotTrack>().is_some() {
+            return life.leave_out();
         }
         if let Some(error) = response.response().error()
             && error.as_response_error().status_code().is_server_error()
         {
-            life.errored(ERROR, head.status.as_u16());
+            life.errored(ERROR, status.as_u16());
         }
-        let labels = self.functions.response_labels.iter().map(|label| label(head).into_owned()).collect();
-        life.answered(
-            head.status.as_u16(),
-            body(asked, head.status.as_u16(), response.response().body().size()),
-            labels,
-        );
+        let header = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
+        if self.recorder.counts_grpc() && is_grpc(header("content-type")) {
+            // There are no trailers here: a status that is not in the head is none.
+            life.is_grpc(grpc_status(header("grpc-status")));
+        }
+        life.follower().response(&head);
+        let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
+        let body = body(asked, status.as_u16(), response.response().body().size());
+        life.answered(status.as_u16(), body, labels);
     }
 }
 
@@ -89,12 +107,16 @@ fn body(asked: Asked, status: u16, size: BodySize) -> Body {
     }
 }
 
-/// The length of a request's body; `None` if it comes in chunks of which nobody knows how many.
+/// The length of a request's body; `None` if it comes in pieces of which nobody knows how many.
 fn declared_length(request: &ServiceRequest) -> Option<u64> {
     match request.headers().get(header::CONTENT_LENGTH) {
         Some(length) => length.to_str().ok()?.parse().ok(),
-        None if request.headers().contains_key(header::TRANSFER_ENCODING) => None,
-        None => Some(0),
+        None if matches!(request.parts().1, Payload::None) => Some(0),
+        // What has no length in HTTP/1 either comes in chunks or is nothing; in HTTP/2 it may be anything.
+        None if request.version() <= Version::HTTP_11 => {
+            (!request.headers().contains_key(header::TRANSFER_ENCODING)).then_some(0)
+        }
+        None => None,
     }
 }
 

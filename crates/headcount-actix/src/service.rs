@@ -11,6 +11,8 @@ use headcount_http::{Asked, Body, Life};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
+use crate::hook::Follower;
+use crate::payload;
 use crate::rules::{ERROR, Rules};
 
 /// A service whose requests are measured.
@@ -39,9 +41,12 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
+        if let Some(read) = life.as_mut().and_then(Life::count_request) {
+            payload::count(&mut request, read);
+        }
         let inner = match &mut life {
             Some(life) => life.watch(|| self.inner.call(request)),
             None => self.inner.call(request),
@@ -56,7 +61,7 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        life: Option<Life>,
+        life: Option<Life<Follower>>,
         asked: Asked,
         rules: &'static Rules,
     }

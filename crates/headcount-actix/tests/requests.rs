@@ -5,19 +5,20 @@ use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use actix_http::Request;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Service, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Bytes};
 use actix_web::{App, Error, HttpRequest, HttpResponse, error};
 use headcount::Registry;
 use headcount_actix::{
-    Builder, Credentials, Exposition, HttpMetrics, Metric, MetricsEndpoint, Options, TokenUsage,
-    do_not_track, track_tokens,
+    Builder, Credentials, DoNotTrack, Exposition, Hook, HttpMetrics, Metric, MetricsEndpoint, Options,
+    Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_tokens,
 };
 
 /// A body of pieces, whose length nobody knows.
@@ -55,6 +56,11 @@ async fn app(
         do_not_track();
         "nothing to see"
     };
+    let marked = async || {
+        let mut response = HttpResponse::Ok().finish();
+        response.extensions_mut().insert(DoNotTrack);
+        response
+    };
     let streamed = async || HttpResponse::Ok().message_body(Pieces(["ab", "cde"].iter())).unwrap();
     let app = App::new()
         .route("/users/{id}", web::get().to(user))
@@ -66,7 +72,9 @@ async fn app(
         .route("/panics", web::get().to(async || -> String { panic!("expected") }))
         .route("/waits", web::get().to(async || std::future::pending::<String>().await))
         .route("/chat", web::post().to(chat))
-        .route("/silent", web::get().to(silent));
+        .route("/silent", web::get().to(silent))
+        .route("/marked", web::get().to(marked))
+        .route("/echo", web::post().to(async |body: String| body));
     init_service(app.wrap(layer)).await
 }
 
@@ -89,7 +97,7 @@ fn requests_are_counted_by_pattern_and_all_others_are_one() {
     run(async {
         let (layer, registry) = metrics(Options::new().with(Metric::Tokens), |builder| builder);
         let app = app(layer).await;
-        for path in ["/users/1", "/users/2", "/nowhere", "/elsewhere", "/silent"] {
+        for path in ["/users/1", "/users/2", "/nowhere", "/elsewhere", "/silent", "/marked"] {
             read_body(call_service(&app, TestRequest::get().uri(path).to_request()).await).await;
         }
         assert_eq!(requests(registry, "/users/{id}", "200"), 2.0);
@@ -102,7 +110,7 @@ fn requests_are_counted_by_pattern_and_all_others_are_one() {
         assert_eq!(value(registry, size), 5.0, "{}", registry.render());
         let tokens = "http_token_usage_total{route=\"/chat\",model=\"small\",kind=\"total\"}";
         assert_eq!((value(registry, tokens), value(registry, "http_requests_in_flight")), (3.0, 0.0));
-        assert!(!registry.render().contains("/silent"));
+        assert!(!registry.render().contains("/silent") && !registry.render().contains("/marked"));
     });
 }
 
@@ -149,12 +157,14 @@ fn functions_of_the_applications_are_asked() {
     run(async {
         let (layer, registry) = metrics(Options::new(), |builder| {
             builder
-                .route(|request| Some(request.path().split('/').nth(1)?.to_owned()))
-                .label("tenant", Some(1), |request| match request.headers().get("x-tenant") {
+                .route(|request| Some(Cow::Borrowed(request.path().split('/').nth(1)?)))
+                .bounded_label("tenant", 1, |request| match request.headers().get("x-tenant") {
                     Some(tenant) => String::from_utf8_lossy(tenant.as_bytes()),
                     None => Cow::Borrowed("none"),
                 })
-                .response_label("length", |head| Cow::Borrowed(head.reason()))
+                .response_label("length", |head| {
+                    Cow::Borrowed(head.status.canonical_reason().unwrap_or_default())
+                })
                 .exclude(|request| request.path() == "/streamed")
         });
         let app = app(layer).await;
@@ -168,6 +178,62 @@ fn functions_of_the_applications_are_asked() {
             assert!(text.contains(&format!("http_requests_total{{method=\"GET\",{labels}}} 1\n")), "{text}");
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("http_requests_total{")).count(), 2, "{text}");
+    });
+}
+
+#[test]
+fn a_body_of_unknown_length_is_sized_by_what_is_read_of_it() {
+    run(async {
+        let (layer, registry) = metrics(Options::new(), |builder| builder);
+        let app = app(layer).await;
+        let echo = TestRequest::post()
+            .uri("/echo")
+            .insert_header((header::TRANSFER_ENCODING, "chunked"))
+            .set_payload("12345");
+        assert_eq!(read_body(call_service(&app, echo.to_request()).await).await, "12345");
+        let size = |part: &str| {
+            value(registry, &format!("http_request_size_bytes_{part}{{method=\"POST\",route=\"/echo\"}}"))
+        };
+        assert_eq!((size("count"), size("sum")), (1.0, 5.0), "{}", registry.render());
+    });
+}
+
+#[test]
+fn hooks_see_requests_answers_and_how_they_end() {
+    /// Notes what it sees.
+    struct Notes(Arc<Mutex<Vec<String>>>);
+
+    impl Hook for Notes {
+        type Kept = String;
+
+        fn request(&self, request: &ServiceRequest) -> String {
+            request.path().to_owned()
+        }
+
+        fn response(&self, kept: &mut String, response: &ResponseHead<'_>) {
+            kept.push_str(response.status.as_str());
+        }
+
+        fn finished(&self, kept: &mut String, report: &Report<'_>) {
+            let Report { status, outcome, request_bytes, response_bytes, .. } = report;
+            assert_eq!(*outcome, Outcome::Answered);
+            self.0.lock().unwrap().push(format!("{kept} {status} {request_bytes:?} {response_bytes}"));
+        }
+    }
+
+    run(async {
+        let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (layer, _) = metrics(Options::new(), |builder| builder.hook(Notes(Arc::clone(&notes))));
+        let app = app(layer).await;
+        read_body(call_service(&app, TestRequest::get().uri("/users/1").to_request()).await).await;
+        read_body(call_service(&app, TestRequest::get().uri("/nowhere").to_request()).await).await;
+        let echo = TestRequest::post()
+            .uri("/echo")
+            .insert_header((header::TRANSFER_ENCODING, "chunked"))
+            .set_payload("123");
+        read_body(call_service(&app, echo.to_request()).await).await;
+        let expected = ["/users/1200 200 Some(0) 6", "/nowhere404 404 Some(0) 0", "/echo200 200 Some(3) 3"];
+        assert_eq!(*notes.lock().unwrap(), expected);
     });
 }
 

@@ -119,6 +119,11 @@ pub fn track_tokens(usage: &TokenUsage) {
     }
 }
 
+/// Put into an answer's extensions, leaves its request out of the metrics. As [`do_not_track`], for handlers
+/// that rather return than call.
+#[derive(Clone, Copy, Debug)]
+pub struct DoNotTrack;
+
 /// Leaves the current request out of all metrics but errors and tokens that were reported.
 pub fn do_not_track() {
     CURRENT.set(Current { is_left_out: true, ..CURRENT.get() });

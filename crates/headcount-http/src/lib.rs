@@ -26,7 +26,8 @@
 //! * `families`: the metrics as registered.
 //! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
 //!   `recorder`: finds them.
-//! * `asked`: whether an answer's body is read; `life`: one request from its arrival to its end; `current`: what its handler reports.
+//! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body was read; `life`: one
+//!   request from its arrival to its end; `hook`: who else follows it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; and `reply`, what the endpoint answers.
 #![forbid(unsafe_code)]
 
@@ -38,24 +39,29 @@ mod error;
 mod exclusion;
 mod exposition;
 mod families;
+mod grpc;
+mod hook;
 mod label;
 mod life;
 mod metric;
 mod options;
 mod preset;
+mod read;
 mod recorder;
 mod reply;
 mod tree;
 
 pub use asked::Asked;
 pub use credentials::Credentials;
-pub use current::{Reporter, TokenUsage, do_not_track, track_error, track_tokens};
+pub use current::{DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_tokens};
 pub use error::BuildError;
 pub use exposition::{CONTENT_TYPE, Exposition};
+pub use grpc::{grpc_status, is_grpc};
 pub use label::{CLIENT_GONE, Label, MOST_LABELS, OTHER, StatusLabel, known_method};
 pub use life::{Body, Follow, Life, Outcome, Report};
 pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
+pub use read::BytesRead;
 pub use recorder::{Arrival, Recorder};
 pub use reply::Reply;

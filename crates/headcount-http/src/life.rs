@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 use crate::current::{self, Current, Reporter};
 use crate::endpoint::{Endpoint, Series};
 use crate::label::{CLIENT_GONE, MOST_LABELS};
+use crate::read::BytesRead;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
 pub struct Life<F: Follow = ()> {
     endpoint: &'static Endpoint,
     arrived: Instant,
+    /// The bytes of its body, if it declared them.
     request_bytes: Option<u64>,
+    /// Those that were read, if it did not.
+    read: Option<BytesRead>,
     stage: Stage,
     status: u16,
     /// From the arrival to the head; known if anybody wants to.
@@ -87,7 +91,7 @@ pub struct Report<'a> {
     pub duration: Duration,
     /// From its arrival to the head of the answer: the duration without the body. `None` if there was none.
     pub to_head: Option<Duration>,
-    /// The bytes of the request's body, if it declared them.
+    /// The bytes of the request's body: as it declared them, else as they were read so far.
     pub request_bytes: Option<u64>,
     /// The bytes of the answer's body that were handed on.
     pub response_bytes: u64,
@@ -121,6 +125,7 @@ impl<F: Follow> Life<F> {
             endpoint,
             arrived: Instant::now(),
             request_bytes,
+            read: None,
             stage: Stage::Handling,
             status: 0,
             to_head: None,
@@ -141,6 +146,19 @@ impl<F: Follow> Life<F> {
         let result = work();
         watch.is_done = true;
         result
+    }
+
+    /// What the bytes of the request's body are to be told while they are read: if it did not declare them, and
+    /// somebody wants to know.
+    #[inline]
+    pub fn count_request(&mut self) -> Option<BytesRead> {
+        if self.request_bytes.is_some() {
+            return None;
+        }
+        if self.endpoint.recorder.families().request_size.is_some() || self.follow.is_there() {
+            self.read = Some(BytesRead::default());
+        }
+        self.read.clone()
     }
 
     /// What follows the request.
@@ -303,7 +321,8 @@ impl<F: Follow> Life<F> {
         if let (Some(observer), Some(to_head)) = (series.first_byte, self.to_head) {
             observer.observe_duration(to_head);
         }
-        if let (Some(observer), Some(bytes)) = (series.request_size, self.request_bytes) {
+        let request_bytes = self.request_bytes.or_else(|| self.read.as_ref().map(BytesRead::get));
+        if let (Some(observer), Some(bytes)) = (series.request_size, request_bytes) {
             observer.observe(to_f64(bytes));
         }
         if let Some(observer) = series.response_size
@@ -320,7 +339,7 @@ impl<F: Follow> Life<F> {
             outcome,
             duration,
             to_head: self.to_head,
-            request_bytes: self.request_bytes,
+            request_bytes,
             response_bytes: self.sent,
         };
         self.follow.finished(&report);

@@ -17,7 +17,7 @@ pub enum Metric {
     FirstByte,
     /// Requests that have arrived and are not over.
     InFlight,
-    /// Bytes of the request's body, as it declares them.
+    /// Bytes of the request's body: as it declares them, else as they are read.
     RequestSize,
     /// Bytes of the answer's body that were handed on.
     ResponseSize,
@@ -147,9 +147,7 @@ impl Metric {
                 "Seconds from a request's arrival to the head of its answer.",
             ),
             Self::InFlight => ("http_requests_in_flight", "Requests that have arrived and are not over."),
-            Self::RequestSize => {
-                ("http_request_size_bytes", "Bytes of the requests' bodies, as far as they declare them.")
-            }
+            Self::RequestSize => ("http_request_size_bytes", "Bytes of the requests' bodies."),
             Self::ResponseSize => ("http_response_size_bytes", "Bytes of the answers' bodies."),
             Self::Exceptions => {
                 ("http_exceptions_total", "Panics and errors while requests were answered, by type.")

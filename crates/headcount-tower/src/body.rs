@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::hook::Follower;
-use crate::rules::grpc_status;
+use crate::rules::status_of_grpc;
 
 pin_project! {
     /// A body whose request is over when the body is. To drop it before its end gives the request up.
@@ -55,7 +55,7 @@ impl<B: Body> Body for MeasuredBody<B> {
                     life.sent(data.remaining() as u64);
                 }
                 if let Some(trailers) = frame.trailers_ref() {
-                    if let Some(status) = grpc_status(trailers) {
+                    if let Some(status) = status_of_grpc(trailers) {
                         life.grpc_status(status);
                     }
                     // Nothing comes after them, and nobody asks.

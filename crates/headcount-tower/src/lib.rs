@@ -43,7 +43,7 @@
 //! spawns takes a [`Reporter`] along.
 //!
 //! Read the modules in this order: `head` and `hook`, what an application's functions see; `rules`, what is
-//! made of it; `layer`, `service`, `future` and `body`, through which a request goes; and `endpoint`.
+//! made of it; `layer`, `service`, `request`, `future` and `body`, through which a request goes; and `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -52,6 +52,7 @@ mod future;
 mod head;
 mod hook;
 mod layer;
+mod request;
 mod rules;
 mod service;
 
@@ -60,10 +61,11 @@ pub use endpoint::MetricsEndpoint;
 pub use future::ResponseFuture;
 pub use head::{RequestHead, ResponseHead};
 pub use headcount_http::{
-    BuildError, CLIENT_GONE, CONTENT_TYPE, Credentials, Exposition, Label, Metric, OTHER, Options, Outcome,
-    Preset, Report, Reporter, StatusLabel, TokenUsage, do_not_track, track_error, track_tokens,
+    BuildError, CLIENT_GONE, CONTENT_TYPE, Credentials, DoNotTrack, Exposition, Label, Metric, OTHER,
+    Options, Outcome, Preset, Report, Reporter, StatusLabel, TokenUsage, do_not_track, track_error,
+    track_tokens,
 };
 pub use hook::Hook;
 pub use layer::{Builder, HttpMetrics};
-pub use rules::DoNotTrack;
+pub use request::RequestBody;
 pub use service::Measured;

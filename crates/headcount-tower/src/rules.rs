@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use headcount_http::{Arrival, Asked, Body, Life, MOST_LABELS, Recorder, TokenUsage};
-use http::{HeaderMap, Request, Response, Version, header};
+use headcount_http::{
+    Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
 use crate::head::{RequestHead, ResponseHead};
 use crate::hook::{AnyHook, Follower};
@@ -29,13 +31,6 @@ pub(crate) struct Rules {
     pub(crate) recorder: Recorder,
     pub(crate) functions: Functions,
 }
-
-/// Put into an answer's extensions, leaves its request out of the metrics. As [`do_not_track`], for handlers
-/// that rather return than call.
-///
-/// [`do_not_track`]: crate::do_not_track
-#[derive(Clone, Copy, Debug)]
-pub struct DoNotTrack;
 
 impl Rules {
     /// Begins to measure a request; `None` if it is left out.
@@ -90,8 +85,9 @@ impl Rules {
                 return life.leave_out();
             }
         }
-        if self.recorder.counts_grpc() && is_grpc(head.headers) {
-            life.is_grpc(grpc_status(head.headers));
+        let kind = || head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if self.recorder.counts_grpc() && is_grpc(kind()) {
+            life.is_grpc(status_of_grpc(head.headers));
         }
         life.follower().response(&head);
         let labels = match &*self.functions.response_labels {
@@ -116,13 +112,9 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
 /// The status of gRPC in a head or in trailers.
-pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u16> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+pub(crate) fn status_of_grpc(headers: &HeaderMap) -> Option<u16> {
+    grpc_status(headers.get("grpc-status").map(HeaderValue::as_bytes))
 }
 
 #[cfg(feature = "axum")]

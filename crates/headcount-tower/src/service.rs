@@ -2,15 +2,16 @@
 
 use std::task::{Context, Poll};
 
-use headcount_http::Asked;
+use headcount_http::{Asked, Life};
 use http::{Request, Response};
 use tower_service::Service;
 
 use crate::body::MeasuredBody;
 use crate::future::ResponseFuture;
+use crate::request::RequestBody;
 use crate::rules::Rules;
 
-/// A service whose requests are measured.
+/// A service whose requests are measured. The service within gets its requests with a [`RequestBody`].
 #[derive(Clone, Copy, Debug)]
 pub struct Measured<S> {
     inner: S,
@@ -30,7 +31,7 @@ impl<S> Measured<S> {
 
 impl<S, B, C> Service<Request<B>> for Measured<S>
 where
-    S: Service<Request<B>, Response = Response<C>>,
+    S: Service<Request<RequestBody<B>>, Response = Response<C>>,
     B: http_body::Body,
     C: http_body::Body,
 {
@@ -45,6 +46,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
+        let read = life.as_mut().and_then(Life::count_request);
+        let request = request.map(|body| RequestBody::new(body, read));
         let inner = match &mut life {
             Some(life) => life.watch(|| self.inner.call(request)),
             None => self.inner.call(request),

@@ -20,23 +20,23 @@ use tower_service::Service;
 #[derive(Clone, Copy)]
 struct Echo;
 
-impl Service<Request<Full<Bytes>>> for Echo {
-    type Response = Response<Full<Bytes>>;
+impl<B> Service<Request<B>> for Echo {
+    type Response = Response<B>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Full<Bytes>>, Infallible>>;
+    type Future = Ready<Result<Response<B>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         ready(Ok(Response::new(request.into_body())))
     }
 }
 
 fn send(layer: HttpMetrics) {
     let mut context = Context::from_waker(Waker::noop());
-    let request = Request::new(Full::from("a body"));
+    let request = Request::new(Full::<Bytes>::from("a body"));
     let Poll::Ready(Ok(response)) = pin!(layer.layer(Echo).call(request)).poll(&mut context) else {
         panic!("it is ready at once");
     };

@@ -159,7 +159,7 @@ fn a_body_that_breaks_off_is_an_exception_of_an_answer_that_was_sent() {
 #[derive(Clone, Copy)]
 struct Fails;
 
-impl Service<Request<Body>> for Fails {
+impl<B> Service<Request<B>> for Fails {
     type Response = Response<Body>;
     type Error = std::num::ParseIntError;
     type Future = std::future::Ready<Result<Response<Body>, std::num::ParseIntError>>;
@@ -168,7 +168,7 @@ impl Service<Request<Body>> for Fails {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
+    fn call(&mut self, _: Request<B>) -> Self::Future {
         std::future::ready("x".parse::<u8>().map(|_| Response::default()))
     }
 }

@@ -16,6 +16,7 @@ mod endings;
 mod endpoint;
 mod functions;
 mod routes;
+mod sizes;
 
 /// A layer with a registry of its own.
 fn metrics(options: Options, more: impl FnOnce(Builder) -> Builder) -> (HttpMetrics, Registry) {

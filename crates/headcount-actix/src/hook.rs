@@ -1,0 +1,31 @@
+//! Hooks: the application's own metrics of each request.
+
+use actix_web::dev::ServiceRequest;
+
+use crate::head::ResponseHead;
+
+headcount_http::hook! {
+    /// Sees each request from its arrival to its end, for metrics of the application's own.
+    ///
+    /// ```
+    /// use actix_web::dev::ServiceRequest;
+    /// use headcount::Histogram;
+    /// use headcount_actix::{Hook, Report};
+    ///
+    /// /// How long users wait, by what they pay.
+    /// struct ByPlan(headcount::Family<Histogram, 1>);
+    ///
+    /// impl Hook for ByPlan {
+    ///     type Kept = &'static str;
+    ///
+    ///     fn request(&self, request: &ServiceRequest) -> &'static str {
+    ///         if request.headers().contains_key("x-premium") { "premium" } else { "free" }
+    ///     }
+    ///
+    ///     fn finished(&self, plan: &mut &'static str, report: &Report<'_>) {
+    ///         self.0.with([plan]).observe_duration(report.duration);
+    ///     }
+    /// }
+    /// ```
+    Hook<ServiceRequest, ResponseHead<'_>>
+}
