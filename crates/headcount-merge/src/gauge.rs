@@ -50,9 +50,9 @@ impl GaugeCells {
         (start, u32::try_from(self.cells.len() - start).unwrap_or(u32::MAX))
     }
 
-    /// Consecutive cells that were taken.
-    pub(crate) fn side_by_side(&self, start: usize, len: usize) -> &[u64] {
-        &self.cells[start..start + len]
+    /// Cells that were taken, from one on and so far apart.
+    pub(crate) fn apart(&self, start: usize, stride: usize) -> impl Iterator<Item = u64> {
+        self.cells[start..].iter().step_by(stride).copied()
     }
 
     /// Takes values and when they were set, two cells each; tells where the first is.
@@ -115,12 +115,14 @@ impl Gauges {
     ) {
         self.are_set.clear();
         self.are_set.resize(len as usize, false);
-        self.values.resize(len as usize, 0.0);
+        // To which one can add whatever there is.
+        self.values.clear();
+        self.values.resize(len as usize, -0.0);
         self.times.resize(len as usize, 0.0);
         for (run, merge) in cells.runs(mode, processes) {
             match merge {
                 GaugeMerge::All => {}
-                GaugeMerge::Sum => self.combine(cells, run, |sum, value| sum + value),
+                GaugeMerge::Sum => self.add(cells, run),
                 // These two pass over what is no number, unless there is nothing else.
                 GaugeMerge::Min => self.combine(cells, run, f64::min),
                 GaugeMerge::Max => self.combine(cells, run, f64::max),
@@ -129,21 +131,25 @@ impl Gauges {
         }
     }
 
+    /// Without a branch, as there are many.
+    fn add(&mut self, cells: &GaugeCells, run: &GaugeRun) {
+        let slots = run.first as usize..(run.first + run.len) as usize;
+        let places = self.values[slots.clone()].iter_mut().zip(&mut self.are_set[slots]);
+        for ((value, is_set), cell) in places.zip(cells.apart(run.start, run.stride)) {
+            *value += decode_gauge(cell).unwrap_or(-0.0);
+            *is_set |= cell != 0;
+        }
+    }
+
     fn combine(&mut self, cells: &GaugeCells, run: &GaugeRun, combine: impl Fn(f64, f64) -> f64) {
         let slots = run.first as usize..(run.first + run.len) as usize;
         let places = self.values[slots.clone()].iter_mut().zip(&mut self.are_set[slots]);
-        let merge = |((value, is_set), &cell): ((&mut f64, &mut bool), &u64)| {
+        let merge = |((value, is_set), cell): ((&mut f64, &mut bool), u64)| {
             let Some(new) = decode_gauge(cell) else { return };
             *value = if *is_set { combine(*value, new) } else { new };
             *is_set = true;
         };
-        let cells = cells.cells[run.start..].iter();
-        // Most often they are side by side, and then there are many.
-        if run.stride == 1 {
-            places.zip(cells).for_each(merge);
-        } else {
-            places.zip(cells.step_by(run.stride)).for_each(merge);
-        }
+        places.zip(cells.apart(run.start, run.stride)).for_each(merge);
     }
 
     /// Of two that were set at the same instant, the greater.

@@ -22,14 +22,16 @@ pub(crate) struct GaugeLayout {
     states: Vec<States>,
 }
 
-/// Gauges of one family whose cells and slots are consecutive.
+/// Gauges of one family whose slots are consecutive, and whose cells are as far apart each: between them may be those
+/// of others, if they were created in turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gauges {
-    pub(crate) family: u32,
-    pub(crate) first: GaugeSlot,
-    pub(crate) len: u32,
-    pub(crate) first_cell: u32,
-    pub(crate) content: GaugeContent,
+    family: u32,
+    first: GaugeSlot,
+    len: u32,
+    first_cell: u32,
+    stride: u32,
+    content: GaugeContent,
 }
 
 /// What the cells of a gauge hold.
@@ -83,17 +85,10 @@ impl GaugeContent {
 }
 
 impl GaugeLayout {
-    /// Notes where the cells of a gauge are: in the last run, if it goes on where that ends.
+    /// Notes where the cells of a gauge are: in the last run, if it goes on with that.
     pub(crate) fn add(&mut self, gauge: Gauges) {
-        match self.runs.last_mut() {
-            Some(last)
-                if (last.family, last.content) == (gauge.family, gauge.content)
-                    && last.first + last.len == gauge.first
-                    && last.first_cell + last.len * last.content.cells() == gauge.first_cell =>
-            {
-                last.len += 1;
-            }
-            _ => self.runs.push(gauge),
+        if !self.runs.last_mut().is_some_and(|last| last.go_on_with(gauge)) {
+            self.runs.push(gauge);
         }
     }
 
@@ -156,14 +151,34 @@ impl GaugeLayout {
 }
 
 impl Gauges {
+    pub(crate) fn one(family: u32, slot: GaugeSlot, cell: u32, content: GaugeContent) -> Self {
+        Self { family, first: slot, len: 1, first_cell: cell, stride: content.cells(), content }
+    }
+
+    /// Takes a gauge in, if it comes next; the second one says how far apart they are.
+    fn go_on_with(&mut self, next: Self) -> bool {
+        let is_alike = (self.family, self.content) == (next.family, next.content);
+        let distance = next.first_cell.saturating_sub(self.first_cell);
+        if !is_alike || self.first + self.len != next.first || distance < self.content.cells() {
+            return false;
+        }
+        if self.len == 1 {
+            self.stride = distance;
+        }
+        let goes_on = self.stride.checked_mul(self.len) == Some(distance);
+        self.len += u32::from(goes_on);
+        goes_on
+    }
+
     fn apply(self, (shared, count): (usize, u32), process: u32, described: &[u32], tally: &mut Tally) {
-        let Self { family, first, len, first_cell, content } = self;
+        let Self { family, first, len, first_cell, stride, content } = self;
         // What is described and not there was never set.
-        let len = len.min(count.saturating_sub(first_cell) / content.cells());
+        let room = count.saturating_add(1).saturating_sub(first_cell + content.cells());
+        let len = len.min(room.div_ceil(stride));
         if len == 0 {
             return;
         }
-        let stride = content.cells() as usize;
+        let stride = stride as usize;
         let run = |process, at: usize, has_time, only| {
             let start = shared + first_cell as usize + at;
             GaugeRun { process, family, first, len, start, stride, has_time, only }

@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     records: Vec<u8>,
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
+    /// Those among them that are floats.
+    floats: Vec<Run>,
     gauges: GaugeLayout,
     /// Where the life cells of summed series are.
     lives: Vec<LifeCells>,
@@ -41,7 +43,6 @@ pub(crate) struct Layout {
 struct Run {
     cells: Range<u32>,
     first_slot: Slot,
-    number: Number,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,13 +51,16 @@ enum Number {
     Float,
 }
 
-/// Series whose numbers and life cells are consecutive.
+/// Series whose numbers and life cells are as far apart each: between them may be others, of which something else is
+/// said.
 #[derive(Clone, Copy, Debug)]
 struct LifeCells {
     first: u32,
+    step: u32,
     len: u32,
     /// `None` of series whose descriptions name none.
     first_cell: Option<u32>,
+    stride: u32,
 }
 
 impl Layout {
@@ -112,7 +116,7 @@ impl Layout {
     /// Marks what is described.
     pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
         self.families.iter().for_each(|(family, help)| marks.family(*family, help));
-        for Run { cells, first_slot, .. } in &self.runs {
+        for Run { cells, first_slot } in &self.runs {
             marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
         }
         self.gauges.mark(marks);
@@ -128,15 +132,19 @@ impl Layout {
     pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {
-            for run in &self.runs {
-                // A slab ends with the last cell that its threads have touched, rounded up.
+            // A slab ends with the last cell that its threads have touched, rounded up.
+            let bytes = |run: &Run| {
                 let [start, end] =
                     [run.cells.start, run.cells.end].map(|cell| (cell as usize * 8).min(slab.len()));
-                let cells = read::cells(&slab[start..end]);
-                match run.number {
-                    Number::Integer => totals.add_integers(run.first_slot, cells),
-                    Number::Float => totals.add_floats(run.first_slot, cells.map(f64::from_bits)),
-                }
+                &slab[start..end]
+            };
+            // To add many at once, whatever they are, and to take away again what was no integer, costs less than to
+            // tell them apart one by one.
+            for run in &self.runs {
+                totals.add_integers(run.first_slot, read::cells(bytes(run)));
+            }
+            for run in &self.floats {
+                totals.turn_into_floats(run.first_slot, read::cells(bytes(run)));
             }
         }
         for exemplar in cells.exemplars() {
@@ -148,14 +156,18 @@ impl Layout {
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
         let (shared, count) = tally.gauges.add_cells(cells.all_shared());
         // What is described and not there is zero: a gauge that was never set, a life of which nothing is said.
-        for &LifeCells { first, len, first_cell } in &self.lives {
-            let known = first_cell.map_or(0, |first_cell| count.saturating_sub(first_cell)).min(len);
-            if known > 0 {
-                let start = shared + first_cell.unwrap_or(0) as usize;
-                tally.lives.add_run(LifeRun { process, first, len: known, start, since });
+        for &LifeCells { first, step, len, first_cell, stride } in &self.lives {
+            let there = |first_cell| count.saturating_sub(first_cell).div_ceil(stride);
+            let known = first_cell.map_or(0, there).min(len);
+            if let Some(first_cell) = first_cell.filter(|_| known > 0) {
+                let start = shared + first_cell as usize;
+                tally.lives.add_run(LifeRun { process, first, step, len: known, start, stride, since });
             }
-            if known < len {
+            if step == 1 && known < len {
                 tally.lives.add_silent(process, first + known..first + len);
+            } else {
+                let silent = (known..len).map(|at| first + at * step);
+                silent.for_each(|series| tally.lives.add_silent(process, series..series + 1));
             }
         }
         self.gauges.apply(cells, (shared, count), process, &processes, tally);
@@ -169,34 +181,56 @@ impl Layout {
     }
 
     fn add_gauge(&mut self, family: u32, first: GaugeSlot, first_cell: u32, content: GaugeContent) {
-        self.gauges.add(Gauges { family, first, len: 1, first_cell, content });
+        self.gauges.add(Gauges::one(family, first, first_cell, content));
     }
 
-    /// Notes where the life cell of a series is: in the last run, if it goes on where that ends.
+    /// Notes where the life cell of a series is: in the last run, if it goes on with that.
     fn add_life(&mut self, series: u32, cell: Option<u32>) {
-        match self.lives.last_mut() {
-            Some(last)
-                if last.first + last.len == series
-                    && last.first_cell.map(|first| first + last.len) == cell =>
-            {
-                last.len += 1;
-            }
-            _ => self.lives.push(LifeCells { first: series, len: 1, first_cell: cell }),
+        if !self.lives.last_mut().is_some_and(|last| last.go_on_with(series, cell)) {
+            self.lives.push(LifeCells { first: series, step: 1, len: 1, first_cell: cell, stride: 1 });
         }
     }
 
-    /// Sends a cell to a slot: by the last run, if it goes on where that ends.
+    /// Sends a cell to a slot.
     fn add(&mut self, cell: u32, slot: Slot, number: Number) {
-        match self.runs.last_mut() {
-            Some(last)
-                if last.cells.end == cell
-                    && last.number == number
-                    && last.first_slot + (last.cells.end - last.cells.start) == slot =>
-            {
-                last.cells.end += 1;
-            }
-            _ => self.runs.push(Run { cells: cell..cell + 1, first_slot: slot, number }),
+        add_to_runs(&mut self.runs, cell, slot);
+        if number == Number::Float {
+            add_to_runs(&mut self.floats, cell, slot);
         }
+    }
+}
+
+/// Sends a cell to a slot: by the last run, if it goes on where that ends.
+fn add_to_runs(runs: &mut Vec<Run>, cell: u32, slot: Slot) {
+    match runs.last_mut() {
+        Some(Run { cells, first_slot })
+            if (cells.end, *first_slot + (cells.end - cells.start)) == (cell, slot) =>
+        {
+            cells.end += 1;
+        }
+        _ => runs.push(Run { cells: cell..cell + 1, first_slot: slot }),
+    }
+}
+
+impl LifeCells {
+    /// Takes a series in, if it comes next; the second one says how far apart they are.
+    fn go_on_with(&mut self, series: u32, cell: Option<u32>) -> bool {
+        let Some(step) = series.checked_sub(self.first).filter(|step| *step > 0) else { return false };
+        match (self.first_cell, cell) {
+            (Some(first_cell), Some(cell)) if cell > first_cell => {
+                if self.len == 1 {
+                    (self.step, self.stride) = (step, cell - first_cell);
+                }
+                let is_next = |distance, each: u32| each.checked_mul(self.len) == Some(distance);
+                if !is_next(step, self.step) || !is_next(cell - first_cell, self.stride) {
+                    return false;
+                }
+            }
+            (None, None) if step == self.len => {}
+            _ => return false,
+        }
+        self.len += 1;
+        true
     }
 }
 

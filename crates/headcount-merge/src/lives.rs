@@ -20,14 +20,16 @@ pub(crate) struct Lives {
     silent: Vec<SilentRun>,
 }
 
-/// Series with consecutive numbers, of which a process says since when they are.
+/// Series whose numbers are as far apart each, of which a process says since when they are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LifeRun {
     pub(crate) process: u32,
     pub(crate) first: u32,
+    pub(crate) step: u32,
     pub(crate) len: u32,
-    /// Where the life cell of the first is among the cells that were taken.
+    /// Where the life cell of the first is among the cells that were taken, and how far apart they are.
     pub(crate) start: usize,
+    pub(crate) stride: u32,
     /// What a time of 0 stands for, in milliseconds since 1970; 0 if that is not known.
     pub(crate) since: u64,
 }
@@ -37,6 +39,13 @@ pub(crate) struct LifeRun {
 struct SilentRun {
     process: u32,
     series: Range<u32>,
+}
+
+impl LifeRun {
+    /// What belongs to each of its series, of what all series have.
+    fn places<'a, T>(&self, all: &'a mut [T]) -> impl Iterator<Item = &'a mut T> {
+        all[self.first as usize..].iter_mut().step_by(self.step as usize)
+    }
 }
 
 impl Lives {
@@ -55,21 +64,21 @@ impl Lives {
         self.silent.push(SilentRun { process, series });
     }
 
-    fn cells<'a>(run: &LifeRun, cells: &'a GaugeCells) -> &'a [u64] {
-        cells.side_by_side(run.start, run.len as usize)
+    fn cells(run: &LifeRun, cells: &GaugeCells) -> impl Iterator<Item = u64> {
+        cells.apart(run.start, run.stride as usize).take(run.len as usize)
     }
 
     /// The series that are not to be shown, in order; `series` is how many there are.
     pub(crate) fn hidden(&self, series: u32, cells: &GaugeCells, processes: &Processes) -> Vec<u32> {
         // Most often nothing is removed, and that is seen without looking at each.
-        let any = |run| Self::cells(run, cells).iter().fold(0, |any, cell| any | cell) & REMOVED != 0;
+        let any = |run| Self::cells(run, cells).fold(0, |any, cell| any | cell) & REMOVED != 0;
         if !self.runs.iter().any(any) {
             return Vec::new();
         }
         let mut said = vec![Said::default(); series as usize];
         for run in &self.runs {
             let is_alive = processes.get(run.process).life == ProcessLife::Alive;
-            for (said, &cell) in said[run.first as usize..].iter_mut().zip(Self::cells(run, cells)) {
+            for (said, cell) in run.places(&mut said).zip(Self::cells(run, cells)) {
                 said.add(is_alive, cell & REMOVED != 0);
             }
         }
@@ -87,7 +96,7 @@ impl Lives {
     fn created(&self, series: u32, cells: &GaugeCells) -> Vec<u64> {
         let mut created = vec![u64::MAX; series as usize];
         for run in &self.runs {
-            for (created, &cell) in created[run.first as usize..].iter_mut().zip(Self::cells(run, cells)) {
+            for (created, cell) in run.places(&mut created).zip(Self::cells(run, cells)) {
                 let own = Life::decode(cell).created;
                 *created = (*created).min(if own == 0 { run.since } else { own });
             }

@@ -46,6 +46,17 @@ impl Totals {
         sums.zip(values).for_each(|((sum, rest), value)| add(sum, rest, value));
     }
 
+    /// Makes of integers that were just added the floats whose bits they are. What was wrapped around on the way there is
+    /// so on the way back.
+    pub(crate) fn turn_into_floats(&mut self, first: Slot, values: impl IntoIterator<Item = u64>) {
+        let first = first as usize;
+        let sums = self.floats[first..].iter_mut().zip(&mut self.rests[first..]);
+        for ((integer, (sum, rest)), value) in self.integers[first..].iter_mut().zip(sums).zip(values) {
+            *integer = integer.wrapping_sub(value);
+            add(sum, rest, f64::from_bits(value));
+        }
+    }
+
     /// Adds to one slot.
     pub(crate) fn add_float(&mut self, slot: Slot, value: f64) {
         add(&mut self.floats[slot as usize], &mut self.rests[slot as usize], value);
