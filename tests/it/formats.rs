@@ -86,7 +86,7 @@ fn write(directory: &Path, files: &Files) {
 type Bits = (String, BTreeMap<String, String>, u64);
 
 /// The samples of files that Python's parsers have read, by the files' names.
-fn read_with_python(folder: &Path) -> BTreeMap<String, Vec<Sample>> {
+pub(crate) fn read_with_python(folder: &Path) -> BTreeMap<String, Vec<Sample>> {
     let script = binary::workspace().join("tests/python/read_expositions.py");
     let output = Command::new(peers::python()).arg(script).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -101,7 +101,7 @@ fn read_with_python(folder: &Path) -> BTreeMap<String, Vec<Sample>> {
 }
 
 /// Samples in an order that all formats share, with bounds as numbers and values as text.
-fn sorted(samples: &[Sample]) -> Vec<String> {
+pub(crate) fn sorted(samples: &[Sample]) -> Vec<String> {
     let spell = |(name, labels, value): &Sample| {
         let mut labels = labels.clone();
         if let Some(le) = labels.get_mut("le")
@@ -170,7 +170,7 @@ fn all_formats_are_valid_and_say_the_same_whatever_is_in_the_files() {
 }
 
 /// Prometheus' tool may dislike it, but reads it.
-fn check_with_promtool(text: &[u8]) {
+pub(crate) fn check_with_promtool(text: &[u8]) {
     let mut promtool = Command::new(peers::promtool())
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -29,6 +29,7 @@ mod python;
 mod reload;
 mod scrapers;
 mod service;
+mod shapes;
 mod sockets;
 mod stop;
 mod supervisor;

@@ -29,6 +29,7 @@ enum MetricType {
     Summary = 2,
     Untyped = 3,
     Histogram = 4,
+    GaugeHistogram = 5,
 }
 
 #[derive(Message)]
@@ -108,10 +109,11 @@ pub fn read_protobuf(mut bytes: &[u8]) -> Vec<Sample> {
                     add("_count", None, summary.sample_count as f64);
                     add("_sum", None, summary.sample_sum);
                 }
-                MetricType::Histogram => {
+                kind @ (MetricType::Histogram | MetricType::GaugeHistogram) => {
                     let histogram = metric.histogram.as_ref().unwrap();
-                    add("_count", None, histogram.sample_count as f64);
-                    add("_sum", None, histogram.sample_sum);
+                    let is_gauge = kind == MetricType::GaugeHistogram;
+                    add(if is_gauge { "_gcount" } else { "_count" }, None, histogram.sample_count as f64);
+                    add(if is_gauge { "_gsum" } else { "_sum" }, None, histogram.sample_sum);
                     for bucket in &histogram.bucket {
                         add("_bucket", Some(bucket.upper_bound), bucket.cumulative_count as f64);
                     }
@@ -133,7 +135,10 @@ pub fn read_json(bytes: &[u8]) -> Vec<Sample> {
     let mut samples = Vec::new();
     for family in families.as_array().unwrap() {
         let name = family["name"].as_str().unwrap();
-        assert!(matches!(family["type"].as_str(), Some("COUNTER" | "GAUGE" | "SUMMARY" | "HISTOGRAM")));
+        let kind = family["type"].as_str().unwrap();
+        let kinds = ["COUNTER", "GAUGE", "SUMMARY", "HISTOGRAM", "GAUGE_HISTOGRAM"];
+        assert!(kinds.contains(&kind), "{kind}");
+        let parts = if kind == "GAUGE_HISTOGRAM" { ["_gcount", "_gsum"] } else { ["_count", "_sum"] };
         for metric in family["metrics"].as_array().unwrap() {
             let text = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap().to_owned());
             let labels: BTreeMap<_, _> =
@@ -144,7 +149,7 @@ pub fn read_json(bytes: &[u8]) -> Vec<Sample> {
                 labels.extend(le.map(|le| ("le".to_owned(), le.to_owned())));
                 samples.push((format!("{name}{suffix}"), labels, number(value)));
             };
-            for (key, suffix) in [("value", ""), ("count", "_count"), ("sum", "_sum")] {
+            for (key, suffix) in [("value", ""), ("count", parts[0]), ("sum", parts[1])] {
                 metric.get(key).into_iter().for_each(|value| add(suffix, None, value));
             }
             for (le, count) in metric["buckets"].as_object().into_iter().flatten() {

@@ -152,6 +152,7 @@ pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `mode = GaugeMode::LiveSum` | says what becomes of many processes' values; a gauge needs it |
 /// | `buckets = [0.1, 1.0]` | the bounds of a histogram: an array, `Buckets`, or what makes some. Otherwise the default |
+/// | `states = ["on", "off"]` | the states of a `StateSet`, unless it is one of an enum |
 /// | `limit = 500` | how many series there may be in one process; see `Family::limited_to` |
 /// | `name = "http_requests"` | another name than the function's |
 /// | `registry = SHOP` | another registry than the default |

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     name: Option<LitStr>,
     registry: Option<Expr>,
     limit: Option<Expr>,
-    /// What the kind needs: a gauge's mode, a histogram's buckets.
+    /// What the kind needs: a gauge's mode, a histogram's buckets, a set's states.
     of_kind: Option<Expr>,
 }
 
@@ -35,9 +35,9 @@ impl Options {
                 "name" => options.name = Some(input.parse()?),
                 "registry" => options.registry = Some(input.parse()?),
                 "limit" => options.limit = Some(input.parse()?),
-                "mode" | "buckets" => options.of_kind = Some(input.parse()?),
+                "mode" | "buckets" | "states" => options.of_kind = Some(input.parse()?),
                 _ => {
-                    let known = "known are `name`, `mode`, `buckets`, `limit` and `registry`";
+                    let known = "known are `name`, `mode`, `buckets`, `states`, `limit` and `registry`";
                     return Err(syn::Error::new(word.span(), format!("`{word}`: {known}")));
                 }
             }

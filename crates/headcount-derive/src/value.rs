@@ -58,6 +58,7 @@ fn of_enum(input: &DeriveInput, variants: &DataEnum) -> syn::Result<TokenStream>
     let names = variants.variants.iter().map(|variant| &variant.ident);
     Ok(quote! {
         const COUNT: ::std::option::Option<usize> = ::std::option::Option::Some(#count);
+        const TEXTS: &'static [&'static str] = &[#(#texts),*];
 
         #[inline]
         fn index(&self) -> usize {
@@ -66,9 +67,8 @@ fn of_enum(input: &DeriveInput, variants: &DataEnum) -> syn::Result<TokenStream>
 
         #[inline]
         fn value(&self) -> ::headcount::labels::Value<'_> {
-            const TEXTS: [&str; #count] = [#(#texts),*];
             let index = ::headcount::labels::LabelValue::index(self);
-            ::headcount::labels::Value::Variant(index, TEXTS[index])
+            ::headcount::labels::Value::Variant(index, Self::TEXTS[index])
         }
     })
 }
@@ -76,6 +76,7 @@ fn of_enum(input: &DeriveInput, variants: &DataEnum) -> syn::Result<TokenStream>
 fn of_newtype(inner: &Type) -> TokenStream {
     quote! {
         const COUNT: ::std::option::Option<usize> = <#inner as ::headcount::labels::LabelValue>::COUNT;
+        const TEXTS: &'static [&'static str] = <#inner as ::headcount::labels::LabelValue>::TEXTS;
 
         #[inline]
         fn index(&self) -> usize {

@@ -9,10 +9,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use headcount_store::format::exemplar::ExemplarError;
-use headcount_store::metric::{Kind, NameError};
+use headcount_store::metric::{GaugeMode, Kind, NameError};
 use headcount_store::write::{CreateError, SpaceError};
 
 use crate::buckets::BucketError;
+use crate::state_set::StatesError;
 
 /// A metric could not be created, and what to do about it.
 ///
@@ -53,6 +54,30 @@ pub enum RegisterError {
         name: String,
         /// What is wrong with them.
         source: BucketError,
+    },
+    /// States that make no set.
+    #[error("the states of `{name}` make no set")]
+    States {
+        /// The metric.
+        name: String,
+        /// What is wrong with them.
+        source: StatesError,
+    },
+    /// A state set was set to what is none of its states.
+    #[error("`{state}` is none of the states that the set was created with")]
+    UnknownState {
+        /// What it was set to.
+        state: String,
+    },
+    /// A gauge of differences in a mode that is no sum.
+    #[error(
+        "`{name}` records differences, which are summed: its mode is `livesum` or `sum`, and not `{mode}`"
+    )]
+    NoSum {
+        /// The metric.
+        name: String,
+        /// The mode that was given.
+        mode: GaugeMode,
     },
     /// There is a metric of that name, and it is another one.
     #[error("`{name}` exists already, with another {difference}")]
@@ -144,7 +169,7 @@ pub(crate) fn report(error: &RegisterError) {
     reporter(error);
 }
 
-/// Tells of series that are lost, once in a process: how many is in `headcount_lost_series_total`.
+/// Tells of what is lost at an update, once in a process: how many series is in `headcount_lost_series_total`.
 #[cold]
 pub(crate) fn report_lost(error: &RegisterError) {
     static TOLD: AtomicBool = AtomicBool::new(false);

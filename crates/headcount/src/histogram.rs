@@ -160,6 +160,11 @@ impl Histogram {
     }
 }
 
+/// The shape of a histogram with these buckets.
+pub(crate) fn shape(buckets: &Buckets) -> Shape {
+    Shape::Histogram { bounds: buckets.bounds().to_vec() }
+}
+
 impl sealed::Metric for Histogram {
     type Common = Search;
 

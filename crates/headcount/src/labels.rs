@@ -76,13 +76,14 @@ pub trait Labels {
 /// // What the derive macro writes:
 /// impl LabelValue for Method {
 ///     const COUNT: Option<usize> = Some(2);
+///     const TEXTS: &'static [&'static str] = &["get", "post"];
 ///
 ///     fn index(&self) -> usize {
 ///         *self as usize
 ///     }
 ///
 ///     fn value(&self) -> Value<'_> {
-///         Value::Variant(self.index(), ["get", "post"][self.index()])
+///         Value::Variant(self.index(), Self::TEXTS[self.index()])
 ///     }
 /// }
 ///
@@ -96,6 +97,10 @@ pub trait Labels {
 pub trait LabelValue {
     /// How many different values there are; `None` if they cannot be numbered.
     const COUNT: Option<usize> = None;
+
+    /// The texts of all values, by their numbers: what makes a type one of states. Nothing, if there are none, or
+    /// too many to list.
+    const TEXTS: &'static [&'static str] = &[];
 
     /// The number of this value, below [`COUNT`](Self::COUNT). Not asked for if there is none.
     fn index(&self) -> usize {
@@ -195,6 +200,7 @@ impl LabelValue for Literal {
 
 impl LabelValue for bool {
     const COUNT: Option<usize> = Some(2);
+    const TEXTS: &'static [&'static str] = &["false", "true"];
 
     #[inline]
     fn index(&self) -> usize {
@@ -203,7 +209,7 @@ impl LabelValue for bool {
 
     #[inline]
     fn value(&self) -> Value<'_> {
-        Value::Variant(self.index(), if *self { "true" } else { "false" })
+        Value::Variant(self.index(), Self::TEXTS[self.index()])
     }
 }
 
@@ -241,6 +247,7 @@ impl<T: LabelValue> LabelValue for Option<T> {
 
 impl<T: LabelValue + ?Sized> LabelValue for &T {
     const COUNT: Option<usize> = T::COUNT;
+    const TEXTS: &'static [&'static str] = T::TEXTS;
 
     #[inline]
     fn index(&self) -> usize {

@@ -22,9 +22,9 @@
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
 //! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
-//! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the four kinds, [`counter`], [`gauge`],
-//! `search` and [`histogram`], [`summary`]; [`exemplar`], which some of them keep, and [`local`], to count with in a
-//! loop; [`timing`]; [`updater`];
+//! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the kinds, [`counter`], [`gauge`],
+//! [`up_down`], `search` and [`histogram`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`],
+//! which some of them keep, and [`local`], to count with in a loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -40,7 +40,9 @@ pub mod error;
 pub mod exemplar;
 pub mod family;
 pub mod gauge;
+pub mod gauge_histogram;
 pub mod histogram;
+pub mod info;
 pub mod labelled;
 pub mod labels;
 pub mod local;
@@ -53,9 +55,11 @@ pub mod registry;
 pub mod render;
 mod search;
 mod series;
+pub mod state_set;
 pub mod summary;
 mod table;
 pub mod timing;
+pub mod up_down;
 pub mod updater;
 mod view;
 pub mod worker;
@@ -67,9 +71,11 @@ pub use error::RegisterError;
 pub use exemplar::{Exemplar, IntoExemplar};
 pub use family::Family;
 pub use gauge::Gauge;
+pub use gauge_histogram::GaugeHistogram;
 pub use headcount_derive::{LabelValue, Labels, count_errors, counted, in_flight, metric, timed};
 pub use headcount_store::metric::GaugeMode;
 pub use histogram::Histogram;
+pub use info::Info;
 pub use labelled::Labelled;
 pub use labels::{LabelValue, Labels, Literal};
 pub use local::{LocalCounter, LocalHistogram};
@@ -77,8 +83,10 @@ pub use noop::OrNoop;
 pub use registry::{Registry, use_directory};
 pub use render::render;
 pub use series::SERIES_LIMIT;
+pub use state_set::StateSet;
 pub use summary::Summary;
-pub use timing::{InFlight, Measure, Observe, Timer};
+pub use timing::{InFlight, Level, Measure, Observe, Timer};
+pub use up_down::UpDown;
 pub use updater::Updater;
 
 /// The guide's examples.

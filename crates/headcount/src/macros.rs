@@ -8,12 +8,16 @@ use crate::counter::{Counter, FloatCounter};
 use crate::error::RegisterError;
 use crate::family::{Family, Metric};
 use crate::gauge::Gauge;
-use crate::histogram::Histogram;
+use crate::gauge_histogram::{self, GaugeHistogram};
+use crate::histogram::{self, Histogram};
+use crate::info::Info;
 use crate::labelled::Labelled;
-use crate::labels::Labels;
+use crate::labels::{LabelValue, Labels};
 use crate::noop::OrNoop;
 use crate::registry::Registry;
+use crate::state_set::{self, StateSet};
 use crate::summary::Summary;
+use crate::up_down::{self, UpDown};
 
 /// Calls `body`, of which it is said here that it runs once: so it may give away what it has borrowed.
 #[inline]
@@ -69,7 +73,9 @@ pub struct Unsaid;
 #[diagnostic::on_unimplemented(
     message = "a declared `{M}` does not go with what was said of it",
     note = "a `Gauge` is declared with its mode, `#[metric(mode = GaugeMode::LiveSum)]`",
-    note = "a `Histogram` may be declared with its buckets, `#[metric(buckets = [0.1, 1.0])]`; other kinds with neither"
+    note = "a `Histogram` or `GaugeHistogram` may be declared with its buckets, `#[metric(buckets = [0.1, 1.0])]`",
+    note = "a `StateSet` is declared with its states, `#[metric(states = [\"on\", \"off\"])]`, or is one of an enum",
+    note = "an `UpDown` may be declared with its mode; other kinds with nothing"
 )]
 pub trait OfKind<M: Metric> {
     /// The shape of the metric `name`.
@@ -90,7 +96,7 @@ macro_rules! plain {
     )*};
 }
 
-plain!(Counter FloatCounter Summary);
+plain!(Counter FloatCounter Info Summary);
 
 impl OfKind<Gauge> for GaugeMode {
     fn shape(self, _: &str) -> Result<Shape, RegisterError> {
@@ -98,28 +104,63 @@ impl OfKind<Gauge> for GaugeMode {
     }
 }
 
-impl OfKind<Histogram> for Unsaid {
+impl OfKind<UpDown> for GaugeMode {
     fn shape(self, name: &str) -> Result<Shape, RegisterError> {
-        Buckets::default().shape(name)
+        up_down::shape(name, self)
     }
 }
 
-impl OfKind<Histogram> for Buckets {
-    fn shape(self, _: &str) -> Result<Shape, RegisterError> {
-        Ok(Shape::Histogram { bounds: self.bounds().to_vec() })
+impl OfKind<UpDown> for Unsaid {
+    fn shape(self, name: &str) -> Result<Shape, RegisterError> {
+        up_down::shape(name, GaugeMode::LiveSum)
     }
 }
 
-impl OfKind<Histogram> for Result<Buckets, BucketError> {
+impl<const N: usize> OfKind<StateSet> for [&str; N] {
     fn shape(self, name: &str) -> Result<Shape, RegisterError> {
-        self.map_err(|source| RegisterError::Buckets { name: name.to_owned(), source })?.shape(name)
+        state_set::shape(name, &self)
     }
 }
 
-impl<const N: usize> OfKind<Histogram> for [f64; N] {
+impl<S: LabelValue + 'static> OfKind<StateSet<S>> for Unsaid {
     fn shape(self, name: &str) -> Result<Shape, RegisterError> {
-        Buckets::new(self).shape(name)
+        state_set::shape(name, S::TEXTS)
     }
+}
+
+/// Kinds with buckets: whatever makes some will do.
+macro_rules! with_buckets {
+    ($($metric:ident: $shape:expr;)*) => {$(
+        impl OfKind<$metric> for Unsaid {
+            fn shape(self, _: &str) -> Result<Shape, RegisterError> {
+                Ok($shape(&Buckets::default()))
+            }
+        }
+
+        impl OfKind<$metric> for Buckets {
+            fn shape(self, _: &str) -> Result<Shape, RegisterError> {
+                Ok($shape(&self))
+            }
+        }
+
+        impl OfKind<$metric> for Result<Buckets, BucketError> {
+            fn shape(self, name: &str) -> Result<Shape, RegisterError> {
+                let buckets = self.map_err(|source| RegisterError::Buckets { name: name.to_owned(), source });
+                Ok($shape(&buckets?))
+            }
+        }
+
+        impl<const N: usize> OfKind<$metric> for [f64; N] {
+            fn shape(self, name: &str) -> Result<Shape, RegisterError> {
+                OfKind::<$metric>::shape(Buckets::new(self), name)
+            }
+        }
+    )*};
+}
+
+with_buckets! {
+    Histogram: histogram::shape;
+    GaugeHistogram: gauge_histogram::shape;
 }
 
 /// Creates the metric that a function without parameters declares.

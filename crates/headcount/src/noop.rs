@@ -6,12 +6,16 @@ use crate::counter::{Counter, FloatCounter};
 use crate::error::{RegisterError, report};
 use crate::family::{Children, Family, Metric};
 use crate::gauge::Gauge;
+use crate::gauge_histogram::GaugeHistogram;
 use crate::histogram::Histogram;
+use crate::info::Info;
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::registry::Registry;
 use crate::series::Series;
+use crate::state_set::StateSet;
 use crate::summary::Summary;
+use crate::up_down::UpDown;
 
 /// Results that need not be looked at: whoever only counts goes on without counting.
 pub trait OrNoop {
@@ -80,7 +84,18 @@ macro_rules! metrics {
     )*};
 }
 
-metrics!(Counter FloatCounter Gauge Histogram Summary);
+metrics!(Counter FloatCounter Gauge GaugeHistogram Histogram Info Summary UpDown);
+
+impl<S: ?Sized + 'static> OrNoop for Result<StateSet<S>, RegisterError> {
+    type Created = StateSet<S>;
+
+    fn or_noop(self) -> StateSet<S> {
+        self.unwrap_or_else(|error| {
+            report(&error);
+            Family::<_, 0>::of(nowhere()).with([])
+        })
+    }
+}
 
 impl OrNoop for Result<Registry, RegisterError> {
     type Created = Registry;
@@ -113,12 +128,19 @@ mod tests {
         for mode in [GaugeMode::LiveSum, GaugeMode::MostRecent] {
             registry.gauge("bad-name", "", mode).or_noop().set(1.0);
         }
+        registry.up_down("bad-name", "", GaugeMode::Sum).or_noop().inc();
+        registry.info("bad-name", "", [("a", "b")]).or_noop().hold();
+        let gauges = registry.gauge_histogram("bad-name", "", Buckets::default()).or_noop();
+        gauges.set([1.0, f64::NAN]);
+        gauges.inc(f64::INFINITY);
+        registry.state_set("bad-name", "", ["on"]).or_noop().set("on");
+        registry.state_set_of::<bool>("bad-name", "").or_noop().enable(&true);
         let family = registry.counter_family("bad-name", "", ["a"]).or_noop();
         family.with(["x"]).inc();
         assert!(family.try_with(["y"]).is_ok());
         assert_eq!(registry.render(), "");
         let image = Registration::begin().image(registry.store().unwrap()).unwrap();
-        assert_eq!(image.header().lost_series, 7);
+        assert_eq!(image.header().lost_series, 12);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::definition::Registered;
 use crate::error::RegisterError;
 use crate::family::Family;
 use crate::gauge::Gauge;
-use crate::histogram::Histogram;
+use crate::histogram::{self, Histogram};
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::summary::Summary;
@@ -321,7 +321,7 @@ impl Registry {
         buckets: Buckets,
         labels: [&str; N],
     ) -> Result<Family<Histogram, N>, RegisterError> {
-        self.family(name, help, histogram(&buckets), labels)
+        self.family(name, help, histogram::shape(&buckets), labels)
     }
 
     /// Histograms with labels of a type; see [`Histogram::labelled`].
@@ -335,7 +335,7 @@ impl Registry {
         help: &str,
         buckets: Buckets,
     ) -> Result<Labelled<Histogram, L>, RegisterError> {
-        self.labelled(name, help, histogram(&buckets))
+        self.labelled(name, help, histogram::shape(&buckets))
     }
 
     /// A summary without labels; see [`Summary::new`].
@@ -373,8 +373,4 @@ impl Registry {
     ) -> Result<Labelled<Summary, L>, RegisterError> {
         self.labelled(name, help, Shape::Summary)
     }
-}
-
-fn histogram(buckets: &Buckets) -> Shape {
-    Shape::Histogram { bounds: buckets.bounds().to_vec() }
 }

@@ -10,6 +10,7 @@ use crate::exemplar::IntoExemplar;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::summary::Summary;
+use crate::up_down::UpDown;
 
 /// What takes durations, in seconds: histograms, summaries, gauges (which keep the last one), and whatever
 /// leads to one, such as a `LazyLock`.
@@ -145,14 +146,79 @@ impl<M: Observe> Drop for Timer<M> {
     }
 }
 
+/// What goes up and down: gauges, those of differences among them, and whatever leads to one, such as a `LazyLock`.
+///
+/// ```
+/// use headcount::{GaugeMode, Level, OrNoop, UpDown};
+///
+/// fn open(connections: &impl Level) {
+///     connections.up();
+/// }
+///
+/// let connections = UpDown::new("connections", "Connections that are open.", GaugeMode::LiveSum).or_noop();
+/// open(&connections);
+/// assert_eq!(connections.get(), 1.0);
+/// ```
+pub trait Level {
+    /// Adds 1.
+    fn up(&self);
+
+    /// Subtracts 1.
+    fn down(&self);
+}
+
+impl Level for Gauge {
+    #[inline]
+    fn up(&self) {
+        self.inc();
+    }
+
+    #[inline]
+    fn down(&self) {
+        self.dec();
+    }
+}
+
+impl Level for UpDown {
+    #[inline]
+    fn up(&self) {
+        self.inc();
+    }
+
+    #[inline]
+    fn down(&self) {
+        self.dec();
+    }
+}
+
+impl<P: Deref<Target: Level>> Level for P {
+    #[inline]
+    fn up(&self) {
+        (**self).up();
+    }
+
+    #[inline]
+    fn down(&self) {
+        (**self).down();
+    }
+}
+
 /// Counts 1 in a gauge for as long as it lives.
 #[derive(Debug)]
 #[must_use = "what is dropped at once was never in flight"]
-pub struct InFlight(Gauge);
+pub struct InFlight<G: Level = Gauge>(G);
 
-impl Drop for InFlight {
+impl<G: Level> InFlight<G> {
+    /// Begins now.
+    pub fn start(gauge: G) -> Self {
+        gauge.up();
+        Self(gauge)
+    }
+}
+
+impl<G: Level> Drop for InFlight<G> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.down();
     }
 }
 
@@ -201,8 +267,14 @@ impl Gauge {
     /// # Ok::<(), headcount::RegisterError>(())
     /// ```
     pub fn in_flight(&self) -> InFlight {
-        self.inc();
-        InFlight(*self)
+        InFlight::start(*self)
+    }
+}
+
+impl UpDown {
+    /// Adds 1 until what is returned is dropped.
+    pub fn in_flight(&self) -> InFlight<Self> {
+        InFlight::start(*self)
     }
 }
 
@@ -242,8 +314,8 @@ pub trait Measure: Future + Sized {
     /// Records how long it takes: in a handle, or in what leads to one.
     fn timed<M: Observe>(self, metric: M) -> impl Future<Output = Self::Output>;
 
-    /// Counts it in a gauge while it runs.
-    fn in_flight(self, gauge: &Gauge) -> impl Future<Output = Self::Output>;
+    /// Counts it in a gauge while it runs: by a handle, or what leads to one.
+    fn in_flight<G: Level>(self, gauge: G) -> impl Future<Output = Self::Output>;
 }
 
 impl<F: Future> Measure for F {
@@ -252,8 +324,8 @@ impl<F: Future> Measure for F {
         self.await
     }
 
-    async fn in_flight(self, gauge: &Gauge) -> F::Output {
-        let _guard = gauge.in_flight();
+    async fn in_flight<G: Level>(self, gauge: G) -> F::Output {
+        let _guard = InFlight::start(gauge);
         self.await
     }
 }

@@ -1,8 +1,8 @@
 //! Functions that declare metrics.
 
 use headcount::{
-    Buckets, Counter, FloatCounter, Gauge, GaugeMode, Histogram, LabelValue, Labels, Registry, Summary,
-    metric,
+    Buckets, Counter, FloatCounter, Gauge, GaugeHistogram, GaugeMode, Histogram, Info, LabelValue, Labels,
+    Registry, StateSet, Summary, UpDown, metric,
 };
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -47,6 +47,36 @@ fn computed() -> Histogram;
 #[metric(registry = REGISTRY)]
 fn summary() -> Summary;
 
+/// A gauge of differences.
+#[metric(registry = REGISTRY)]
+fn up_down() -> UpDown;
+
+/// A gauge of differences that keeps those of the dead.
+#[metric(registry = REGISTRY, mode = GaugeMode::Sum)]
+fn kept() -> UpDown;
+
+/// A gauge histogram.
+#[metric(registry = REGISTRY, buckets = [1.0])]
+fn gauge_histogram() -> GaugeHistogram;
+
+/// An info.
+#[metric(registry = REGISTRY)]
+fn build(version: &str) -> Info;
+
+#[derive(LabelValue)]
+enum Phase {
+    Begun,
+    WellDone,
+}
+
+/// States of an enum.
+#[metric(registry = REGISTRY)]
+fn phase(task: u8) -> StateSet<Phase>;
+
+/// States by name.
+#[metric(registry = REGISTRY, states = ["on", "off"])]
+fn switch() -> StateSet;
+
 #[test]
 fn every_kind_is_declared_by_a_function_that_gives_it() {
     plain().inc();
@@ -57,6 +87,23 @@ fn every_kind_is_declared_by_a_function_that_gives_it() {
     bounds().observe(1.5);
     computed().observe(2.5);
     summary().observe(3.0);
+    up_down().inc();
+    kept().add(-2.0);
+    gauge_histogram().set([1.0, 2.0]);
+    build("1.0").hold();
+    phase(7).set(&Phase::WellDone);
+    phase(8).enable(&Phase::Begun);
+    switch().set("off");
+    assert_shown(&[
+        "test_up_down 1",
+        "test_kept -2",
+        "test_gauge_histogram_bucket{le=\"1.0\"} 1",
+        "test_gauge_histogram_gcount 2",
+        "test_build_info{version=\"1.0\"} 1",
+        "test_phase{task=\"7\",test_phase=\"begun\"} 0",
+        "test_phase{task=\"7\",test_phase=\"well_done\"} 1",
+        "test_switch{test_switch=\"off\"} 1",
+    ]);
     assert_shown(&[
         "# HELP test_plain_total A counter, whose help text is one paragraph.",
         "test_plain_total 2",

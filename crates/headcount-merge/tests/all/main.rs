@@ -7,3 +7,4 @@ mod oracle;
 mod peer_file;
 mod rules;
 mod sequences;
+mod shapes;

@@ -103,6 +103,13 @@ impl SumCells {
         self.update(Adds::Both, count, n, x);
     }
 
+    /// The sum over all slabs of the first cell, an `f64`.
+    pub(super) fn sum_f64(self, state: &State) -> f64 {
+        let is_mapped = |&number: &u32| self.first < LOST && self.first / CELL < state.slab_end(number);
+        let slabs = (0..state.slab_count()).filter(is_mapped);
+        slabs.map(|number| Slab { base: state.slab_base(number) }.f64(self.first)).sum()
+    }
+
     /// Inlined with `adds` known, nothing is left of this but a comparison and the addition.
     #[inline(always)]
     fn update(self, adds: Adds, index: u32, n: u64, x: f64) {
@@ -185,9 +192,13 @@ impl Slab {
         cell.store(sum.to_bits(), Ordering::Relaxed);
     }
 
+    fn f64(self, place: u32) -> f64 {
+        f64::from_bits(self.cell(place).load(Ordering::Relaxed))
+    }
+
     #[inline]
     fn cell(&self, place: u32) -> &AtomicU64 {
-        // SAFETY: the place is below the mapped end: `update` compared it, or `extend_and_update` had
+        // SAFETY: the place is below the mapped end: `update` and `sum_f64` compared it, or `extend_and_update` had
         // the state map it; so it is inside the one range that was reserved for this slab.
         let place = in_register(unsafe { self.base.byte_add(place as usize) });
         // SAFETY: mapped, as above; aligned, because the range begins with a page and places are

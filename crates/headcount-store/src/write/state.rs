@@ -166,6 +166,11 @@ impl State {
         self.slabs[number as usize].base.as_ptr().cast()
     }
 
+    /// How many slabs there are, used or idle.
+    pub(super) fn slab_count(&self) -> u32 {
+        u32::try_from(self.slabs.len()).unwrap_or(u32::MAX)
+    }
+
     /// How many cells of a slab are mapped, from the first on.
     pub(super) fn slab_end(&self, number: u32) -> u32 {
         let last = self.slabs[number as usize].mapped.len().checked_sub(1).map(|last| self.runs[last]);

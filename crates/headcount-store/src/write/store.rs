@@ -365,6 +365,12 @@ impl Registration {
         Ok(cells)
     }
 
+    /// What all threads of this process together have added to the first of these cells, an `f64`.
+    #[must_use]
+    pub fn sum_f64(&self, cells: SumCells) -> f64 {
+        cells.sum_f64(&self.0)
+    }
+
     fn count_if_lost<C>(&self, store: Store, added: Result<C, SpaceError>) -> Result<C, SpaceError> {
         if added.is_err() {
             self.count_lost_series(store);

@@ -1,0 +1,199 @@
+//! Infos, state sets, gauge histograms and gauges of differences, across processes that live, die and are folded.
+
+use std::fs;
+use std::time::Duration;
+
+use headcount::{Buckets as Bounds, GaugeMode, Registry};
+use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger};
+use headcount_store::directory::Directory;
+
+/// Processes that share a directory. All files are written by this one, which lives.
+struct Host(tempfile::TempDir);
+
+impl Host {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn live(&self, record: impl FnOnce(Registry)) {
+        record(Registry::in_directory(self.0.path()).unwrap());
+    }
+
+    /// A process that has died; of several, the one with the greater number later.
+    fn bury(&self, number: u32, record: impl FnOnce(Registry)) {
+        let own = tempfile::tempdir().unwrap();
+        record(Registry::in_directory(own.path()).unwrap());
+        let file = fs::read_dir(own.path()).unwrap().next().unwrap().unwrap().path();
+        // A copy is written by nobody.
+        fs::copy(file, self.0.path().join(format!("dead-{number}.hc"))).unwrap();
+    }
+
+    fn fold(&self) {
+        let directory = Directory::open(self.0.path()).unwrap();
+        Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+    }
+
+    fn encode(&self, format: Format) -> String {
+        let directory = Directory::open(self.0.path()).unwrap();
+        let mut merger = Merger::default();
+        let merged = merger.merge(&directory).unwrap();
+        assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
+        String::from_utf8(merged.encode(&Exposition::new(format))).unwrap()
+    }
+
+    /// The samples, in text 0.0.4.
+    fn samples(&self) -> Vec<String> {
+        let text = self.encode(Format::Text);
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+}
+
+fn info(version: &'static str) -> impl Fn(Registry) {
+    move |registry| registry.info("app", "What runs.", [("version", version)]).unwrap().hold()
+}
+
+#[test]
+fn an_info_is_that_of_the_living_and_else_of_who_started_last() {
+    let host = Host::new();
+    let shown = |version: &str| format!("app_info{{version=\"{version}\"}} 1");
+    host.bury(0, info("1"));
+    host.bury(1, info("2"));
+    assert_eq!(host.samples(), [shown("2")]);
+    host.fold();
+    assert_eq!(host.samples(), [shown("2")], "an archive keeps it");
+    host.bury(2, info("3"));
+    assert_eq!(host.samples(), [shown("3")]);
+    host.fold();
+    host.bury(3, |registry| registry.counter("c", "").unwrap().inc());
+    host.fold();
+    assert_eq!(host.samples()[..1], [shown("3")], "one that has none says nothing");
+    for _ in 0..2 {
+        host.live(info("4"));
+    }
+    host.live(info("5"));
+    assert_eq!(host.samples()[..2], [shown("4"), shown("5")], "a deployment goes on");
+}
+
+#[test]
+fn a_state_is_on_if_any_living_process_is_in_it() {
+    let host = Host::new();
+    let phase = |states: [&'static str; 2], on: &'static str| {
+        move |registry: Registry| {
+            let sets = registry.state_set_family("phase", "H.", states, ["zone"]).unwrap();
+            sets.with(["a"]).set(on);
+            let _unset = sets.with(["b"]);
+        }
+    };
+    host.bury(0, phase(["off", "on"], "off"));
+    assert_eq!(host.samples(), [""; 0], "the dead are in no state");
+    host.live(phase(["off", "on"], "on"));
+    // Another version of the program.
+    host.live(phase(["on", "half"], "half"));
+    host.fold();
+    let shown = ["half", "off", "on"].into_iter().zip([1, 0, 1]);
+    let shown: Vec<_> =
+        shown.map(|(state, n)| format!("phase{{zone=\"a\",phase=\"{state}\"}} {n}")).collect();
+    assert_eq!(host.samples(), shown);
+}
+
+#[test]
+fn a_gauge_histogram_is_the_sum_of_the_living_and_may_fall() {
+    let host = Host::new();
+    let ages = |bounds: &'static [f64], values: &'static [f64]| {
+        move |registry: Registry| {
+            let bounds = Bounds::new(bounds.iter().copied()).unwrap();
+            registry.gauge_histogram("age", "H.", bounds).unwrap().set(values.iter().copied());
+        }
+    };
+    host.bury(0, ages(&[1.0, 2.0], &[0.5]));
+    assert_eq!(host.encode(Format::Text), "# HELP age H.\n# TYPE age histogram\n");
+    host.live(ages(&[1.0, 2.0], &[0.5, 1.5, 9.0]));
+    host.live(ages(&[1.0, 4.0], &[3.0]));
+    host.fold();
+    let text = "# HELP age H.
+# TYPE age histogram
+age_bucket{le=\"1.0\"} 1
+age_bucket{le=\"2.0\"} 2
+age_bucket{le=\"4.0\"} 3
+age_bucket{le=\"+Inf\"} 4
+# HELP age_gcount H.
+# TYPE age_gcount gauge
+age_gcount 4
+# HELP age_gsum H.
+# TYPE age_gsum gauge
+age_gsum 14
+";
+    assert_eq!(host.encode(Format::Text), text);
+    let directory = Directory::open(host.0.path()).unwrap();
+    let mut merger = Merger::default();
+    let by_bucket = merger.merge(&directory).unwrap().to_text(Buckets::PerBucket);
+    let by_bucket = String::from_utf8(by_bucket).unwrap();
+    assert!(by_bucket.contains("age_bucket{le=\"4.0\"} 1\n") && !by_bucket.contains("gcount"), "{by_bucket}");
+}
+
+#[test]
+fn differences_are_added_up_over_threads_and_processes() {
+    let host = Host::new();
+    let differences = |n: f64| {
+        move |registry: Registry| {
+            for mode in [GaugeMode::Sum, GaugeMode::LiveSum] {
+                let gauge = registry.up_down_family(&format!("g_{mode}"), "H.", mode, ["l"]).unwrap();
+                let _untouched = gauge.with(["untouched"]);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| gauge.with(["x"]).add(n + 5.0));
+                });
+                gauge.with(["x"]).add(-5.0);
+            }
+        }
+    };
+    host.bury(0, differences(100.0));
+    host.bury(1, differences(20.0));
+    let kept = |x: u32| ["g_sum{l=\"untouched\"} 0".to_owned(), format!("g_sum{{l=\"x\"}} {x}")];
+    assert_eq!(host.samples(), kept(120), "in flight is nothing of the dead");
+    host.fold();
+    assert_eq!(host.samples(), kept(120));
+    host.live(differences(3.0));
+    host.live(|registry| registry.gauge("g_livesum", "H.", GaugeMode::LiveSum).unwrap().set(0.5));
+    let mut all = vec!["g_livesum 0.5".to_owned()];
+    all.extend(["g_livesum{l=\"untouched\"} 0", "g_livesum{l=\"x\"} 3"].map(str::to_owned));
+    all.extend(kept(123));
+    assert_eq!(host.samples(), all);
+}
+
+#[test]
+fn openmetrics_calls_each_by_its_type() {
+    let host = Host::new();
+    host.live(|registry| {
+        info("1")(registry);
+        registry.state_set("phase", "H.", ["on"]).unwrap().set("on");
+        let bounds = Bounds::new([1.0]).unwrap();
+        registry.gauge_histogram("age", "H.", bounds.clone()).unwrap().set([0.5]);
+        // Less than nothing is no count.
+        registry.gauge_histogram("odd", "H.", bounds).unwrap().dec(0.5);
+    });
+    let expected = "# HELP age H.
+# TYPE age gaugehistogram
+age_bucket{le=\"1.0\"} 1
+age_bucket{le=\"+Inf\"} 1
+age_gcount 1
+age_gsum 0.5
+# HELP app What runs.
+# TYPE app info
+app_info{version=\"1\"} 1
+# HELP odd_bucket H.
+# TYPE odd_bucket unknown
+odd_bucket{le=\"1.0\"} -1
+odd_bucket{le=\"+Inf\"} -1
+# HELP odd_gcount H.
+# TYPE odd_gcount unknown
+odd_gcount -1
+# HELP odd_gsum H.
+# TYPE odd_gsum unknown
+odd_gsum -0.5
+# HELP phase H.
+# TYPE phase stateset
+phase{phase=\"on\"} 1
+# EOF
+";
+    assert_eq!(host.encode(Format::OpenMetrics), expected);
+}
