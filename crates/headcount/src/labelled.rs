@@ -49,7 +49,7 @@ struct Typed<M: Metric> {
 }
 
 /// So many children, and no more, have a place before they exist.
-const NUMBERED: usize = 4096;
+const NUMBERED: usize = 16_384;
 
 impl<M: Metric, L: Labels> Labelled<M, L> {
     /// The children as those of a type with so many labels.

@@ -216,8 +216,8 @@ impl<M: Copy> Table<M> {
         }
     }
 
-    /// The child with these labels.
-    #[inline]
+    /// The child with these labels. Inlined, so that the parts of the key stay in registers.
+    #[inline(always)]
     pub(crate) fn find(&self, key: &impl Key) -> Option<M> {
         let slots = self.indexes[self.newest.load(Ordering::Acquire) % LEVELS].get()?;
         let hash = self.hash(key);
