@@ -23,6 +23,7 @@ mod look;
 mod namespaces;
 mod operate;
 mod otlp;
+mod plugin;
 mod presets;
 mod push;
 mod python;

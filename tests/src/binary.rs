@@ -17,9 +17,9 @@ fn folder() -> PathBuf {
     own.ancestors().find(|folder| folder.join("deps").is_dir()).unwrap().to_owned()
 }
 
-fn build(package: &str) {
+fn build(package: &str, what: &str) {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(workspace()).args(["build", "--quiet", "--locked", "--package", package, "--bins"]);
+    command.current_dir(workspace()).args(["build", "--quiet", "--locked", "--package", package, what]);
     if folder().ends_with("release") {
         command.arg("--release");
     }
@@ -30,7 +30,7 @@ fn build(package: &str) {
 #[must_use]
 pub fn headcount() -> &'static Path {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-        build("headcount-supervisor");
+        build("headcount-supervisor", "--bins");
         folder().join("headcount")
     });
     &BUILT
@@ -39,7 +39,15 @@ pub fn headcount() -> &'static Path {
 /// One of the example programs.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
-    static BUILT: LazyLock<()> = LazyLock::new(|| build("headcount-examples"));
+    static BUILT: LazyLock<()> = LazyLock::new(|| build("headcount-examples", "--bins"));
     LazyLock::force(&BUILT);
     folder().join(name)
+}
+
+/// The library that counts, for other languages to load.
+#[must_use]
+pub fn plugin() -> PathBuf {
+    static BUILT: LazyLock<()> = LazyLock::new(|| build("headcount-tests", "--examples"));
+    LazyLock::force(&BUILT);
+    folder().join("examples/libplugin.so")
 }
