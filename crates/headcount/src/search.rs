@@ -8,7 +8,7 @@
 //!
 //! One rule: instructions that not every processor of an architecture has are not used.
 #![cfg_attr(
-    target_arch = "x86_64",
+    any(target_arch = "aarch64", target_arch = "x86_64"),
     expect(unsafe_code, reason = "vector instructions are functions of an architecture")
 )]
 
@@ -52,7 +52,10 @@ impl Search {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: every x86-64 has SSE2.
         let above = unsafe { count_above_sse2(value, &self.few) };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every processor that Rust's 64-bit ARM targets of Linux run on has NEON.
+        let above = unsafe { count_above_neon(value, &self.few) };
+        #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
         let above = count_above(value, &self.few);
         #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
         let len = self.bounds.len() as u32;
@@ -68,7 +71,8 @@ impl Search {
     }
 }
 
-/// How many of the ascending bounds `value` lies above.
+/// How many of the ascending bounds `value` lies above. Addresses are those of all bounds, and not of one of them: two are
+/// read at once.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse2")]
 #[inline]
@@ -77,7 +81,7 @@ fn count_above_sse2(value: f64, Few(bounds): &Few) -> u32 {
     let value = _mm_set1_pd(value);
     let two = |at: usize| {
         // SAFETY: there are two numbers at that place, which is aligned: `at` is even, and `Few` is aligned.
-        let bounds = unsafe { _mm_load_pd(&raw const bounds[at]) };
+        let bounds = unsafe { _mm_load_pd(bounds.as_ptr().wrapping_add(at)) };
         _mm_castpd_si128(_mm_cmpnle_pd(value, bounds))
     };
     let four = |at: usize| _mm_packs_epi32(two(at), two(at + 2));
@@ -87,8 +91,29 @@ fn count_above_sse2(value: f64, Few(bounds): &Few) -> u32 {
     _mm_movemask_epi8(sixteen).trailing_ones()
 }
 
+/// The same, for processors of the other architecture.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+#[inline]
+fn count_above_neon(value: f64, Few(bounds): &Few) -> u32 {
+    use std::arch::aarch64::*;
+    let value = vdupq_n_f64(value);
+    // -1 for each bound that is not less, so that the bounds need not be in order.
+    let two = |at: usize| {
+        // SAFETY: there are two numbers at that place: `at` is even, and less than their number.
+        let bounds = unsafe { vld1q_f64(bounds.as_ptr().wrapping_add(at)) };
+        vreinterpretq_s64_u64(vcleq_f64(value, bounds))
+    };
+    let four = |at: usize| vaddq_s64(two(at), two(at + 2));
+    let eight = |at: usize| vaddq_s64(four(at), four(at + 4));
+    let above = FEW as i64 + vaddvq_s64(vaddq_s64(eight(0), eight(8)));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 16")]
+    let above = above as u32;
+    above
+}
+
 /// The same in plain Rust, for other processors: the compiler makes vectors of it.
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(any(test, not(any(target_arch = "aarch64", target_arch = "x86_64"))))]
 #[inline]
 fn count_above(value: f64, Few(bounds): &Few) -> u32 {
     // As long as the lanes that are compared, so that nothing is narrowed between.
