@@ -23,6 +23,7 @@ pub mod metric;
 pub mod peer;
 pub mod process;
 pub mod read;
+mod sync;
 pub mod text;
 pub mod write;
 pub mod writers;

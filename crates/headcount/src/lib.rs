@@ -57,6 +57,7 @@ mod search;
 mod series;
 pub mod state_set;
 pub mod summary;
+mod sync;
 mod table;
 pub mod timing;
 pub mod up_down;

@@ -11,13 +11,13 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock as SetOnce;
 
 use foldhash::fast::RandomState;
 use headcount_store::write::Registration;
 
 use crate::labels::Value;
+use crate::sync::{AtomicU64, AtomicUsize, FIRST, OnceLock, Ordering};
 
 /// A label's value, as it is compared. The default is that of a label without a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn last_four(bytes: &[u8]) -> u64 {
 
 /// Hashes texts that are long. Set with the first table, under its registration, and never waited for: a
 /// child that was forked while another thread set it would wait for ever.
-static HASHER: OnceLock<RandomState> = OnceLock::new();
+static HASHER: SetOnce<RandomState> = SetOnce::new();
 
 #[inline(never)]
 fn hash_long(bytes: &[u8]) -> u64 {
@@ -183,8 +183,7 @@ impl Rest {
     }
 }
 
-/// The first run of entries is so long, the first index four times, and each further one twice as long.
-const FIRST: usize = 16;
+/// The first run of entries is [`FIRST`] long, the first index four times that, and each further one twice as long.
 const LEVELS: usize = 32;
 
 /// Entries side by side, each set once.

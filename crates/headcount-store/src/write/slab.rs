@@ -16,9 +16,9 @@
 use std::cell::Cell;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::state::State;
+use crate::sync::{AtomicU64, Ordering, thread_local};
 
 thread_local! {
     /// The calling thread's slab. Needs no initialisation and no destructor, so that to reach it is
