@@ -51,6 +51,10 @@ impl State {
         self.slabs[number as usize].end
     }
 
+    pub(super) fn slab_count(&self) -> u32 {
+        u32::try_from(self.slabs.len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn extend_slab(&mut self, number: u32, last: u32) -> io::Result<()> {
         let slab = &mut self.slabs[number as usize];
         slab.end = slab.end.max(last + 1);
