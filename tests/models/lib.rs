@@ -4,7 +4,8 @@
 //! `crate::sync`, which here gives them loom's. What they stand on is replaced by as little as will do. So what is
 //! released is what was modelled, and knows nothing of it.
 //!
-//! A library, for in a test the modules' own tests would be built, too, and have no model around them.
+//! A library, and no test itself: then the modules' own tests would be built, too, and have no model around them.
+#![cfg(not(test))]
 #![allow(unreachable_pub, reason = "what is public in its crate")]
 #![expect(clippy::print_stdout, reason = "the list of models is the result")]
 
