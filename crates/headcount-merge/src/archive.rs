@@ -22,6 +22,7 @@ use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
 use crate::lives::{LifeParts, MergedLives};
+use crate::native::{NativeSlot, Natives};
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos};
 use crate::totals::{Slot, Totals};
@@ -41,7 +42,7 @@ pub(crate) fn encode(
     folded: u64,
 ) -> Result<Vec<u8>, TooLong> {
     index.sort();
-    let (totals, processes) = (&tally.totals, &tally.processes);
+    let Tally { totals, natives, processes, .. } = tally;
     let index = &*index;
     let merged = |mode: GaugeMode| {
         let mut gauges = Gauges::default();
@@ -57,7 +58,8 @@ pub(crate) fn encode(
     let lives = LifeParts { merged: &merged, lives: &tally.lives, cells: &tally.gauges, series };
     let (kept, builder) = (Vec::new(), ArchiveBuilder::default());
     let exemplars = &tally.exemplars;
-    let mut writer = Writer { index, totals, processes, gauges, readings, lives, exemplars, kept, builder };
+    let mut writer =
+        Writer { index, totals, natives, processes, gauges, readings, lives, exemplars, kept, builder };
     writer.keep_newest()?;
     let mut families: Vec<_> = index.families().iter().collect();
     families.sort_unstable_by_key(|family| (&family.name, family.kind));
@@ -79,6 +81,7 @@ pub(crate) fn encode(
 struct Writer<'a> {
     index: &'a Index,
     totals: &'a Totals,
+    natives: &'a Natives,
     processes: &'a Processes,
     /// What the sums, the least, the greatest and the latest values of all gauges are.
     gauges: [Gauges; 4],
@@ -181,7 +184,7 @@ impl Writer<'_> {
             &Sums::Summary { sum, count } => self.observed(sum, &[count], described, |floats| {
                 if floats { Shape::Folded(Folded::Summary) } else { Shape::Summary }
             }),
-            Sums::Histogram { sum, buckets } => {
+            Sums::Histogram { sum, buckets, native } => {
                 let (mut bounds, mut slots): (Vec<_>, Vec<_>) = buckets.iter().copied().unzip();
                 // The last bound is implied.
                 if bounds.last() == Some(&f64::INFINITY) {
@@ -196,7 +199,8 @@ impl Writer<'_> {
                     } else {
                         Shape::Histogram { bounds }
                     }
-                })
+                })?;
+                native.map_or(Ok(()), |native| self.native(native, described))
             }
         }
     }
@@ -269,6 +273,18 @@ impl Writer<'_> {
         let Some(&(_, process)) = self.kept.iter().find(|(kept, _)| *kept == process) else { return Ok(()) };
         let family = self.describe(described, Shape::Folded(Folded::InfoOf { process }))?;
         self.builder.shared(family, &described.values, &[])
+    }
+
+    /// What a histogram has beside its sum and its buckets with bounds, if it is native.
+    fn native(&mut self, native: NativeSlot, described: &Described<'_>) -> Result<(), TooLong> {
+        let Some(sum) = self.natives.get(native) else { return Ok(()) };
+        let Some((declared, buckets)) = sum.to_table() else { return Ok(()) };
+        let schema = declared.scale.schema;
+        let (keys, counts): (Vec<_>, Vec<_>) = buckets.unzip();
+        let cells = [sum.covered, sum.zero, sum.nowhere].into_iter().chain(counts);
+        let cells: Vec<_> = cells.map(Summed::Integer).collect();
+        let family = self.describe(described, Shape::Folded(Folded::NativeHistogram(declared)))?;
+        self.builder.table(family, &described.values, (schema, &keys), &cells, described.life).map(drop)
     }
 
     /// Adds a series of sums, each with its slot, and the exemplars that belong to them.

@@ -61,7 +61,7 @@ fn push_sources(sums: &Sums, mut push: impl FnMut(Source)) {
         &Sums::One(slot) => push(Source::Sum(slot)),
         &Sums::Gauge(slot) => push(Source::Gauge(slot)),
         &Sums::Summary { sum, count } => [Source::Count(count), Source::Sum(sum)].into_iter().for_each(push),
-        Sums::Histogram { sum, buckets } => {
+        Sums::Histogram { sum, buckets, .. } => {
             push(Source::HistogramSum(*sum));
             buckets.iter().for_each(|&(_, slot)| push(Source::Bucket(slot)));
             if buckets.last().is_none_or(|&(bound, _)| bound != f64::INFINITY) {

@@ -27,6 +27,7 @@ use crate::labels;
 use crate::liveness::{Judge, Liveness};
 use crate::lives::{LifeParts, Lives, MergedLives};
 use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
+use crate::native::Natives;
 use crate::process::{Life, Process, Processes};
 use crate::reading::ByGauge;
 use crate::totals::Totals;
@@ -59,6 +60,7 @@ struct MergedGauges {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) totals: Totals,
+    pub(crate) natives: Natives,
     pub(crate) gauges: GaugeCells,
     pub(crate) lives: Lives,
     pub(crate) exemplars: Exemplars,
@@ -205,6 +207,7 @@ impl Tally {
     /// Begins again, in the same space.
     pub(crate) fn clear(&mut self) {
         self.totals.clear();
+        self.natives.clear();
         self.gauges.clear();
         self.lives.clear();
         self.exemplars.clear();
@@ -302,7 +305,9 @@ impl<'a> Gather<'a> {
         index.sort();
         tally.totals.grow(index.slots());
         tally.processes.label_all();
-        let Tally { totals, gauges: cells, lives, exemplars, processes, files, lost, skipped, .. } = tally;
+        let Tally {
+            totals, natives, gauges: cells, lives, exemplars, processes, files, lost, skipped, ..
+        } = tally;
         let (index, series) = (&*index, index.series_count());
         merged.fill(lives.hidden(series, cells, processes));
         rendering.refresh(index, merged.hidden());
@@ -312,7 +317,8 @@ impl<'a> Gather<'a> {
         let report =
             Report { skipped: std::mem::take(skipped), conflicts: Vec::new(), files: *files, lost: *lost };
         let lives = LifeParts { merged, lives, cells, series };
-        Merged::new(Parts { index, totals, gauges, readings, processes, lives, exemplars }, rendering, report)
+        let parts = Parts { index, totals, natives, gauges, readings, processes, lives, exemplars };
+        Merged::new(parts, rendering, report)
     }
 }
 

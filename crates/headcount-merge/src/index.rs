@@ -14,6 +14,7 @@ use headcount_store::text::write_labels;
 
 use crate::gauge::{GaugeSlot, initial_mode, prevailing};
 use crate::labels::decode;
+use crate::native::NativeSlot;
 use crate::totals::Slot;
 
 /// What several processes have described, as one.
@@ -30,6 +31,8 @@ pub(crate) struct FamilyEntry {
     pub(crate) series: Vec<u32>,
     /// Whether some label name is spelled otherwise in an exposition, perhaps like another one.
     pub(crate) has_odd_labels: bool,
+    /// Whether any of its series is a native histogram, whose buckets come and go.
+    has_natives: bool,
     /// How many of the series are in order.
     sorted: usize,
 }
@@ -49,7 +52,7 @@ impl FamilyEntry {
         match self.kind {
             Kind::Gauge | Kind::Info => by_process || self.has_odd_labels,
             Kind::GaugeHistogram => true,
-            _ => self.has_odd_labels,
+            _ => self.has_odd_labels || self.has_natives,
         }
     }
 }
@@ -73,8 +76,8 @@ pub(crate) enum Sums {
     /// A summary.
     Summary { sum: Slot, count: Slot },
     /// A histogram, with its buckets by upper bound, not cumulated. Different processes may have
-    /// different bounds: there is one bucket for each bound that any of them has.
-    Histogram { sum: Slot, buckets: Vec<(f64, Slot)> },
+    /// different bounds: there is one bucket for each bound that any of them has. Some may have tables beside.
+    Histogram { sum: Slot, buckets: Vec<(f64, Slot)>, native: Option<NativeSlot> },
     /// A gauge histogram: the same, of gauges.
     GaugeHistogram { sum: GaugeSlot, buckets: Vec<(f64, GaugeSlot)> },
 }
@@ -92,6 +95,7 @@ pub(crate) struct Index {
     scratch: Vec<u8>,
     slots: Slot,
     gauges: GaugeSlot,
+    natives: NativeSlot,
     /// How often something was added.
     version: u64,
     hasher: RandomState,
@@ -178,6 +182,7 @@ impl Index {
             mode: initial_mode(kind),
             series: Vec::new(),
             has_odd_labels: false,
+            has_natives: false,
             sorted: 0,
         });
         family
@@ -238,7 +243,7 @@ impl Index {
                 let sum = self.new_slots(2);
                 Sums::Summary { sum, count: sum + 1 }
             }
-            Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new() },
+            Kind::Histogram => Sums::Histogram { sum: self.new_slots(1), buckets: Vec::new(), native: None },
         };
         self.series.push(SeriesEntry { family, labels: start..self.labels.len(), hash, sums });
         let entry = &mut self.families[family as usize];
@@ -269,6 +274,19 @@ impl Index {
                 next
             }
         }
+    }
+
+    /// The number of a histogram that is native, which it is from now on.
+    pub(crate) fn intern_native(&mut self, series: u32) -> NativeSlot {
+        let SeriesEntry { family, sums, .. } = &mut self.series[series as usize];
+        let Sums::Histogram { native, .. } = sums else { return self.natives };
+        let next = self.natives;
+        *native.get_or_insert_with(|| {
+            self.natives += 1;
+            self.version += 1;
+            self.families[*family as usize].has_natives = true;
+            next
+        })
     }
 
     fn new_gauge(&mut self) -> GaugeSlot {

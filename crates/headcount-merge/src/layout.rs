@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use headcount_store::FileError;
-use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
+use headcount_store::format::table::Table;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
 use headcount_store::read::{self, Cells, Reader};
 
@@ -16,6 +17,7 @@ use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeRun;
 use crate::marks::Marks;
+use crate::native_layout::{Covered, NativeTable};
 use crate::process::{Life, Process};
 use crate::totals::Slot;
 
@@ -28,6 +30,7 @@ pub(crate) struct Layout {
     /// Those among them that are floats.
     floats: Vec<Run>,
     gauges: GaugeLayout,
+    natives: Vec<NativeTable>,
     /// Where the life cells of summed series are.
     lives: Vec<LifeCells>,
     /// Families, and their help texts.
@@ -95,11 +98,14 @@ impl Layout {
                     }
                     families.push(described);
                 }
-                Record::Series { family, first_cell, life, values, .. } => {
+                Record::Series { family, first_cell, life, table, values } => {
                     in_order.clear();
                     in_order.extend(values.iter());
-                    let cells = (first_cell, life);
-                    families[family as usize].add_series(cells, &in_order, index, &mut layout);
+                    let described = &mut families[family as usize];
+                    let series = described.add_series((first_cell, life), &in_order, index, &mut layout);
+                    if let Some((series, table)) = series.zip(table) {
+                        described.add_table(series, (first_cell, table), index, &mut layout);
+                    }
                 }
                 Record::Process(process) => layout.processes.push(Process {
                     name: process.name.to_owned(),
@@ -119,6 +125,7 @@ impl Layout {
         for Run { cells, first_slot } in &self.runs {
             marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
         }
+        self.natives.iter().for_each(|native| native.mark(marks));
         self.gauges.mark(marks);
     }
 
@@ -152,6 +159,7 @@ impl Layout {
                 tally.exemplars.add(slot, &exemplar);
             }
         }
+        self.natives.iter().for_each(|native| native.apply(cells, tally));
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
         let (shared, count) = tally.gauges.add_cells(cells.all_shared());
@@ -268,8 +276,9 @@ fn check(records: &[Record<'_>]) -> Result<(), FileError> {
                 }
                 cells.push(family.shape.cells());
             }
-            Record::Series { family, first_cell, .. } => {
-                if *first_cell as usize + cells[*family as usize] > u32::MAX as usize {
+            Record::Series { family, first_cell, table, .. } => {
+                let places = table.map_or(0, |table| table.places as usize);
+                if *first_cell as usize + cells[*family as usize] + places > u32::MAX as usize {
                     return Err(malformed("a series beyond the last cell"));
                 }
             }
@@ -310,14 +319,15 @@ impl Described {
         Self { family: interned, name, shape, counted, labels, encoded: Vec::new() }
     }
 
-    /// Notes where the cells of a series go: the first one, and its life cell.
+    /// Notes where the cells of a series go: the first one, and its life cell. Returns its number in the index, if it
+    /// is one series there.
     fn add_series(
         &mut self,
         (first_cell, life): (u32, Option<u32>),
         values: &[&str],
         index: &mut Index,
         layout: &mut Layout,
-    ) {
+    ) -> Option<u32> {
         self.encoded.clear();
         for (name, at) in &self.labels {
             labels::encode(name, &mut self.encoded);
@@ -326,7 +336,8 @@ impl Described {
         let family = self.family;
         if let Shape::StateSet { states } = &self.shape {
             let slots = states.iter().filter_map(|state| self.state(state, index)).collect();
-            return layout.gauges.add_states(States { family, cell: first_cell, slots });
+            layout.gauges.add_states(States { family, cell: first_cell, slots });
+            return None;
         }
         let series = index.intern_series(family, &self.encoded);
         match (&self.shape, &index.series(series).sums) {
@@ -345,6 +356,15 @@ impl Described {
                 layout.add(first_cell, sum, Number::Float);
                 for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first_cell + 1..) {
                     layout.add(cell, index.intern_bucket(series, bound), self.counted);
+                }
+            }
+            (Shape::NativeHistogram(native), &Sums::Histogram { sum, .. }) => {
+                layout.add(first_cell, sum, Number::Float);
+                if !native.bounds.is_empty() {
+                    let bounds = native.bounds.iter().chain(&[f64::INFINITY]);
+                    for (&bound, cell) in bounds.zip(first_cell + Native::CLASSIC..) {
+                        layout.add(cell, index.intern_bucket(series, bound), self.counted);
+                    }
                 }
             }
             (Shape::GaugeHistogram { bounds }, &Sums::GaugeHistogram { sum, .. }) => {
@@ -381,6 +401,31 @@ impl Described {
         if !matches!(index.series(series).sums, Sums::Gauge(_) | Sums::GaugeHistogram { .. }) {
             layout.add_life(series, life);
         }
+        Some(series)
+    }
+
+    /// Notes where the cells of a table of a native histogram go.
+    fn add_table(
+        &self,
+        series: u32,
+        (first_cell, table): (u32, Table),
+        index: &mut Index,
+        layout: &mut Layout,
+    ) {
+        let Some(declared) = self.shape.native() else { return };
+        let is_folded = matches!(self.shape, Shape::Folded(_));
+        let covered = match declared.classic_buckets() {
+            0 if is_folded => Covered::In(first_cell),
+            0 => Covered::Beyond(index.intern_bucket(series, f64::INFINITY)),
+            count => Covered::By(first_cell + Native::CLASSIC..first_cell + Native::CLASSIC + count),
+        };
+        layout.natives.push(NativeTable {
+            native: index.intern_native(series),
+            declared: declared.clone(),
+            first_cell,
+            table,
+            covered,
+        });
     }
 
     /// The slot of a state of the series whose labels are encoded. The label that names it comes last, so that the

@@ -20,11 +20,12 @@
 //! * `process`: whose values they are, and whether it lives.
 //! * `liveness`: whether peers' processes live, as far as can be seen.
 //! * `index`: each family and series once, however many processes have it.
-//! * `totals`: what is summed, by slot.
+//! * `totals`: what is summed, by slot; `native`: what native histograms hold beside.
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
 //! * `exemplars`: of several processes' for one bucket, the newest.
-//! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `layout`: where all cells of one
+//! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
+//!   tables go; `layout`: where all cells of one
 //!   of our files go, by its descriptions.
 //! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
@@ -59,6 +60,8 @@ mod liveness;
 mod lives;
 mod marks;
 mod merged;
+mod native;
+mod native_layout;
 mod own;
 mod page;
 mod peer;
@@ -77,5 +80,6 @@ pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
 pub use liveness::Liveness;
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
+pub use native::NativeHistogram;
 pub use page::{Compressed, Page, Pages};
 pub use text::Buckets;

@@ -18,6 +18,7 @@ use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeParts;
+use crate::native::{NativeHistogram, NativeSum, Natives};
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos, one_for_each};
 use crate::rendering::Rendering;
@@ -41,6 +42,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) index: &'a Index,
     /// Of all its slots.
     pub(crate) totals: &'a Totals,
+    pub(crate) natives: &'a Natives,
     pub(crate) gauges: &'a Gauges,
     /// Of gauges that show each process by itself.
     pub(crate) readings: &'a ByGauge,
@@ -53,20 +55,21 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// What a series has come to, by its number in the index; what a gauge has come to is to be said.
     pub(crate) fn value(self, series: u32, gauge: f64) -> SeriesValue<'a> {
-        let Self { index, totals, gauges, exemplars, .. } = self;
+        let Self { index, totals, natives, gauges, exemplars, .. } = self;
         match &index.series(series).sums {
             Sums::Gauge(_) => SeriesValue::Number(Value::Float(gauge)),
             Sums::One(slot) => SeriesValue::Number(totals.get(*slot)),
             Sums::Summary { sum, count } => {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
             }
-            Sums::Histogram { sum, buckets } => {
+            Sums::Histogram { sum, buckets, native } => {
+                let native = native.and_then(|native| natives.get(native));
                 let numbers = Numbers::Summed(totals);
-                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets })
+                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets, native })
             }
             Sums::GaugeHistogram { sum, buckets } => {
                 let numbers = Numbers::Set(gauges);
-                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets })
+                SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets, native: None })
             }
         }
     }
@@ -349,6 +352,7 @@ pub struct Histogram<'a> {
     sum: u32,
     /// Slots of the numbers.
     buckets: &'a [(f64, u32)],
+    native: Option<&'a NativeSum>,
 }
 
 /// Where the numbers of a histogram are.
@@ -391,6 +395,21 @@ impl<'a> Histogram<'a> {
             Numbers::Summed(_) => self.exemplars.by_bucket(self.buckets).unwrap_or_default(),
             Numbers::Set(_) => Vec::new(),
         }
+    }
+
+    /// Its buckets as a native histogram. `None` if it is none, and as long as there are observations of processes
+    /// to which it is none: nobody can tell in which of these buckets they belong.
+    #[must_use]
+    pub fn native(&self) -> Option<NativeHistogram> {
+        let native = self.native?;
+        let is_covered = matches!(self.count(), Value::Integer(count) if count == native.covered);
+        if is_covered { native.shown() } else { None }
+    }
+
+    /// Whether some process has declared bounds.
+    #[must_use]
+    pub fn has_bounds(&self) -> bool {
+        self.buckets.iter().any(|(bound, _)| *bound < f64::INFINITY)
     }
 
     /// The buckets by upper bound, ascending. Cumulative ones end with `+Inf`.

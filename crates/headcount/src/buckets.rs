@@ -34,6 +34,24 @@ pub enum BucketError {
         /// Its value.
         value: f64,
     },
+    /// A schema that native histograms do not have.
+    #[error("there is no schema {schema}: the schemas of native histograms are -4 to 8")]
+    Schema {
+        /// The schema as given.
+        schema: i8,
+    },
+    /// So many buckets a native histogram cannot be limited to.
+    #[error("a native histogram cannot be limited to {limit} buckets, but to 1 to 10,000")]
+    Limit {
+        /// The limit as given.
+        limit: u16,
+    },
+    /// A zero bucket that is no range of numbers.
+    #[error("a zero bucket cannot end at {threshold}: it ends at 0 or a positive number")]
+    ZeroThreshold {
+        /// The threshold as given.
+        threshold: f64,
+    },
 }
 
 /// The default buckets of Python's client, in seconds: so that Rust and Python workers of one host

@@ -15,6 +15,8 @@ use crate::error::RegisterError;
 use crate::family::{Children, Metric};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::native::NativeHistogram;
+use crate::native_buckets::NativeBuckets;
 use crate::registry::Registry;
 use crate::series::Found;
 use crate::summary::Summary;
@@ -153,6 +155,21 @@ impl Registry {
         labels: &[&str],
     ) -> Result<DynamicFamily<Histogram>, RegisterError> {
         self.dynamic(name, help, &Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+    }
+
+    /// Native histograms; see [`NativeHistogram::family`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn dynamic_native_histogram(
+        self,
+        name: &str,
+        help: &str,
+        buckets: NativeBuckets,
+        labels: &[&str],
+    ) -> Result<DynamicFamily<NativeHistogram>, RegisterError> {
+        self.dynamic(name, help, &buckets.into_shape(), labels)
     }
 
     /// Summaries; see [`Summary::family`].

@@ -23,8 +23,9 @@
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
 //! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
 //! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the kinds, [`counter`], [`gauge`],
-//! [`up_down`], `search` and [`histogram`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`],
-//! which some of them keep, and [`local`], to count with in a loop; [`timing`]; [`updater`];
+//! [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`], [`gauge_histogram`], [`summary`],
+//! [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`timing`];
+//! [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -48,6 +49,9 @@ pub mod labels;
 pub mod local;
 #[doc(hidden)]
 pub mod macros;
+pub mod native;
+pub mod native_buckets;
+mod native_local;
 mod noop;
 pub mod notify;
 mod registration;
@@ -80,6 +84,9 @@ pub use info::Info;
 pub use labelled::Labelled;
 pub use labels::{LabelValue, Labels, Literal};
 pub use local::{LocalCounter, LocalHistogram};
+pub use native::NativeHistogram;
+pub use native_buckets::NativeBuckets;
+pub use native_local::LocalNativeHistogram;
 pub use noop::OrNoop;
 pub use registry::{Registry, use_directory};
 pub use render::render;

@@ -13,6 +13,8 @@ use crate::histogram::{self, Histogram};
 use crate::info::Info;
 use crate::labelled::Labelled;
 use crate::labels::{LabelValue, Labels};
+use crate::native::NativeHistogram;
+use crate::native_buckets::NativeBuckets;
 use crate::noop::OrNoop;
 use crate::registry::Registry;
 use crate::state_set::{self, StateSet};
@@ -161,6 +163,25 @@ macro_rules! with_buckets {
 with_buckets! {
     Histogram: histogram::shape;
     GaugeHistogram: gauge_histogram::shape;
+}
+
+impl OfKind<NativeHistogram> for Unsaid {
+    fn shape(self, _: &str) -> Result<Shape, RegisterError> {
+        Ok(NativeBuckets::default().into_shape())
+    }
+}
+
+impl OfKind<NativeHistogram> for NativeBuckets {
+    fn shape(self, _: &str) -> Result<Shape, RegisterError> {
+        Ok(self.into_shape())
+    }
+}
+
+impl OfKind<NativeHistogram> for Result<NativeBuckets, BucketError> {
+    fn shape(self, name: &str) -> Result<Shape, RegisterError> {
+        let buckets = self.map_err(|source| RegisterError::Buckets { name: name.to_owned(), source })?;
+        Ok(buckets.into_shape())
+    }
 }
 
 /// Creates the metric that a function without parameters declares.

@@ -11,6 +11,7 @@ use crate::histogram::Histogram;
 use crate::info::Info;
 use crate::labelled::Labelled;
 use crate::labels::Labels;
+use crate::native::NativeHistogram;
 use crate::registry::Registry;
 use crate::series::Series;
 use crate::state_set::StateSet;
@@ -84,7 +85,7 @@ macro_rules! metrics {
     )*};
 }
 
-metrics!(Counter FloatCounter Gauge GaugeHistogram Histogram Info Summary UpDown);
+metrics!(Counter FloatCounter Gauge GaugeHistogram Histogram Info NativeHistogram Summary UpDown);
 
 impl<S: ?Sized + 'static> OrNoop for Result<StateSet<S>, RegisterError> {
     type Created = StateSet<S>;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::exemplar::IntoExemplar;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::native::NativeHistogram;
 use crate::summary::Summary;
 use crate::up_down::UpDown;
 
@@ -48,6 +49,13 @@ impl Observe for Histogram {
 
     fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
         self.observe_duration_with_exemplar(duration, exemplar);
+    }
+}
+
+impl Observe for NativeHistogram {
+    #[inline]
+    fn record(&self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
     }
 }
 

@@ -9,6 +9,7 @@ use headcount_store::text::{Value, write_bound, write_value};
 use super::shown::Shown;
 use crate::exemplars::Exemplar;
 use crate::merged::{Histogram, Series, SeriesValue};
+use crate::native::NativeHistogram;
 use crate::text::Buckets;
 
 pub(super) fn encode(families: &[Shown<'_>]) -> Vec<u8> {
@@ -82,6 +83,7 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
                 out.push(b'"');
             }
             out.push(b'}');
+            histogram.native().iter().for_each(|native| put_native(out, native));
             put_exemplars(out, histogram);
         }
     }
@@ -118,6 +120,37 @@ fn put_exemplar(out: &mut Vec<u8>, exemplar: Exemplar<'_>) {
     out.push(b',');
     put_number(out, "timestamp", Value::Float(exemplar.time()));
     out.push(b'}');
+}
+
+/// Appends the buckets of a native histogram, as Prometheus' own interface shows them: which of the bounds belong to
+/// each (0 the upper one, 1 the lower one, 3 both), the bounds, and the count.
+fn put_native(out: &mut Vec<u8>, native: &NativeHistogram) {
+    let NativeHistogram { schema, zero_threshold, .. } = *native;
+    out.extend(format!(",\"schema\":{},\"native_buckets\":[", schema.number()).as_bytes());
+    let mut any = false;
+    let mut put = |rule: char, [low, high]: [f64; 2], count: u64| {
+        out.extend(if any { b",[".as_slice() } else { b"[" });
+        any = true;
+        out.extend([rule as u8]);
+        for value in [Value::Float(low), Value::Float(high), Value::Integer(count)] {
+            out.extend(b",\"");
+            write_value(out, value);
+            out.push(b'"');
+        }
+        out.push(b']');
+    };
+    let bounds = |index| [index - 1, index].map(|index| schema.upper_bound(index));
+    for &(index, count) in native.negative.iter().rev() {
+        let [near, far] = bounds(index);
+        put('1', [-far, -near], count);
+    }
+    if native.zero > 0 {
+        put('3', [-zero_threshold, zero_threshold], native.zero);
+    }
+    for &(index, count) in &native.positive {
+        put('0', bounds(index), count);
+    }
+    out.push(b']');
 }
 
 fn put_number(out: &mut Vec<u8>, name: &str, value: Value) {

@@ -2,12 +2,16 @@
 //!
 //! All sums are cumulative. The field numbers are those of `opentelemetry/proto/metrics/v1/metrics.proto`.
 
+use std::collections::BTreeMap;
+
+use headcount_store::exponential::Schema;
 use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_bound};
 
-use super::protobuf::{put_bytes, put_float, put_integer, put_varint, to_count};
+use super::protobuf::{put_bytes, put_float, put_integer, put_signed, put_varint, to_count};
 use crate::exemplars::Exemplar;
 use crate::merged::{Family, Histogram, Merged, Series, SeriesValue};
+use crate::native::NativeHistogram;
 use crate::text::Buckets;
 
 /// What an export says beside the metrics.
@@ -89,12 +93,25 @@ fn put_gauge(data: &mut Vec<u8>, series: Series<'_>, bound: Option<&str>, value:
     put_bytes(data, 1, &point);
 }
 
+/// The native histograms of a family: all of its series, or none. A metric is of one kind.
+fn natives(family: Family<'_>) -> Vec<NativeHistogram> {
+    let native = |series: Series<'_>| match series.value() {
+        SeriesValue::Histogram(histogram) => histogram.native(),
+        _ => None,
+    };
+    family.series().map(native).collect::<Option<_>>().unwrap_or_default()
+}
+
 /// `None` for a family without series.
 fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
     let (mut data, mut point) = (Vec::new(), Vec::new());
-    for series in family.series() {
+    let natives = natives(family);
+    for (at, series) in family.series().enumerate() {
         point.clear();
-        put_point(&mut point, series, otlp);
+        match natives.get(at) {
+            Some(native) => put_exponential(&mut point, series, native, otlp),
+            None => put_point(&mut point, series, otlp),
+        }
         put_bytes(&mut data, 1, &point);
     }
     if data.is_empty() {
@@ -116,7 +133,7 @@ fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
         }
         Kind::Histogram => {
             put_integer(&mut data, 2, CUMULATIVE);
-            9
+            if natives.is_empty() { 9 } else { 10 }
         }
         Kind::Summary => 11,
     };
@@ -216,6 +233,57 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// Appends a native histogram, an exponential one as OpenTelemetry calls it.
+fn put_exponential(out: &mut Vec<u8>, series: Series<'_>, native: &NativeHistogram, otlp: &Otlp<'_>) {
+    put_attributes(out, 1, series);
+    put_times(out, otlp);
+    let (schema, sides) = narrowed(native);
+    // What is in no bucket is not to be counted.
+    put_fixed(out, 4, native.count());
+    if let SeriesValue::Histogram(histogram) = series.value()
+        && histogram.sum().to_f64() >= 0.0
+    {
+        put_float(out, 5, histogram.sum().to_f64());
+    }
+    put_signed(out, 6, schema.number().into());
+    put_fixed(out, 7, native.zero);
+    for (field, buckets) in [8, 9].into_iter().zip(sides) {
+        let Some((&first, _)) = buckets.first_key_value() else { continue };
+        let (mut side, mut counts, mut next) = (Vec::new(), Vec::new(), first);
+        for (&index, &count) in &buckets {
+            (next..index).for_each(|_| put_varint(&mut counts, 0));
+            put_varint(&mut counts, count);
+            next = index + 1;
+        }
+        // A bucket is called after its lower bound.
+        put_signed(&mut side, 1, i64::from(first) - 1);
+        put_bytes(&mut side, 2, &counts);
+        put_bytes(out, field, &side);
+    }
+    put_float(out, 14, native.zero_threshold);
+}
+
+/// Positive and negative buckets in the finest schema in which neither side is too long: there are no gaps here, and
+/// one value that is far off would make megabytes of zeros.
+fn narrowed(native: &NativeHistogram) -> (Schema, [BTreeMap<i32, u64>; 2]) {
+    const MAX_LEN: i32 = 1024;
+    let mut schema = native.schema;
+    loop {
+        let sides = [&native.positive, &native.negative].map(|buckets| {
+            let mut side = BTreeMap::new();
+            for &(index, count) in buckets {
+                *side.entry(schema.reduce(index, native.schema)).or_insert(0_u64) += count;
+            }
+            side
+        });
+        let len = |side: &BTreeMap<i32, u64>| Some(side.last_key_value()?.0 - side.first_key_value()?.0 + 1);
+        match schema.coarser().filter(|_| sides.iter().filter_map(len).any(|len| len > MAX_LEN)) {
+            Some(coarser) => schema = coarser,
+            None => return (schema, sides),
+        }
+    }
 }
 
 /// A `KeyValue` with a text.

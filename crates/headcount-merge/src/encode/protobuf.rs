@@ -10,6 +10,7 @@ use super::escaping::escaped_labels;
 use super::shown::Shown;
 use crate::exemplars::Exemplar;
 use crate::merged::{Histogram, Series, SeriesValue};
+use crate::native::NativeHistogram;
 use crate::text::Buckets;
 
 /// All families that are asked for, sample by sample.
@@ -102,13 +103,31 @@ pub(super) fn put_value(
 }
 
 fn put_histogram(out: &mut Vec<u8>, histogram: Histogram<'_>) {
-    put_integer(out, 1, to_count(histogram.count()));
-    put_float(out, 2, histogram.sum().to_f64());
+    let sum = histogram.sum().to_f64();
+    let native = histogram.native();
+    let count = match &native {
+        // As many as are in the buckets beside. What is no number is in none, and counts if one sees it in the sum.
+        Some(native) if sum.is_nan() => native.count().wrapping_add(native.nowhere),
+        Some(native) => native.count(),
+        None => to_count(histogram.count()),
+    };
+    put_integer(out, 1, count);
+    put_float(out, 2, sum);
+    native.iter().for_each(|native| put_native(out, native));
+    if native.is_some() && !histogram.has_bounds() {
+        return;
+    }
     let exemplars = histogram.exemplars();
     let mut bucket = Vec::new();
-    for (at, (bound, count)) in histogram.buckets(Buckets::Cumulative).enumerate() {
+    for (at, (bound, below)) in histogram.buckets(Buckets::Cumulative).enumerate() {
         bucket.clear();
-        put_integer(&mut bucket, 1, to_count(count));
+        let below = match &native {
+            None => to_count(below),
+            // A worker counts in one kind of bucket after the other, and may be seen between.
+            Some(_) if bound < f64::INFINITY => to_count(below).min(count),
+            Some(_) => count,
+        };
+        put_integer(&mut bucket, 1, below);
         put_float(&mut bucket, 2, bound);
         let exemplar = exemplars.get(at).copied().flatten();
         exemplar.into_iter().for_each(|exemplar| put_exemplar(&mut bucket, 3, exemplar));
@@ -133,6 +152,65 @@ fn put_exemplar(out: &mut Vec<u8>, field: u64, exemplar: Exemplar<'_>) {
     put_bytes(out, field, &message);
 }
 
+/// Appends the buckets of a native histogram.
+fn put_native(out: &mut Vec<u8>, native: &NativeHistogram) {
+    put_signed(out, 5, native.schema.number().into());
+    put_float(out, 6, native.zero_threshold);
+    put_integer(out, 7, native.zero);
+    put_side(out, (9, 10), &native.negative);
+    put_side(out, (12, 13), &native.positive);
+    if native.negative.is_empty() && native.positive.is_empty() {
+        // A span of nothing says that it is native, though there is nothing in it yet.
+        put_bytes(out, 12, &[]);
+    }
+}
+
+/// Appends the buckets on one side of 0: spans of indexes that lie side by side, and by how much each count is more
+/// than the one before.
+fn put_side(out: &mut Vec<u8>, (spans, deltas): (u64, u64), buckets: &[(i32, u64)]) {
+    let Some(&(first, _)) = buckets.first() else { return };
+    let (mut span, mut encoded) = (Span { offset: first, length: 0 }, Vec::new());
+    let (mut next, mut before) = (first, 0_u64);
+    let mut delta = |count: u64| {
+        put_varint(&mut encoded, zigzag(count.wrapping_sub(before).cast_signed()));
+        before = count;
+    };
+    for &(index, count) in buckets {
+        let gap = index - next;
+        if gap > MAX_GAP {
+            span.put(out, spans);
+            span = Span { offset: gap, length: 0 };
+        } else {
+            (0..gap).for_each(|_| delta(0));
+            span.length += gap;
+        }
+        delta(count);
+        span.length += 1;
+        next = index + 1;
+    }
+    span.put(out, spans);
+    put_bytes(out, deltas, &encoded);
+}
+
+/// So many empty buckets are shorter than another span.
+const MAX_GAP: i32 = 2;
+
+/// Buckets side by side.
+struct Span {
+    /// How many are left out before it; of the first, its index.
+    offset: i32,
+    length: i32,
+}
+
+impl Span {
+    fn put(&self, out: &mut Vec<u8>, field: u64) {
+        let mut span = Vec::new();
+        put_signed(&mut span, 1, self.offset.into());
+        put_integer(&mut span, 2, self.length.unsigned_abs().into());
+        put_bytes(out, field, &span);
+    }
+}
+
 /// Peers count in floats, this format in integers.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
 pub(crate) fn to_count(count: Value) -> u64 {
@@ -145,6 +223,14 @@ pub(crate) fn to_count(count: Value) -> u64 {
 pub(super) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
     put_varint(out, field << 3);
     put_varint(out, value);
+}
+
+pub(super) fn put_signed(out: &mut Vec<u8>, field: u64, value: i64) {
+    put_integer(out, field, zigzag(value));
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
 pub(super) fn put_float(out: &mut Vec<u8>, field: u64, value: f64) {

@@ -22,7 +22,7 @@ pub struct Table {
 }
 
 /// So many places, and no more, can a table have.
-pub const MAX_PLACES: u32 = 1 << 16;
+pub const MAX_PLACES: u32 = 1 << 14;
 
 impl Table {
     pub(super) fn encode(self, body: &mut Vec<u8>) {

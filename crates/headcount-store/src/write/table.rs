@@ -48,6 +48,12 @@ impl TableCells {
         self.cells
     }
 
+    /// How many summed cells the series has in this table.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.cell(self.keys.len())
+    }
+
     /// Whether there is no place at all, because the series could not be created.
     #[must_use]
     pub fn are_lost(&self) -> bool {
@@ -94,7 +100,7 @@ impl TableCells {
 
     fn places_from(&self, at: usize) -> impl Iterator<Item = usize> + use<> {
         let len = self.keys.len();
-        (at..len).chain(0..at)
+        (at..len).chain(0..at.min(len))
     }
 
     /// The cell that counts what is in the bucket `key`, for which a place is taken if need be: unless so many are
