@@ -18,6 +18,7 @@ mod hooks;
 mod http;
 mod lanes;
 mod liveness;
+mod lives;
 mod logs;
 mod look;
 mod namespaces;

@@ -12,6 +12,9 @@
 #[allow(dead_code, reason = "models need less than programs")]
 #[path = "../../crates/headcount/src/labels.rs"]
 mod labels;
+#[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../crates/headcount/src/part.rs"]
+mod part;
 mod registration;
 mod sync;
 #[allow(dead_code, reason = "models need less than programs")]

@@ -3,13 +3,15 @@
 use loom::sync::Arc;
 
 use crate::labels::Value;
+use crate::part::{Key, Part};
 use crate::registration::Lock;
 use crate::sync::{begin, spawn};
-use crate::table::{Key, Part, Table};
+use crate::table::Table;
 
 pub(crate) const MODELS: &[(&str, fn())] = &[
     ("what is found is whole, and found again however the table grows", found_is_whole_and_stays),
     ("of threads that create the same child, one does", created_once),
+    ("what is forgotten while the table grows is found as it was or not at all", forgotten_and_found),
 ];
 
 /// A label that is a number.
@@ -69,4 +71,26 @@ fn created_once() {
     let children = threads.map(|thread| thread.join().expect("it ends"));
     assert_eq!(children[0], children[1]);
     assert_eq!(shared.1.find(&Number(1)), Some(children[0]));
+}
+
+fn forgotten_and_found() {
+    begin();
+    let shared = Arc::new((Lock::default(), Table::new()));
+    shared.1.add(&mut shared.0.registration(), &Number(1), &[""], 1);
+    let changing = spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            let forgotten = shared.1.forget(&mut shared.0.registration(), &Number(1));
+            assert_eq!(forgotten, Some(1));
+            // The table grows, and what is forgotten stays so.
+            shared.1.add(&mut shared.0.registration(), &Number(2), &[""], 2);
+            assert_eq!(shared.1.find(&Number(1)), None);
+            shared.1.recall(&mut shared.0.registration(), &Number(1));
+        }
+    });
+    let find = |n| shared.1.find(&Number(n));
+    assert!(find(1).is_none_or(|child| child == 1));
+    assert!(find(2).is_none_or(|child| child == 2));
+    changing.join().expect("it ends");
+    assert_eq!((find(1), find(2)), (Some(1), Some(2)));
 }

@@ -1,7 +1,7 @@
 //! Counters: sums that never fall.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::exemplar::{self, IntoExemplar};
@@ -172,6 +172,10 @@ impl sealed::Metric for Counter {
         registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
     }
 
+    fn cells(self, (): &'static ()) -> SeriesCells {
+        SeriesCells::Summed(self.0, 1)
+    }
+
     fn lost((): &'static (), store: Store) -> Self {
         Self(store.lost_cells())
     }
@@ -190,6 +194,10 @@ impl sealed::Metric for FloatCounter {
         values: &[&str],
     ) -> Result<(Self, LifeCell), SpaceError> {
         registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
+    }
+
+    fn cells(self, (): &'static ()) -> SeriesCells {
+        SeriesCells::Summed(self.0, 1)
     }
 
     fn lost((): &'static (), store: Store) -> Self {

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use headcount_store::format::family::Shape;
 use headcount_store::metric::{Kind, check_label_name, check_metric_name};
 
+use crate::children::Children;
 use crate::error::RegisterError;
-use crate::family::{Children, Metric};
+use crate::family::Metric;
 use crate::view::View;
 
 /// A metric that has been registered.

@@ -5,14 +5,16 @@
 //! compiler.
 
 use std::fmt;
+use std::time::Duration;
 
 use headcount_store::format::family::Shape;
 use headcount_store::metric::GaugeMode;
 
 use crate::buckets::Buckets;
+use crate::children::Children;
 use crate::counter::{Counter, FloatCounter};
 use crate::error::RegisterError;
-use crate::family::{Children, Metric};
+use crate::family::Metric;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
 use crate::native::NativeHistogram;
@@ -65,9 +67,26 @@ impl<M: Metric> DynamicFamily<M> {
 
     fn find(self, values: &[&str]) -> Result<M, RegisterError> {
         match self.children.by_text().find(&values) {
-            Some(child) => Ok(child),
-            None => self.children.find_or_create(values, None::<(_, &&[&str])>).map(Found::metric),
+            Some(child) => Ok(child.metric),
+            None => self.children.find_or_create(values, |_, _| ()).map(Found::metric),
         }
+    }
+
+    /// Removes the child with these label values; see [`Family::remove`](crate::Family::remove).
+    pub fn remove(self, values: &[&str]) -> bool {
+        self.children.remove(values)
+    }
+
+    /// Removes all children.
+    pub fn clear(self) {
+        self.children.clear();
+    }
+
+    /// Removes children that are idle; see [`Family::expire_after`](crate::Family::expire_after).
+    #[must_use = "this belongs to a declaration, which goes on with the family"]
+    pub fn expire_after(self, idle: Duration) -> Self {
+        self.children.expire_after(idle);
+        self
     }
 }
 

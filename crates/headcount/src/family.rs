@@ -5,13 +5,15 @@
 //! that type knows of them: [`crate::labelled`]. Whatever way leads to a child, it is created by its text.
 
 use std::fmt;
+use std::time::Duration;
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store};
 
-use crate::error::{RegisterError, report_lost};
-use crate::series::{Found, Series};
-use crate::table::{Key, Part, Table};
+use crate::children::Children;
+use crate::error::RegisterError;
+use crate::part::{Key, Part};
+use crate::series::Found;
 
 /// A metric that can be a child of a family.
 pub trait Metric: sealed::Metric {}
@@ -20,7 +22,7 @@ impl<M: sealed::Metric> Metric for M {}
 
 /// Keeps [`Metric`] to the metrics of this crate.
 pub(crate) mod sealed {
-    use super::{LifeCell, Registration, Shape, SpaceError, Store};
+    use super::{LifeCell, Registration, SeriesCells, Shape, SpaceError, Store};
 
     /// What a family needs to know of its metric.
     pub trait Metric: Copy + Send + Sync + 'static {
@@ -39,6 +41,9 @@ pub(crate) mod sealed {
             values: &[&str],
         ) -> Result<(Self, LifeCell), SpaceError>;
 
+        /// The cells of a child.
+        fn cells(self, common: &'static Self::Common) -> SeriesCells;
+
         /// A child that works and records nothing.
         fn lost(common: &'static Self::Common, store: Store) -> Self;
     }
@@ -49,81 +54,6 @@ pub(crate) mod sealed {
 /// A small handle. Looking up a child that exists takes no lock and allocates nothing; keep the child
 /// where even that is too much.
 pub struct Family<M: Metric, const N: usize>(&'static Children<M>);
-
-/// The children of a family, by whatever type its labels are looked up.
-pub(crate) struct Children<M: Metric> {
-    series: Series<M>,
-    by_text: Table<M>,
-    by_address: Table<M>,
-}
-
-impl<M: Metric> Children<M> {
-    pub(crate) fn new(series: Series<M>) -> Self {
-        Self { series, by_text: Table::new(), by_address: Table::new() }
-    }
-
-    pub(crate) fn series(&self) -> &Series<M> {
-        &self.series
-    }
-
-    /// A child that works and records nothing, because of an error.
-    #[cold]
-    pub(crate) fn lost(&'static self, error: &RegisterError) -> M {
-        report_lost(error);
-        self.series.lost()
-    }
-
-    /// The children by their labels as text: all that there are.
-    #[inline]
-    pub(crate) fn by_text(&self) -> &Table<M> {
-        &self.by_text
-    }
-
-    /// The child with these labels, which is created if need be, and from now on found in `other` by
-    /// its key, too.
-    #[cold]
-    pub(crate) fn find_or_create(
-        &'static self,
-        values: &[&str],
-        other: Option<(&Table<M>, &impl Key)>,
-    ) -> Result<Found<M>, RegisterError> {
-        // Who has missed it in another table, or too early, may find it by its text.
-        if self.series.is_full()
-            && self.by_text.find(&values).is_none()
-            && let Some(overflow) = self.series.overflow()
-        {
-            return Ok(overflow);
-        }
-        self.find_or_create_under(&mut Registration::begin(), values, other)
-    }
-
-    /// As [`find_or_create`](Self::find_or_create), for who registers something already. Nobody else adds to a
-    /// table.
-    pub(crate) fn find_or_create_under(
-        &'static self,
-        registration: &mut Registration,
-        values: &[&str],
-        other: Option<(&Table<M>, &impl Key)>,
-    ) -> Result<Found<M>, RegisterError> {
-        let child = match self.by_text.find(&values) {
-            Some(child) => child,
-            None => match self.series.create(registration, values)? {
-                Found::Child(child) => {
-                    self.by_text.add(registration, &values, values, child);
-                    self.series.remembered();
-                    child
-                }
-                overflow @ Found::Overflow(_) => return Ok(overflow),
-            },
-        };
-        if let Some((table, key)) = other
-            && table.find(key).is_none()
-        {
-            table.add(registration, key, values, child);
-        }
-        Ok(Found::Child(child))
-    }
-}
 
 /// Any number of texts.
 impl Key for &[&str] {
@@ -195,6 +125,59 @@ impl<M: Metric, const N: usize> Family<M, N> {
         self
     }
 
+    /// Removes children that have not been updated for `idle`, a quarter of that later at most, as if by
+    /// [`remove`](Self::remove). One that is looked up again is there again at once, one that is updated by a handle
+    /// that was kept, after a quarter of `idle` or ten seconds.
+    ///
+    /// A thread of the process looks whether values have changed: a gauge that is set to what it was is idle. Do not use
+    /// it for gauges of what goes on, which are counted up and down: such a gauge would begin again at 0. A child
+    /// that was forked looks from when it creates its first series or says that it is
+    /// [ready](crate::worker::Worker::ready).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use headcount::Counter;
+    ///
+    /// let visits = Counter::family("visits", "Visits.", ["customer"])?.expire_after(Duration::from_secs(3600));
+    /// visits.with(["acme"]).inc();
+    /// # Ok::<(), headcount::RegisterError>(())
+    /// ```
+    #[must_use = "this belongs to a declaration, which goes on with the family"]
+    pub fn expire_after(self, idle: Duration) -> Self {
+        self.0.expire_after(idle);
+        self
+    }
+
+    /// Removes the child with these label values; tells whether there was one.
+    ///
+    /// It is no longer shown and has no part in the [limit](Self::limited_to). The merge over all processes shows
+    /// the series for as long as another living process has it, with all that was ever counted: sums never fall.
+    /// Looked up again, the child is there again and counts on from where it was, for the same reason. A gauge
+    /// is as if it had never been set.
+    ///
+    /// Handles that were kept go on working: a gauge that is set is shown again; what others count is
+    /// counted, and shown once the labels are looked up again.
+    ///
+    /// ```
+    /// use headcount::Counter;
+    ///
+    /// let visits = Counter::family("visits", "Visits.", ["customer"])?;
+    /// visits.with(["acme"]).inc();
+    /// assert!(visits.remove(["acme"]) && !visits.remove(["acme"]));
+    /// assert!(!headcount::render().contains("acme"));
+    /// visits.with(["acme"]).inc();
+    /// assert!(headcount::render().contains("visits_total{customer=\"acme\"} 2\n"));
+    /// # Ok::<(), headcount::RegisterError>(())
+    /// ```
+    pub fn remove(self, values: [&str; N]) -> bool {
+        self.0.remove(&values)
+    }
+
+    /// [Removes](Self::remove) all children.
+    pub fn clear(self) {
+        self.0.clear();
+    }
+
     /// The child with these label values, in the order of the family's labels. It is created if need be.
     ///
     /// When there is no space for it, the child works and records nothing: the loss is counted in the
@@ -210,9 +193,9 @@ impl<M: Metric, const N: usize> Family<M, N> {
     ///
     /// When there is no space for another series, or the values are too long.
     pub fn try_with(self, values: [&str; N]) -> Result<M, RegisterError> {
-        match self.0.by_text.find(&Texts { values: &values, parts: values.map(Part::text) }) {
-            Some(child) => Ok(child),
-            None => self.0.find_or_create(&values, None::<(_, &Literals<N>)>).map(Found::metric),
+        match self.0.by_text().find(&Texts { values: &values, parts: values.map(Part::text) }) {
+            Some(child) => Ok(child.metric),
+            None => self.0.find_or_create(&values, |_, _| ()).map(Found::metric),
         }
     }
 
@@ -220,8 +203,8 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// their addresses, without looking at them.
     #[must_use]
     pub fn with_literals(self, values: [&'static str; N]) -> M {
-        match self.0.by_address.find(&Literals(values.map(Part::literal))) {
-            Some(child) => child,
+        match self.0.by_address().find(&Literals(values.map(Part::literal))) {
+            Some(child) => child.metric,
             None => self.with_new_literals(values),
         }
     }
@@ -230,7 +213,9 @@ impl<M: Metric, const N: usize> Family<M, N> {
     #[inline(never)]
     fn with_new_literals(self, values: [&'static str; N]) -> M {
         let key = Literals(values.map(Part::literal));
-        let found = self.0.find_or_create(&values, Some((&self.0.by_address, &key)));
+        let found = self.0.find_or_create(&values, |registration, child| {
+            self.0.by_address().remember(registration, &key, &values, child);
+        });
         found.map(Found::metric).unwrap_or_else(|error| self.0.lost(&error))
     }
 }

@@ -4,7 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use headcount_store::format::family::Shape;
 use headcount_store::metric::{GaugeMerge, GaugeMode};
-use headcount_store::write::{GaugeCell, LifeCell, MostRecentCells, Registration, SpaceError, Store};
+use headcount_store::write::{
+    GaugeCell, LifeCell, MostRecentCells, Registration, SeriesCells, SpaceError, Store,
+};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -152,6 +154,13 @@ impl sealed::Metric for Gauge {
             _ => registration.add_gauge(store, family, values).map(Cells::Plain),
         };
         cells.map(|cells| (Self(cells), LifeCell::NONE))
+    }
+
+    fn cells(self, _: &'static GaugeMerge) -> SeriesCells {
+        match self.0 {
+            Cells::Plain(cell) => SeriesCells::Gauge(cell),
+            Cells::MostRecent(cells) => SeriesCells::MostRecent(cells),
+        }
     }
 
     fn lost(merge: &'static GaugeMerge, _: Store) -> Self {

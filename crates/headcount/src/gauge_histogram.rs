@@ -1,7 +1,7 @@
 //! Gauge histograms: how what there is now is distributed, such as the ages of jobs that wait.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{GaugeCell, LifeCell, Registration, SpaceError, Store};
+use headcount_store::write::{GaugeCell, LifeCell, Registration, SeriesCells, SpaceError, Store};
 
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
@@ -194,6 +194,10 @@ impl sealed::Metric for GaugeHistogram {
         let count = u32::try_from(nowhere.len()).unwrap_or(u32::MAX);
         let cells = registration.add_gauges(store, family, values, count)?;
         Ok((Self { cells: Box::leak(cells), search }, LifeCell::NONE))
+    }
+
+    fn cells(self, _: &'static Common) -> SeriesCells {
+        SeriesCells::Gauges(self.cells)
     }
 
     fn lost(Common { search, nowhere }: &'static Common, _: Store) -> Self {

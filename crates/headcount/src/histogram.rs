@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
 
 use crate::buckets::Buckets;
 use crate::error::RegisterError;
@@ -182,15 +182,22 @@ impl sealed::Metric for Histogram {
         family: u32,
         values: &[&str],
     ) -> Result<(Self, LifeCell), SpaceError> {
-        // The sum, the buckets, and the one of +Inf.
-        let count = u32::try_from(search.len() + 2).unwrap_or(u32::MAX);
-        let (cells, life) = registration.add_summed(store, family, values, count)?;
+        let (cells, life) = registration.add_summed(store, family, values, cell_count(search))?;
         Ok((Self { cells, search }, life))
+    }
+
+    fn cells(self, search: &'static Search) -> SeriesCells {
+        SeriesCells::Summed(self.cells, cell_count(search))
     }
 
     fn lost(search: &'static Search, store: Store) -> Self {
         Self { cells: store.lost_cells(), search }
     }
+}
+
+/// The sum, the buckets, and the one of +Inf.
+fn cell_count(search: &Search) -> u32 {
+    u32::try_from(search.len() + 2).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

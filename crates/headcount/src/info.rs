@@ -1,7 +1,7 @@
 //! Infos: facts that are told by labels, such as which version runs.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -126,6 +126,10 @@ impl sealed::Metric for Info {
         values: &[&str],
     ) -> Result<(Self, LifeCell), SpaceError> {
         registration.add_info(store, family, values).map(|life| (Self(()), life))
+    }
+
+    fn cells(self, (): &'static ()) -> SeriesCells {
+        SeriesCells::None
     }
 
     fn lost((): &'static (), _: Store) -> Self {

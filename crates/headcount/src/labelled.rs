@@ -6,13 +6,19 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use headcount_store::write::Registration;
+
+use crate::children::{Children, Finds};
 use crate::error::RegisterError;
-use crate::family::{Children, Metric};
+use crate::family::Metric;
 use crate::labels::{Labels, Value};
-use crate::series::Found;
-use crate::table::{Key, Part, Table};
+use crate::part::{Key, Part};
+use crate::place::Place;
+use crate::series::{Child, Found};
+use crate::table::Table;
 
 /// Metrics of one name, one for each label set of a type.
 ///
@@ -43,9 +49,9 @@ struct Typed<M: Metric> {
     /// How many labels there are.
     labels: usize,
     /// The children by their number, if there are numbers.
-    by_number: Box<[OnceLock<M>]>,
+    by_number: Box<[Place<Child<M>>]>,
     /// The children by their values, if those are not all text.
-    by_value: Table<M>,
+    by_value: Table<Child<M>>,
 }
 
 /// So many children, and no more, have a place before they exist.
@@ -55,8 +61,11 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
     /// The children as those of a type with so many labels.
     pub(crate) fn of(children: &'static Children<M>, labels: usize) -> Self {
         let numbers = if Self::is_numbered() { L::COUNT.unwrap_or(0) } else { 0 };
-        let by_number = (0..numbers).map(|_| OnceLock::new()).collect();
-        Self(Arc::new(Typed { children, labels, by_number, by_value: Table::new() }), PhantomData)
+        let by_number = (0..numbers).map(|_| Place::new()).collect();
+        let typed = Arc::new(Typed { children, labels, by_number, by_value: Table::new() });
+        let found_by: Weak<Typed<M>> = Arc::downgrade(&typed);
+        children.found_by(&mut Registration::begin(), found_by);
+        Self(typed, PhantomData)
     }
 
     /// Limits how many series there may be; see [`Family::limited_to`](crate::Family::limited_to).
@@ -64,6 +73,24 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
     pub fn limited_to(self, limit: u32) -> Self {
         self.0.children.series().limit_to(limit);
         self
+    }
+
+    /// Removes children that are idle; see [`Family::expire_after`](crate::Family::expire_after).
+    #[must_use = "this belongs to a declaration, which goes on with the family"]
+    pub fn expire_after(self, idle: Duration) -> Self {
+        self.0.children.expire_after(idle);
+        self
+    }
+
+    /// Removes the child with these labels; tells whether there was one. See
+    /// [`Family::remove`](crate::Family::remove).
+    pub fn remove(&self, labels: &L) -> bool {
+        self.with_texts(labels, |values| self.0.children.remove(values))
+    }
+
+    /// Removes all children.
+    pub fn clear(&self) {
+        self.0.children.clear();
     }
 
     /// The child with these labels. It is created if need be.
@@ -95,19 +122,32 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
     #[inline]
     fn find(&self, labels: &L) -> Option<M> {
         if Self::is_numbered() {
-            return self.0.by_number.get(labels.index())?.get().copied();
+            return self.0.by_number.get(labels.index())?.get().map(|child| child.metric);
         }
         let values = Values(labels);
-        if values.are_text() {
-            self.0.children.by_text().find(&values)
-        } else {
-            self.0.by_value.find(&values)
-        }
+        let children = if values.are_text() { self.0.children.by_text() } else { &self.0.by_value };
+        children.find(&values).map(|child| child.metric)
     }
 
     #[cold]
     #[inline(never)]
     fn create(&self, labels: &L) -> Result<M, RegisterError> {
+        let key = Values(labels);
+        let found = self.with_texts(labels, |values| {
+            self.0.children.find_or_create(values, |registration, child| {
+                if Self::is_numbered() {
+                    let place = self.0.by_number.get(labels.index());
+                    place.into_iter().for_each(|place| place.set(registration, child));
+                } else if !key.are_text() {
+                    self.0.by_value.remember(registration, &key, values, child);
+                }
+            })
+        });
+        found.map(Found::metric)
+    }
+
+    /// Calls `use_texts` with the values as texts, as many as there are names, whatever the type says.
+    fn with_texts<R>(&self, labels: &L, use_texts: impl FnOnce(&[&str]) -> R) -> R {
         let mut values = Vec::new();
         labels.visit(&mut |value| {
             values.push(match value {
@@ -116,18 +156,15 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
             });
         });
         let mut values: Vec<&str> = values.iter().map(|value| &**value).collect();
-        // As many as there are names, whatever the type says.
         values.resize(self.0.labels, "");
-        if Self::is_numbered() {
-            let found = self.0.children.find_or_create(&values, None::<(_, &Values<'_, L>)>)?;
-            if let (Some(place), Found::Child(child)) = (self.0.by_number.get(labels.index()), &found) {
-                let _ = place.set(*child);
-            }
-            return Ok(found.metric());
-        }
-        let key = Values(labels);
-        let other = (!key.are_text()).then_some((&self.0.by_value, &key));
-        self.0.children.find_or_create(&values, other).map(Found::metric)
+        use_texts(&values)
+    }
+}
+
+impl<M: Metric> Finds<M> for Typed<M> {
+    fn forget(&self, registration: &mut Registration, gone: &dyn Fn(&Child<M>) -> bool) {
+        self.by_number.iter().for_each(|place| place.leave(registration, gone));
+        self.by_value.forget_all(registration, gone);
     }
 }
 

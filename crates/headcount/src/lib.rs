@@ -21,8 +21,9 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
-//! into it; `series`, where those of a family are created and limited; [`labels`], and `table`, in which children
-//! are found by them; [`family`], [`labelled`] and [`dynamic`], which have children; the kinds, [`counter`], [`gauge`],
+//! into it; `series`, where those of a family are created and limited; [`labels`], what they are looked up as, `part`,
+//! and `table` and `place`, where children are found by that; `children`, how those come and go, `expiry`, when by
+//! themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the kinds, [`counter`], [`gauge`],
 //! [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`], [`gauge_histogram`], [`summary`],
 //! [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`timing`];
 //! [`updater`];
@@ -34,11 +35,13 @@
 //! own file. Metrics may be updated by any thread at any time, but not in a signal handler.
 
 pub mod buckets;
+mod children;
 pub mod counter;
 mod definition;
 pub mod dynamic;
 pub mod error;
 pub mod exemplar;
+mod expiry;
 pub mod family;
 pub mod gauge;
 pub mod gauge_histogram;
@@ -54,6 +57,8 @@ pub mod native_buckets;
 mod native_local;
 mod noop;
 pub mod notify;
+mod part;
+mod place;
 mod registration;
 pub mod registry;
 pub mod render;

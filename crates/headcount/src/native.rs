@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use headcount_store::exponential::{Place, Scale, Schema};
 use headcount_store::format::family::{Native, Shape};
-use headcount_store::write::{LifeCell, NewTable, Registration, SpaceError, Store, TableCells};
+use headcount_store::write::{LifeCell, NewTable, Registration, SeriesCells, SpaceError, Store, TableCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -303,6 +303,14 @@ impl sealed::Metric for NativeHistogram {
         let place = Some(SeriesPlace { family, values, life });
         let table = Table { scale, cells, next: OnceLock::new() };
         Ok((Self(Box::leak(Box::new(Series { common, table, store, place }))), life))
+    }
+
+    fn cells(self, _: &'static Common) -> SeriesCells {
+        // What is observed goes to the newest table.
+        let tables = std::iter::successors(Some(&self.0.table), |table| table.next.get().map(|next| &**next));
+        tables
+            .last()
+            .map_or(SeriesCells::None, |table| SeriesCells::Summed(table.cells.cells(), table.cells.count()))
     }
 
     fn lost(common: &'static Common, store: Store) -> Self {

@@ -2,9 +2,10 @@
 
 use headcount_store::format::family::Shape;
 
+use crate::children::Children;
 use crate::counter::{Counter, FloatCounter};
 use crate::error::{RegisterError, report};
-use crate::family::{Children, Family, Metric};
+use crate::family::{Family, Metric};
 use crate::gauge::Gauge;
 use crate::gauge_histogram::GaugeHistogram;
 use crate::histogram::Histogram;

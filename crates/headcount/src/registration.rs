@@ -3,10 +3,11 @@
 use headcount_store::format::family::{Family as Description, Shape};
 use headcount_store::write::{Registration, Store};
 
+use crate::children::Children;
 use crate::counter::Counter;
 use crate::definition::{Definition, Registered, check_names, check_samples, family_name};
 use crate::error::RegisterError;
-use crate::family::{Children, Family, Metric};
+use crate::family::{Family, Metric};
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::registry::Registry;
@@ -107,8 +108,8 @@ impl Registry {
         let overflows = "headcount_series_overflows";
         let children: &Children<Counter> =
             plain.register_under(registration, overflows, help, &Shape::Counter, &["metric"]).ok()?;
-        match children.find_or_create_under(registration, &[name], None::<(_, &&[&str])>).ok()? {
-            Found::Child(lookups) => Some(lookups),
+        match children.find_or_create_under(registration, &[name]).ok()? {
+            Found::Child(lookups) => Some(lookups.metric),
             Found::Overflow(_) => None,
         }
     }

@@ -4,11 +4,11 @@
 //! `overflow`. So whoever chooses label values cannot fill the memory of the process, or of Prometheus. Sets
 //! that were there before go on as they are.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{Registration, Store};
+use headcount_store::write::{LifeCell, Registration, Store};
 
 use crate::counter::Counter;
 use crate::error::RegisterError;
@@ -30,7 +30,10 @@ pub(crate) struct Series<M: Metric> {
     /// How many labels the caller gives values for.
     labels: usize,
     limit: AtomicU32,
-    created: AtomicU32,
+    /// How many there are, but for those that were removed.
+    count: AtomicU32,
+    /// Every series that was created, by its number. Taken only under a [`Registration`].
+    known: Mutex<Vec<Known>>,
     overflow: OnceLock<Overflow<M>>,
 }
 
@@ -43,17 +46,43 @@ pub(crate) struct Place {
     pub(crate) number: u32,
 }
 
+/// A series of a family.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Child<M> {
+    pub(crate) metric: M,
+    /// In the order in which they were created, from 0.
+    pub(crate) number: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    life: LifeCell,
+    presence: Presence,
+}
+
+/// Whether a series is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Presence {
+    Shown,
+    /// Somebody has asked for that.
+    Removed,
+    /// It was idle for too long.
+    Expired,
+}
+
 /// The series that takes what is beyond the limit.
 #[derive(Debug)]
 pub(crate) struct Overflow<M> {
-    child: M,
+    metric: M,
+    life: LifeCell,
+    is_shown: AtomicBool,
     lookups: Option<Counter>,
 }
 
 /// A series that was asked for.
 pub(crate) enum Found<M: 'static> {
     /// The one with these labels, to be remembered; if it is new, to be [counted](Series::remembered) then.
-    Child(M),
+    Child(Child<M>),
     /// The overflow, not to be remembered.
     Overflow(&'static Overflow<M>),
 }
@@ -63,12 +92,12 @@ impl<M: Copy> Found<M> {
     /// take the same lock.
     pub(crate) fn metric(self) -> M {
         match self {
-            Self::Child(metric) => metric,
+            Self::Child(child) => child.metric,
             Self::Overflow(overflow) => {
                 if let Some(lookups) = overflow.lookups {
                     lookups.inc();
                 }
-                overflow.child
+                overflow.metric
             }
         }
     }
@@ -82,7 +111,8 @@ impl<M: Metric> Series<M> {
             common: M::common(shape),
             labels,
             limit: AtomicU32::new(limit),
-            created: AtomicU32::new(0),
+            count: AtomicU32::new(0),
+            known: Mutex::default(),
             overflow: OnceLock::new(),
         }
     }
@@ -99,12 +129,13 @@ impl<M: Metric> Series<M> {
     /// whoever has seen this.
     pub(crate) fn is_full(&self) -> bool {
         let limited = self.labels > 0 || self.place.is_none();
-        limited && self.created.load(Ordering::Acquire) >= self.limit.load(Ordering::Relaxed)
+        limited && self.count.load(Ordering::Acquire) >= self.limit.load(Ordering::Relaxed)
     }
 
-    /// The overflow, once there is one.
+    /// The overflow, once there is one, and for as long as it is shown.
     pub(crate) fn overflow(&'static self) -> Option<Found<M>> {
-        self.overflow.get().map(Found::Overflow)
+        let shown = |overflow: &&Overflow<M>| overflow.is_shown.load(Ordering::Relaxed);
+        self.overflow.get().filter(shown).map(Found::Overflow)
     }
 
     /// Creates the series with these values; the overflow, if there are enough of them.
@@ -113,20 +144,26 @@ impl<M: Metric> Series<M> {
         registration: &mut Registration,
         values: &[&str],
     ) -> Result<Found<M>, RegisterError> {
-        let Some(place) = &self.place else { return Ok(self.keep(self.lost(), None)) };
+        let Some(place) = &self.place else { return Ok(self.keep(self.lost(), LifeCell::NONE, None)) };
         if !self.is_full() {
-            return self.record(registration, place, values).map(Found::Child);
+            let (metric, life) = self.record(registration, place, values)?;
+            let mut known = self.known();
+            let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            known.push(Known { life, presence: Presence::Shown });
+            return Ok(Found::Child(Child { metric, number }));
         }
-        if let Some(overflow) = self.overflow() {
-            return Ok(overflow);
+        if let Some(overflow) = self.overflow.get() {
+            self.set_overflow_shown(registration, true);
+            return Ok(Found::Overflow(overflow));
         }
-        let child = self.record(registration, place, &vec![OVERFLOW; self.labels])?;
+        let (metric, life) = self.record(registration, place, &vec![OVERFLOW; self.labels])?;
         let lookups = place.registry.count_overflows(registration, &self.name);
-        Ok(self.keep(child, lookups))
+        Ok(self.keep(metric, life, lookups))
     }
 
-    fn keep(&'static self, child: M, lookups: Option<Counter>) -> Found<M> {
-        Found::Overflow(self.overflow.get_or_init(|| Overflow { child, lookups }))
+    fn keep(&'static self, metric: M, life: LifeCell, lookups: Option<Counter>) -> Found<M> {
+        let is_shown = AtomicBool::new(true);
+        Found::Overflow(self.overflow.get_or_init(|| Overflow { metric, life, is_shown, lookups }))
     }
 
     fn record(
@@ -134,17 +171,76 @@ impl<M: Metric> Series<M> {
         registration: &mut Registration,
         place: &Place,
         values: &[&str],
-    ) -> Result<M, RegisterError> {
+    ) -> Result<(M, LifeCell), RegisterError> {
         let constant = place.registry.view().values();
         let values: Vec<&str> = constant.chain(values.iter().copied()).collect();
         M::create(&self.common, registration, place.store, place.number, &values)
-            .map(|(child, _)| child)
             .map_err(|source| RegisterError::Space { name: self.name.clone(), source })
     }
 
     /// Counts a new series, which from now on is found.
     pub(crate) fn remembered(&self) {
-        self.created.fetch_add(1, Ordering::Release);
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// To be called only under a [`Registration`].
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a series is there. To be called only under a [`Registration`].
+    pub(crate) fn presence(&self, child: &Child<M>) -> Presence {
+        self.known()[child.number as usize].presence
+    }
+
+    /// Says whether a series is there. One that is not frees its place under the limit.
+    pub(crate) fn set_presence(
+        &'static self,
+        registration: &mut Registration,
+        child: &Child<M>,
+        presence: Presence,
+    ) {
+        let mut known = self.known();
+        let known = &mut known[child.number as usize];
+        let (was_shown, is_shown) = (known.presence == Presence::Shown, presence == Presence::Shown);
+        known.presence = presence;
+        if was_shown != is_shown {
+            self.show(registration, child.metric, known.life, is_shown);
+            if is_shown {
+                self.remembered();
+            } else {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Says whether the overflow is there.
+    pub(crate) fn set_overflow_shown(&'static self, registration: &mut Registration, is_shown: bool) {
+        if let Some(overflow) = self.overflow.get()
+            && overflow.is_shown.swap(is_shown, Ordering::Relaxed) != is_shown
+        {
+            self.show(registration, overflow.metric, overflow.life, is_shown);
+        }
+    }
+
+    fn show(&'static self, registration: &mut Registration, metric: M, life: LifeCell, is_shown: bool) {
+        let Some(place) = &self.place else { return };
+        registration.set_removed(place.store, life, !is_shown);
+        // What is set is shown once it is set again.
+        if !is_shown {
+            metric.cells(&self.common).unset();
+        }
+    }
+
+    /// A number that is another one once a series has been updated; `None` for what is not updated.
+    pub(crate) fn trace(&'static self, registration: &Registration, metric: M) -> Option<u64> {
+        registration.trace(metric.cells(&self.common))
+    }
+
+    /// The [trace](Self::trace) of the overflow, if it is there.
+    pub(crate) fn overflow_trace(&'static self, registration: &Registration) -> Option<u64> {
+        let shown = |overflow: &&Overflow<M>| overflow.is_shown.load(Ordering::Relaxed);
+        self.overflow.get().filter(shown).and_then(|overflow| self.trace(registration, overflow.metric))
     }
 
     /// A series that works and records nothing.

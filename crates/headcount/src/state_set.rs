@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use headcount_store::cell::{MAX_STATES, decode_states, encode_states};
 use headcount_store::format::family::Shape;
-use headcount_store::write::{BitCell, LifeCell, Registration, SpaceError, Store};
+use headcount_store::write::{BitCell, LifeCell, Registration, SeriesCells, SpaceError, Store};
 
 use crate::error::{RegisterError, report_lost};
 use crate::family::{Family, sealed};
@@ -312,6 +312,10 @@ impl<S: ?Sized + 'static> sealed::Metric for StateSet<S> {
     ) -> Result<(Self, LifeCell), SpaceError> {
         let cell = registration.add_bits(store, family, values)?;
         Ok((Self { cell, states, of: PhantomData }, LifeCell::NONE))
+    }
+
+    fn cells(self, _: &'static Vec<String>) -> SeriesCells {
+        SeriesCells::Bits(self.cell)
     }
 
     fn lost(states: &'static Vec<String>, _: Store) -> Self {

@@ -2,7 +2,7 @@
 //! from quantiles of each: use a histogram for those.
 
 use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -85,6 +85,10 @@ impl sealed::Metric for Summary {
         values: &[&str],
     ) -> Result<(Self, LifeCell), SpaceError> {
         registration.add_summed(store, family, values, 2).map(|(cells, life)| (Self(cells), life))
+    }
+
+    fn cells(self, (): &'static ()) -> SeriesCells {
+        SeriesCells::Summed(self.0, 2)
     }
 
     fn lost((): &'static (), store: Store) -> Self {

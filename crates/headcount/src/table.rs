@@ -5,127 +5,16 @@
 //! and comes again with the lock. What matters with many series is how much memory a lookup touches: a
 //! word of the index, and one entry with all that is compared.
 //!
-//! A label is a *part* of two words. Of a text of up to 15 bytes they hold every byte, so that to compare
-//! labels is to compare words; of a longer one they hold a hash, and the texts are compared, too. No hash
-//! is ever trusted as a key.
+//! A child can be forgotten, and found again. Its entry stays where it is; in its slot, the part of the hash is
+//! inverted, so that who looks for it passes over that slot as over another's. Whoever looks up something else
+//! and finds that part to be its own compares the labels, as always.
 
 use std::fmt;
-use std::hash::BuildHasher;
-use std::sync::OnceLock as SetOnce;
 
-use foldhash::fast::RandomState;
 use headcount_store::write::Registration;
 
-use crate::labels::Value;
+use crate::part::{Key, Part, random_keys};
 use crate::sync::{AtomicU64, AtomicUsize, FIRST, OnceLock, Ordering};
-
-/// A label's value, as it is compared. The default is that of a label without a value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Part {
-    first: u64,
-    /// The highest byte is the length of a text that is whole, or what else it is.
-    last: u64,
-}
-
-/// Texts up to here are whole in a part.
-const WHOLE: usize = 15;
-const LONG: u64 = 16 << 56;
-const LITERAL: u64 = 17 << 56;
-const VARIANT: u64 = 18 << 56;
-const NUMBER: u64 = 19 << 56;
-const KIND: u64 = 0xff << 56;
-
-impl Part {
-    #[inline(always)]
-    pub(crate) fn of(value: Value<'_>) -> Self {
-        match value {
-            Value::Text(text) => Self::text_called(text),
-            Value::Literal(text) => Self::literal(text),
-            Value::Variant(index, _) => Self { first: index as u64, last: VARIANT },
-            Value::Unsigned(number) => Self { first: number, last: NUMBER },
-            Value::Signed(number) => {
-                Self { first: number.cast_unsigned(), last: NUMBER | u64::from(number < 0) }
-            }
-            Value::Absent => Self::default(),
-        }
-    }
-
-    /// Not inlined, so that what calls it can be.
-    #[inline(never)]
-    fn text_called(text: &str) -> Self {
-        Self::text(text)
-    }
-
-    #[inline]
-    pub(crate) fn text(text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let len = bytes.len();
-        let kind = (len as u64) << 56;
-        // Each read overlaps with the one before it where the text is shorter than both.
-        match len {
-            0 => Self::default(),
-            1..=3 => {
-                let at = |index: usize| u64::from(bytes[index]) << (index * 8);
-                Self { first: at(0) | at(len / 2) | at(len - 1), last: kind }
-            }
-            4..=7 => Self { first: first_four(bytes) | last_four(bytes) << ((len - 4) * 8), last: kind },
-            8 => Self { first: first_eight(bytes), last: kind },
-            9..=WHOLE => {
-                Self { first: first_eight(bytes), last: last_eight(bytes) >> ((16 - len) * 8) | kind }
-            }
-            _ => Self { first: hash_long(bytes), last: len as u64 | LONG },
-        }
-    }
-
-    /// A text that stays where it is, known by its place.
-    #[inline]
-    pub(crate) fn literal(text: &'static str) -> Self {
-        Self { first: text.as_ptr().addr() as u64, last: text.len() as u64 | LITERAL }
-    }
-
-    /// Whether the text itself has to be compared.
-    fn is_long(self) -> bool {
-        self.last & KIND == LONG
-    }
-}
-
-/// The labels of a child, as they are looked up.
-pub(crate) trait Key {
-    /// Calls `visit` with each part. Inlined, so that the compiler knows which part is which.
-    fn parts(&self, visit: impl FnMut(Part));
-
-    /// Whether these are the texts of the labels. Only asked about labels with equal parts.
-    fn has_texts(&self, texts: &[Box<str>]) -> bool;
-}
-
-#[inline]
-fn first_eight(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
-}
-
-#[inline]
-fn last_eight(bytes: &[u8]) -> u64 {
-    bytes.last_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
-}
-
-#[inline]
-fn first_four(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
-}
-
-#[inline]
-fn last_four(bytes: &[u8]) -> u64 {
-    bytes.last_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
-}
-
-/// Hashes texts that are long. Set with the first table, under its registration, and never waited for: a
-/// child that was forked while another thread set it would wait for ever.
-static HASHER: SetOnce<RandomState> = SetOnce::new();
-
-#[inline(never)]
-fn hash_long(bytes: &[u8]) -> u64 {
-    HASHER.get().map_or(0, |hasher| hasher.hash_one(bytes))
-}
 
 /// Parts that an entry holds in itself; more are a step away.
 const NEAR: usize = 3;
@@ -204,10 +93,8 @@ const UPPER: u64 = 0xffff_ffff << 32;
 
 impl<M: Copy> Table<M> {
     pub(crate) fn new() -> Self {
-        let random = HASHER.get_or_init(RandomState::default);
         Self {
-            // Odd, so that no bit of a small number is lost in the product.
-            keys: [random.hash_one(0), random.hash_one(1) | 1],
+            keys: random_keys(),
             newest: AtomicUsize::new(0),
             indexes: std::array::from_fn(|_| OnceLock::new()),
             entries: std::array::from_fn(|_| OnceLock::new()),
@@ -243,7 +130,7 @@ impl<M: Copy> Table<M> {
         self.entries[run].get()?.get(at)?.get()
     }
 
-    /// Adds a child that was not found since the registration began. `texts` are those of all labels.
+    /// Adds a child that was never there. `texts` are those of all labels.
     pub(crate) fn add(&self, _: &mut Registration, key: &impl Key, texts: &[&str], child: M) {
         let number = self.len.load(Ordering::Relaxed);
         let (run, at) = run_of(number);
@@ -254,6 +141,75 @@ impl<M: Copy> Table<M> {
             let hash = self.hash(key);
             put(slots, hash, hash & UPPER | encode(run, at));
         }
+    }
+
+    /// Adds a child, unless it is there, perhaps forgotten.
+    pub(crate) fn remember(&self, registration: &mut Registration, key: &impl Key, texts: &[&str], child: M) {
+        if self.find(key).is_none() && self.recall(registration, key).is_none() {
+            self.add(registration, key, texts, child);
+        }
+    }
+
+    /// Forgets a child: who looks it up from now on does not find it.
+    pub(crate) fn forget(&self, _: &mut Registration, key: &impl Key) -> Option<M> {
+        self.turn(self.hash(key), key)
+    }
+
+    /// Finds a child again that was forgotten, for all who look it up from now on.
+    pub(crate) fn recall(&self, _: &mut Registration, key: &impl Key) -> Option<M> {
+        // Only the part that stands in the slot is inverted, not where its search begins.
+        self.turn(self.hash(key) ^ UPPER, key)
+    }
+
+    /// Inverts the slot with this part of a hash and these labels.
+    fn turn(&self, hash: u64, key: &impl Key) -> Option<M> {
+        let slots = self.indexes.get(self.newest.load(Ordering::Relaxed))?.get()?;
+        let mut at = hash;
+        loop {
+            let slot = slots.get(place(at, slots))?;
+            let found = slot.load(Ordering::Relaxed);
+            if found == 0 {
+                return None;
+            }
+            if let Some(entry) = self.entry(found).filter(|_| (found ^ hash) & UPPER == 0)
+                && entry.has(key)
+            {
+                slot.store(found ^ UPPER, Ordering::Release);
+                return Some(entry.child);
+            }
+            at = at.wrapping_add(1);
+        }
+    }
+
+    /// Forgets the child that was added as the `number`th, from 0, or finds it again if it was forgotten.
+    pub(crate) fn turn_at(&self, _: &mut Registration, number: u32) {
+        let (run, at) = run_of(number as usize);
+        let Some(entry) = self.entries[run].get().and_then(|run| run.get(at)?.get()) else { return };
+        let hash = self.hash(entry);
+        let _ = self.turn(hash, entry).or_else(|| self.turn(hash ^ UPPER, entry));
+    }
+
+    /// Forgets all children that are `gone`.
+    pub(crate) fn forget_all(&self, _: &mut Registration, gone: &dyn Fn(&M) -> bool) {
+        let newest = self.indexes.get(self.newest.load(Ordering::Relaxed)).and_then(OnceLock::get);
+        for slot in newest.into_iter().flatten() {
+            let found = slot.load(Ordering::Relaxed);
+            if let Some(entry) = self.entry(found).filter(|_| found != 0)
+                && (found ^ self.hash(entry)) & UPPER == 0
+                && gone(&entry.child)
+            {
+                slot.store(found ^ UPPER, Ordering::Release);
+            }
+        }
+    }
+
+    /// The children that were added as the `first` and later, forgotten or not, `most` at most.
+    pub(crate) fn children(&self, first: usize, most: usize) -> impl Iterator<Item = M> {
+        let end = self.len.load(Ordering::Relaxed).min(first.saturating_add(most));
+        (first..end).filter_map(|number| {
+            let (run, at) = run_of(number);
+            self.entries[run].get()?.get(at)?.get().map(|entry| entry.child)
+        })
     }
 
     /// The newest index, at most a quarter full, so that most lookups see one slot; `None` if numbers have no room in a slot.
@@ -363,36 +319,8 @@ impl<M> fmt::Debug for Table<M> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn parts_of_texts_are_equal_only_if_the_texts_are(a in "[ab]{0,18}", b in "[ab]{0,18}") {
-            let (part, other) = (Part::text(&a), Part::text(&b));
-            prop_assert!(a != b || part == other);
-            prop_assert!(a == b || part != other || part.is_long());
-        }
-    }
-
-    #[test]
-    fn values_of_different_kinds_are_different_parts() {
-        let values = [
-            Value::Text("1"),
-            Value::Literal("1"),
-            Value::Variant(1, "1"),
-            Value::Unsigned(1),
-            Value::Signed(-1),
-            Value::Unsigned(u64::MAX),
-            Value::Absent,
-        ];
-        let parts = values.map(Part::of);
-        for (at, part) in parts.iter().enumerate() {
-            assert!(!parts[at + 1..].contains(part), "{part:?}");
-        }
-        assert_eq!(Part::of(Value::Signed(1)), Part::of(Value::Unsigned(1)));
-    }
+    use crate::labels::Value;
 
     /// Parts, and the text of the only one that is long.
     struct Labels<'a>(Vec<Part>, &'a str);
@@ -449,6 +377,30 @@ mod tests {
             table.add(&mut Registration::begin(), &labels(n), &[""; 4], n);
         }
         assert!((0..5000).all(|n| table.find(&labels(n)) == Some(n)));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_found_until_it_is_recalled_however_the_table_grows() {
+        let table = Table::new();
+        let labels = |n: u64| Labels(vec![Part::of(Value::Unsigned(n))], "");
+        let registration = &mut Registration::begin();
+        let add = |registration: &mut Registration, range: std::ops::Range<u64>| {
+            range.for_each(|n| table.add(registration, &labels(n), &[""], n));
+        };
+        add(registration, 0..100);
+        for n in (0..100).step_by(3) {
+            assert_eq!(table.forget(registration, &labels(n)), Some(n));
+            assert_eq!(table.forget(registration, &labels(n)), None, "it is gone");
+        }
+        add(registration, 100..5000);
+        assert!((0..100).all(|n| table.find(&labels(n)) == (n % 3 != 0).then_some(n)));
+        assert_eq!(table.recall(registration, &labels(1)), None, "it was not forgotten");
+        assert_eq!(table.recall(registration, &labels(0)), Some(0));
+        assert_eq!(table.find(&labels(0)), Some(0));
+        table.forget_all(registration, &|&n| n >= 100);
+        (0..5000).for_each(|n| table.turn_at(registration, n));
+        assert!((1..5000).all(|n| table.find(&labels(n)) == (n % 3 == 0 || n >= 100).then_some(n)));
+        assert_eq!(table.children(4990, 100).collect::<Vec<_>>(), (4990..5000).collect::<Vec<_>>());
     }
 
     #[test]

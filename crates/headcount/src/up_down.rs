@@ -2,7 +2,7 @@
 
 use headcount_store::format::family::Shape;
 use headcount_store::metric::{GaugeMerge, GaugeMode};
-use headcount_store::write::{LifeCell, Registration, SpaceError, Store, SumCells};
+use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -155,6 +155,10 @@ impl sealed::Metric for UpDown {
         values: &[&str],
     ) -> Result<(Self, LifeCell), SpaceError> {
         registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
+    }
+
+    fn cells(self, (): &'static ()) -> SeriesCells {
+        SeriesCells::Summed(self.0, 1)
     }
 
     fn lost((): &'static (), store: Store) -> Self {

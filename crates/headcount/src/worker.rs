@@ -120,6 +120,7 @@ impl Worker {
     ///
     /// When the supervisor's socket cannot be written to.
     pub fn ready(&self) -> io::Result<()> {
+        crate::expiry::look_after();
         sd_notify::notify(&[NotifyState::Ready])
     }
 

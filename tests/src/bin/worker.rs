@@ -38,6 +38,8 @@ fn main() {
         "recycle" => recycle(arguments[2].parse().unwrap()),
         "fork-amid-threads" => fork_amid_threads(),
         "fork-and-exec" => fork_and_exec(),
+        "obey" => obey(),
+        "fork-removed" => fork_removed(),
         unknown => panic!("no such thing to do: {unknown}"),
     }
 }
@@ -408,4 +410,39 @@ fn fork_and_exec() {
     drain.wait();
     sleeping.kill().unwrap();
     sleeping.wait().unwrap();
+}
+
+/// Does what it is told, a line at a time, and says so each time: `add` or `remove` with a queue's name, or `clear`.
+fn obey() {
+    let jobs = Counter::family("obeyed_jobs", "Jobs.", ["queue"]).unwrap();
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        match line.split_once(' ') {
+            Some(("add", queue)) => jobs.with([queue]).inc(),
+            Some(("remove", queue)) => assert!(jobs.remove([queue])),
+            _ => jobs.clear(),
+        }
+        println!("{line}");
+    }
+}
+
+/// Removes a series, and has a forked child show that it is removed there, too, and that idle ones go there by
+/// themselves.
+fn fork_removed() {
+    let jobs = Counter::family("forked_jobs", "Jobs.", ["queue"]).unwrap();
+    let idle = Duration::from_millis(40);
+    let visits = Counter::family("forked_visits", "Visits.", ["who"]).unwrap().expire_after(idle);
+    visits.with(["parent"]).inc();
+    ["gone", "kept"].iter().for_each(|queue| jobs.with([queue]).inc());
+    jobs.remove(["gone"]);
+    let child = fork(|| {
+        assert!(!headcount::render().contains("gone"), "{}", headcount::render());
+        visits.with(["child"]).inc();
+        let start = std::time::Instant::now();
+        while headcount::render().contains("forked_visits_total{") {
+            assert!(start.elapsed() < Duration::from_secs(60), "{}", headcount::render());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    wait_for_child(child);
 }

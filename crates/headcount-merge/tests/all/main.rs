@@ -3,6 +3,7 @@
 
 mod exemplars;
 mod fold;
+mod lives;
 mod native;
 mod oracle;
 mod peer_file;

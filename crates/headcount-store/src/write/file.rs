@@ -260,11 +260,6 @@ impl FileWriter {
         }
     }
 
-    /// Whether a series is marked as removed.
-    pub(super) fn is_removed(&self, life: LifeCell) -> bool {
-        self.removed.has(life)
-    }
-
     /// Where a life cell is; `None` for none.
     fn life_cell(&self, life: LifeCell) -> Option<&'static AtomicU64> {
         let mut at = life.offset()?;

@@ -39,10 +39,19 @@ impl GaugeCell {
         }
     }
 
+    /// Makes it a gauge that was never set.
+    pub fn unset(self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The value; `None` if it was never set.
     #[must_use]
     pub fn get(self) -> Option<f64> {
-        decode_gauge(self.0.load(Ordering::Relaxed))
+        decode_gauge(self.bits())
+    }
+
+    pub(super) fn bits(self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -122,9 +131,18 @@ impl MostRecentCells {
         self.time.store(time.to_bits(), Ordering::Relaxed);
     }
 
+    /// Makes it a gauge that was never set.
+    pub fn unset(self) {
+        self.value.unset();
+    }
+
     /// The value; `None` if it was never set.
     #[must_use]
     pub fn get(self) -> Option<f64> {
         self.value.get()
+    }
+
+    pub(super) fn bits(self) -> [u64; 2] {
+        [self.value.bits(), self.time.load(Ordering::Relaxed)]
     }
 }

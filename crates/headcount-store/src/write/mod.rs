@@ -19,7 +19,7 @@ mod table;
 
 pub use exemplar::EXEMPLAR_LIMIT;
 pub use gauge::{BitCell, GaugeCell, MostRecentCells};
-pub use life::LifeCell;
+pub use life::{LifeCell, SeriesCells};
 pub use slab::SumCells;
 pub use store::{CreateError, OnFork, Registration, SpaceError, Store};
 pub use table::{NewTable, TableCells};

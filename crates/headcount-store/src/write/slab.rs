@@ -222,6 +222,17 @@ fn in_register<T>(address: *mut T) -> *mut T {
     same
 }
 
+/// What `count` cells of a series hold in each slab; 0 where they are not mapped.
+pub(super) fn bits_of(state: &State, cells: SumCells, count: u32) -> impl Iterator<Item = u64> {
+    let slabs =
+        (0..state.slab_count()).map(|number| (state.slab_base(number), state.slab_end(number) * CELL));
+    slabs.flat_map(move |(base, end)| {
+        let places = (0..count).map(move |index| cells.place(index));
+        let bits = move |place| Slab { base }.cell(place).load(Ordering::Relaxed);
+        places.map(move |place| if place < end { bits(place) } else { 0 })
+    })
+}
+
 /// The number of the calling thread's slab, if it has one.
 pub(super) fn own_slab() -> Option<u32> {
     CURRENT.with(|current| (!current.base.get().is_null()).then(|| current.number.get()))

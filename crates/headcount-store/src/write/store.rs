@@ -122,6 +122,10 @@ impl Registration {
         Self(State::lock())
     }
 
+    pub(super) fn state(&self) -> &State {
+        &self.0
+    }
+
     /// Creates this process's file in `directory`.
     ///
     /// The file appears under its name complete and locked; the lock is held as long as the process
@@ -261,12 +265,6 @@ impl Registration {
         if let Some(store) = self.0.stores.get_mut(store.index()) {
             store.writer.set_removed(life, is_removed);
         }
-    }
-
-    /// Whether a series is marked as removed.
-    #[must_use]
-    pub fn is_removed(&self, store: Store, life: LifeCell) -> bool {
-        self.0.stores.get(store.index()).is_some_and(|store| store.writer.is_removed(life))
     }
 
     /// Describes a series without cells, which is there from now on.

@@ -1,0 +1,228 @@
+//! Since when series are, and which are shown of those that processes have removed.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use headcount::{Buckets as Bounds, GaugeMode, Registry};
+use headcount_merge::{Buckets, Folder, Foreign, Merger, SeriesValue};
+use headcount_store::directory::Directory;
+use proptest::prelude::*;
+
+use crate::peer_file::file_bytes;
+use crate::sequences::sample_by_sample;
+
+/// A directory with files of this process, which is alive, and of dead ones.
+struct Processes {
+    folder: tempfile::TempDir,
+    buried: usize,
+}
+
+impl Processes {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), buried: 0 }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn directory(&self) -> Directory {
+        Directory::open(self.path()).unwrap()
+    }
+
+    fn living(&self, record: impl FnOnce(Registry)) {
+        record(Registry::in_directory(self.path()).unwrap());
+    }
+
+    fn dead(&mut self, record: impl FnOnce(Registry)) {
+        let folder = tempfile::tempdir().unwrap();
+        record(Registry::in_directory(folder.path()).unwrap());
+        let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+        std::fs::copy(file, self.path().join(format!("dead-{}.hc", self.buried))).unwrap();
+        self.buried += 1;
+    }
+
+    fn fold(&self) {
+        let mut folder = Folder::new(Foreign::Fold);
+        while folder.step(&self.directory(), 1, Duration::ZERO).unwrap().is_more {}
+    }
+
+    /// The samples of `c`, by what stands behind the name.
+    fn counted(&self, merger: &mut Merger) -> Vec<String> {
+        let merged = merger.merge(&self.directory()).unwrap();
+        let text = String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap();
+        assert_eq!(sample_by_sample(&merged), text);
+        text.lines().filter_map(|line| line.strip_prefix("c_total").map(str::to_owned)).collect()
+    }
+
+    fn created(&self) -> Option<Duration> {
+        let mut merger = Merger::default();
+        let merged = merger.merge(&self.directory()).unwrap();
+        let family = merged.families().find(|family| family.name() == "c_total").unwrap();
+        family.series().next().unwrap().created()
+    }
+}
+
+/// Counts in `c`, and removes it if so.
+fn count(registry: Registry, label: &str, n: u64, is_removed: bool) {
+    let family = registry.counter_family("c", "", ["l"]).unwrap();
+    family.with([label]).add(n);
+    if is_removed {
+        family.remove([label]);
+    }
+}
+
+#[test]
+fn a_series_is_shown_with_all_that_was_counted_until_every_living_process_has_removed_it() {
+    let mut processes = Processes::new();
+    let mut merger = Merger::default();
+    let check = |processes: &Processes, merger: &mut Merger, expected: &[&str]| {
+        assert_eq!(processes.counted(merger), expected);
+        assert_eq!(processes.counted(&mut Merger::default()), expected);
+    };
+    let one = Registry::in_directory(processes.path()).unwrap();
+    let two = Registry::in_directory(processes.path()).unwrap();
+    processes.dead(|registry| count(registry, "x", 1, false));
+    processes.dead(|registry| count(registry, "x", 2, true));
+    count(one, "x", 4, false);
+    count(two, "x", 8, false);
+    check(&processes, &mut merger, &["{l=\"x\"} 15"]);
+    assert!(one.counter_family("c", "", ["l"]).unwrap().remove(["x"]));
+    check(&processes, &mut merger, &["{l=\"x\"} 15"]);
+    assert!(two.counter_family("c", "", ["l"]).unwrap().remove(["x"]));
+    check(&processes, &mut merger, &[]);
+    // The dead are folded meanwhile.
+    processes.fold();
+    check(&processes, &mut merger, &[]);
+    count(one, "x", 16, false);
+    check(&processes, &mut merger, &["{l=\"x\"} 31"]);
+}
+
+#[test]
+fn what_only_the_dead_have_is_hidden_once_all_have_removed_it_whatever_is_folded() {
+    let mut processes = Processes::new();
+    processes.dead(|registry| count(registry, "x", 1, true));
+    processes.dead(|registry| count(registry, "y", 2, true));
+    processes.fold();
+    assert_eq!(processes.counted(&mut Merger::default()), [""; 0]);
+    processes.dead(|registry| count(registry, "x", 4, false));
+    let expected = ["{l=\"x\"} 5"];
+    assert_eq!(processes.counted(&mut Merger::default()), expected);
+    processes.fold();
+    assert_eq!(processes.counted(&mut Merger::default()), expected, "one of them had it to the last");
+    processes.living(|registry| count(registry, "y", 8, false));
+    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 5", "{l=\"y\"} 10"]);
+}
+
+#[test]
+fn a_peer_never_removes_anything() {
+    let processes = Processes::new();
+    processes.living(|registry| count(registry, "x", 1, true));
+    assert_eq!(processes.counted(&mut Merger::default()), [""; 0]);
+    let entry = (r#"["c", "c_total", {"l": "x"}, ""]"#, 2.0, None);
+    std::fs::write(processes.path().join("counter_1.db"), file_bytes([entry])).unwrap();
+    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 3"]);
+    assert_eq!(processes.created(), None, "since when the peer counts, it does not say");
+}
+
+#[test]
+fn a_removed_gauge_takes_no_part() {
+    let processes = Processes::new();
+    let set = |registry: Registry, value: f64, is_removed: bool| {
+        let family = registry.gauge_family("c_total", "", GaugeMode::Sum, ["l"]).unwrap();
+        family.with(["x"]).set(value);
+        if is_removed {
+            family.remove(["x"]);
+        }
+    };
+    processes.living(|registry| set(registry, 1.0, false));
+    processes.living(|registry| set(registry, 2.0, true));
+    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 1"]);
+}
+
+#[test]
+fn a_series_is_as_old_as_in_the_first_process_whatever_is_folded() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut processes = Processes::new();
+    let millis = |time: Duration| Duration::from_millis(u64::try_from(time.as_millis()).unwrap());
+    let before = millis(now());
+    processes.dead(|registry| count(registry, "x", 1, false));
+    let between = now();
+    // Otherwise the next one might be as old.
+    while millis(now()) <= between {}
+    processes.dead(|registry| count(registry, "x", 1, false));
+    processes.living(|registry| count(registry, "x", 1, false));
+    let created = processes.created().unwrap();
+    assert!((before..=between).contains(&created), "{before:?} {created:?} {between:?}");
+    for _ in 0..2 {
+        processes.fold();
+        assert_eq!(processes.created(), Some(created));
+        processes.dead(|registry| count(registry, "x", 1, false));
+    }
+}
+
+#[test]
+fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
+    let processes = Processes::new();
+    processes.living(|registry| {
+        registry.counter("a", "").unwrap().inc();
+        registry.gauge("b", "", GaugeMode::MostRecent).unwrap().set(1.0);
+        registry.float_counter("d", "").unwrap().add(0.5);
+        registry.histogram("e", "", Bounds::default()).unwrap().observe(1.0);
+        registry.summary("f", "").unwrap().observe(1.0);
+    });
+    let mut merger = Merger::default();
+    let merged = merger.merge(&processes.directory()).unwrap();
+    for series in merged.families().flat_map(|family| family.series().collect::<Vec<_>>()) {
+        let is_gauge = matches!(series.value(), SeriesValue::Number(value) if value.to_f64() == 1.0)
+            && series.created().is_none();
+        assert!(series.created().is_some() || is_gauge, "{series:?}");
+    }
+}
+
+/// What one process does with the series of one label.
+#[derive(Clone, Copy, Debug)]
+struct Deed {
+    is_alive: bool,
+    label: u8,
+    is_removed: bool,
+}
+
+fn any_deed() -> impl Strategy<Value = Deed> {
+    any::<(bool, bool, bool)>().prop_map(|(is_alive, label, is_removed)| Deed {
+        is_alive,
+        label: u8::from(label),
+        is_removed,
+    })
+}
+
+/// The obvious way.
+fn oracle(deeds: &[Deed]) -> Vec<String> {
+    let shown = |label: u8| {
+        let own: Vec<&Deed> = deeds.iter().filter(|deed| deed.label == label).collect();
+        let living: Vec<&Deed> = own.iter().copied().filter(|deed| deed.is_alive).collect();
+        let judges = if living.is_empty() { &own } else { &living };
+        judges.iter().any(|deed| !deed.is_removed).then(|| format!("{{l=\"{label}\"}} {}", own.len()))
+    };
+    (0..2).filter_map(shown).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_is_shown_is_what_the_oracle_says_before_and_after_a_fold(
+        deeds in prop::collection::vec(any_deed(), 0..7)
+    ) {
+        let mut processes = Processes::new();
+        for deed in &deeds {
+            let record = |registry| count(registry, &deed.label.to_string(), 1, deed.is_removed);
+            if deed.is_alive { processes.living(record) } else { processes.dead(record) }
+        }
+        let mut merger = Merger::default();
+        prop_assert_eq!(processes.counted(&mut merger), oracle(&deeds));
+        processes.fold();
+        prop_assert_eq!(processes.counted(&mut merger), oracle(&deeds));
+        prop_assert_eq!(processes.counted(&mut Merger::default()), oracle(&deeds));
+    }
+}
