@@ -12,6 +12,7 @@ use headcount_store::directory::{Directory, FileName, FoldError, FoldRight, is_l
 use headcount_store::format::record::TooLong;
 use headcount_store::format::source::Source;
 
+use crate::ahead::Ahead;
 use crate::archive::encode;
 use crate::gather::Tally;
 use crate::known::{Known, Scratch};
@@ -189,7 +190,7 @@ impl Step {
         }
         let len = file.metadata().map_err(FileError::Unreadable)?.len();
         let source = Source::of(name, &file)?;
-        known.read_file(directory, OsStr::new(&text), judge, tally, scratch)?;
+        known.read_file(directory, (OsStr::new(&text), Ahead::default()), judge, tally, scratch)?;
         self.sources.push(source);
         self.bytes += len;
         Ok(())

@@ -19,6 +19,7 @@ use headcount_store::directory::{Directory, FileName, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
+use crate::ahead::{Buffers, batches};
 use crate::exemplars::Exemplars;
 use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
@@ -153,14 +154,17 @@ impl Merger {
             }
             // What an archive stands for was there before it, and is listed with it if it is there still.
             tally.has_graves = new.iter().filter(|name| burial(name).is_some()).count() > 1;
-            for name in &new {
-                match known.read_file(directory, name, judge, tally, scratch) {
-                    Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
-                    Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
-                    Ok(()) => {}
+            for names in batches(new) {
+                let buffers = Buffers::default();
+                for (name, ahead) in names.iter().zip(known.read_ahead(directory, &names, &buffers)) {
+                    match known.read_file(directory, (name, ahead), judge, tally, scratch) {
+                        Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
+                        Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
+                        Ok(()) => {}
+                    }
                 }
+                seen.extend(names);
             }
-            seen.extend(new);
         }
         Ok(true)
     }

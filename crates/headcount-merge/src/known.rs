@@ -4,8 +4,8 @@
 //! no other describes the same, everything is forgotten and read again.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
@@ -16,6 +16,7 @@ use headcount_store::metric::Kind;
 use headcount_store::peer::{self, Client};
 use headcount_store::read::{Cells, Reader};
 
+use crate::ahead::{self, Ahead, Buffers, Content, Opened};
 use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
 use crate::liveness::{Doubted, Judge};
@@ -76,7 +77,29 @@ pub(crate) struct Scratch {
     values: Vec<(f64, f64)>,
 }
 
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        Self { inode: metadata.ino(), born: metadata.created().ok() }
+    }
+}
+
 impl Known {
+    /// Opens peers' files, and reads them if they are large; there is a buffer for each.
+    pub(crate) fn read_ahead<'a>(
+        &self,
+        directory: &Directory,
+        names: &[OsString],
+        buffers: &'a Buffers,
+    ) -> Vec<Ahead<'a>> {
+        let known = |opened: &Opened| {
+            let id = FileId::of(&opened.metadata);
+            // Otherwise it might be another file.
+            id.born?;
+            self.files.get(&id).map(|known| &known.peer)
+        };
+        ahead::read(directory, names, &self.descriptions.keys, known, buffers)
+    }
+
     /// Begins a gather: all files are yet to be found.
     pub(crate) fn begin(&mut self) {
         self.gathers += 1;
@@ -88,7 +111,7 @@ impl Known {
     pub(crate) fn read_file(
         &mut self,
         directory: &Directory,
-        name: &OsStr,
+        (name, ahead): (&OsStr, Ahead<'_>),
         judge: &mut Judge,
         tally: &mut Tally,
         scratch: &mut Scratch,
@@ -100,13 +123,13 @@ impl Known {
         if matches!(name_read, FileName::Lock | FileName::Unfinished) {
             return Ok(());
         }
-        let file = directory.open_file(name)?;
+        let Ahead { opened, content } = ahead;
+        let Opened { file, metadata } = opened.unwrap_or_else(|| Opened::open(directory, name))?;
         if tally.is_covered(&name_read, &file)? {
             return Ok(());
         }
-        let metadata = file.metadata().map_err(FileError::Unreadable)?;
-        let (inode, born) = (metadata.ino(), metadata.created().ok());
-        let id = FileId { inode, born };
+        let id = FileId::of(&metadata);
+        let FileId { inode, born } = id;
         let is_identified = born.is_some();
         let Self { index, descriptions, files, gathers, .. } = self;
         let known = files.entry(id).or_default();
@@ -122,7 +145,8 @@ impl Known {
         match name_read {
             FileName::Peer(peer) => {
                 known.own = None;
-                let read = descriptions.read_peer(&file, &peer, &mut known.peer, index, tally, scratch);
+                let read =
+                    descriptions.read_peer((&file, content), &peer, &mut known.peer, index, tally, scratch);
                 let process = read.inspect_err(|_| descriptions.keys.release(&mut known.peer))?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
                 let dead = Life::Dead(0);
@@ -230,7 +254,7 @@ impl Descriptions {
 
     fn read_peer(
         &mut self,
-        file: &File,
+        (file, ahead): (&File, Option<Result<Content<'_>, FileError>>),
         name: &PeerName,
         known: &mut PeerContent,
         index: &mut Index,
@@ -238,10 +262,22 @@ impl Descriptions {
         scratch: &mut Scratch,
     ) -> Result<u32, FileError> {
         let Scratch { bytes, values, .. } = scratch;
-        if !known.read_values(file, name.metrics, bytes, values)? {
-            let bytes = peer::read(file, bytes)?;
-            let file = self.keys.resolve(bytes, name.metrics, index, known)?;
-            known.values_in(file, values);
+        if !known.may_be(name.metrics) {
+            self.keys.release(known);
+        }
+        match ahead.transpose()? {
+            Some(Content::Values(ahead)) => *values = ahead,
+            Some(Content::Looked(looked)) => {
+                let file = self.keys.accept(looked, index, known);
+                known.values_in(file, values);
+            }
+            None => {
+                if !known.read_values(file, name.metrics, bytes, values)? {
+                    let bytes = peer::read(file, bytes)?;
+                    let file = self.keys.resolve(bytes, name.metrics, index, known)?;
+                    known.values_in(file, values);
+                }
+            }
         }
         known.note_mode(name.metrics, index);
         let process = match known.client() {

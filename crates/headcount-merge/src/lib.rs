@@ -30,6 +30,7 @@
 //! * `plan`: where the values of a peer's file go.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `marks`: what is still described when files have gone.
+//! * `ahead`: peers' files read several at a time.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
@@ -42,6 +43,7 @@
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod archive;
 mod collector;
 mod conflict;

@@ -71,6 +71,15 @@ struct KnownPart {
     bytes: usize,
 }
 
+/// The entries of a file that are not known yet, and the keys among theirs that were not met before.
+#[derive(Debug)]
+pub(crate) struct Looked<'a> {
+    file: PeerFile<'a>,
+    metrics: PeerType,
+    entries: Vec<KnownEntry>,
+    new_keys: Vec<NewKey<'a>>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct KnownEntry {
     key: u32,
@@ -79,6 +88,11 @@ struct KnownEntry {
 }
 
 impl PeerContent {
+    /// Whether it can be that of a file of such metrics.
+    pub(crate) fn may_be(&self, metrics: PeerType) -> bool {
+        self.known.is_none_or(|known| known.metrics == metrics)
+    }
+
     /// Whose file it is; `None` without entries.
     pub(crate) fn client(&self) -> Option<Client> {
         self.known.map(|known| known.client)
@@ -142,9 +156,22 @@ impl Keys {
         index: &mut Index,
         content: &mut PeerContent,
     ) -> Result<PeerFile<'a>, FileError> {
-        if content.known.is_some_and(|known| known.metrics != metrics) {
-            self.release(content);
-        }
+        let looked = self.look(bytes, metrics, content)?;
+        Ok(self.accept(looked, index, content))
+    }
+
+    /// Finds the key of each entry of a file that is not [known](PeerContent) yet: of a whole file, or of what has been
+    /// added to one.
+    ///
+    /// # Errors
+    ///
+    /// When the file is malformed.
+    pub(crate) fn look<'a>(
+        &self,
+        bytes: &'a [u8],
+        metrics: PeerType,
+        content: &PeerContent,
+    ) -> Result<Looked<'a>, FileError> {
         let kind = metrics.kind();
         let (file, start) = match content.known {
             Some(known) => (PeerFile::grown(bytes, known.layout, known.bytes)?, known.bytes),
@@ -164,7 +191,18 @@ impl Keys {
             let offset = u32::try_from(entry.offset).unwrap_or(u32::MAX);
             entries.push(KnownEntry { key: known.unwrap_or(NEW), offset });
         }
-        self.learn(new_keys, kind, index, &mut entries);
+        Ok(Looked { file, metrics, entries, new_keys })
+    }
+
+    /// Learns what was found, and adds it to what is known of the file.
+    pub(crate) fn accept<'a>(
+        &mut self,
+        looked: Looked<'a>,
+        index: &mut Index,
+        content: &mut PeerContent,
+    ) -> PeerFile<'a> {
+        let Looked { file, metrics, mut entries, new_keys } = looked;
+        self.learn(new_keys, metrics.kind(), index, &mut entries);
         if !entries.is_empty() {
             self.append(&entries, content);
             content.plan = Plan::new(content.entries.iter().map(|entry| self.targets[entry.key as usize]));
@@ -173,7 +211,7 @@ impl Keys {
             let client = self.known[first.key as usize].client;
             KnownPart { client, metrics, layout: file.layout(), bytes: file.used() }
         });
-        Ok(file)
+        file
     }
 
     /// Adds the keys that are new, now that all are known to be well-formed.
@@ -287,6 +325,7 @@ impl Keys {
 }
 
 /// A key that was not met before, and is well-formed.
+#[derive(Debug)]
 struct NewKey<'a> {
     bytes: &'a [u8],
     hash: u64,
@@ -295,7 +334,7 @@ struct NewKey<'a> {
 }
 
 /// What an entry is to its series.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Part {
     Value,
     Bucket(f64),
