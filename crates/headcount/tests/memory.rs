@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headcount::exemplar::EXEMPLAR_LIMIT;
-use headcount::{Buckets, Counter, Exemplar, GaugeMode, Labels, Registry, metric};
+use headcount::{Buckets, Counter, Exemplar, GaugeMode, Histogram, Labels, Literal, Registry, metric, timed};
 use headcount_store::read::Image;
 
 struct Counting;
@@ -42,6 +42,28 @@ struct Request<'a> {
     route: &'a str,
 }
 
+/// Numbered.
+#[derive(Labels)]
+struct Numbered {
+    cached: bool,
+    retried: Option<bool>,
+}
+
+/// Words and numbers.
+#[derive(Labels)]
+struct Words {
+    word: Literal,
+    code: u16,
+}
+
+/// Timed.
+#[metric]
+fn timed_seconds() -> Histogram;
+
+/// Work that is timed.
+#[timed(timed_seconds())]
+fn work() {}
+
 /// Declared.
 #[metric]
 fn declared(known: bool, #[label(flatten)] request: Request<'_>) -> Counter;
@@ -59,7 +81,14 @@ fn only_new_series_allocate_and_they_are_small() {
     let family = registry.counter_family("family", "", ["method", "route"]).unwrap();
     let labelled = registry.labelled_histogram::<Request>("labelled", "", Buckets::default()).unwrap();
     let limited = registry.counter_family("limited", "", ["route"]).unwrap().limited_to(0);
+    let numbered = registry.labelled_gauge::<Numbered>("numbered", "", GaugeMode::Sum).unwrap();
+    let words = registry.labelled_float_counter::<Words>("words", "").unwrap();
+    let dynamic = registry.dynamic_summary("dynamic", "", &["a", "b"]).unwrap();
+    let sizes = registry.gauge_histogram("sizes", "", Buckets::default()).unwrap();
+    let level = registry.up_down("level", "", GaugeMode::LiveSum).unwrap();
+    let states = registry.state_set("states", "", ["on", "off"]).unwrap();
     let mut local = histogram.local();
+    let mut local_counter = counter.local();
     let long = "/a/route/that/is/too/long/for/two/words".to_owned();
     let mut update = || {
         counter.inc();
@@ -77,6 +106,26 @@ fn only_new_series_allocate_and_they_are_small() {
         limited.with([&long]).inc();
         labelled.get(&Request { cached: true, code: 200, route: &long }).observe(0.1);
         declared(true, Request { cached: true, code: 200, route: &long }).inc();
+        numbered.get(&Numbered { cached: true, retried: None }).set(1.0);
+        words.get(&Words { word: Literal("word"), code: 200 }).add(0.5);
+        dynamic.with(&[&long, "b"]).observe(1.0);
+        sizes.inc(1.0);
+        sizes.dec(1.0);
+        sizes.set([1.0, 2.0]);
+        level.inc();
+        drop(level.in_flight());
+        drop(gauge.in_flight());
+        states.set("on");
+        states.disable("off");
+        local_counter.inc();
+        local_counter.flush();
+        local.flush();
+        histogram.observe_n(0.3, 2);
+        histogram.add_counts(&[1, 2], 1.0);
+        histogram.observe_duration(std::time::Duration::from_millis(1));
+        histogram.time(|| ());
+        summary.start_timer().observe_duration();
+        work();
     };
     update();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
