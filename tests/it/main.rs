@@ -3,6 +3,7 @@
 //! One binary, so that it is linked once. `tests/run` installs the peers that some of these need.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod applications;
 mod boot;
 mod bridge;
 mod container;
