@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use headcount_merge::{Foreign, Liveness};
+use headcount_push::CredentialsError;
 use nix::sys::stat::Mode;
 
 use crate::address::NamedAddress;
@@ -121,6 +122,9 @@ pub enum OptionsError {
     /// The endpoint cannot be as it is to be.
     #[error(transparent)]
     Web(#[from] WebConfigError),
+    /// Whom to push to, or what to say there, is not clear.
+    #[error("cannot push metrics")]
+    Push(#[from] CredentialsError),
     /// The system does not tell which processors there are.
     #[error("cannot tell which processors may be used")]
     Processors(#[source] io::Error),
@@ -141,7 +145,7 @@ impl RunOptions {
             true => MetricsSockets::Passed,
             false => MetricsSockets::At(listen.metrics.into_iter().filter_map(|metrics| metrics.0).collect()),
         };
-        let push = push.into_push();
+        let push = push.into_push()?;
         if !push.is_nothing() && metrics.are_none() {
             return Err(OptionsError::NoExporter);
         }

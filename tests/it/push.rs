@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use headcount_tests::certificates::Authority;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peer_file, peers, text, wait};
 
@@ -23,10 +24,15 @@ struct Pushgateway {
 
 impl Pushgateway {
     /// Listens at an address; port 0 is a free one.
-    #[expect(clippy::disallowed_methods, reason = "this process does not fork")]
     fn start(address: &str) -> Self {
+        Self::start_with(address, &[])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this process does not fork")]
+    fn start_with(address: &str, flags: &[&str]) -> Self {
         let mut child = Command::new(peers::pushgateway())
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -161,7 +167,43 @@ fn what_cannot_be_pushed_to_or_from_is_refused_at_the_start() {
         assert_eq!(output.status.code(), Some(status));
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(refused(&["--push.gateway=https://x"], 2).contains("so far without TLS"));
+    assert!(refused(&["--push.gateway=ftp://x"], 2).contains("only http:// and https://"));
     let said = refused(&["--metrics=none", "--push.gateway=http://x"], 1);
     assert!(said.contains("--metrics must not be `none`"), "{said}");
+}
+
+#[test]
+fn a_pushgateway_that_asks_for_tls_a_certificate_and_a_password_is_pushed_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, path) = (Authority::new(folder.path(), "ca"), |name: &str| folder.path().join(name));
+    authority.sign("server", &["127.0.0.1"]);
+    authority.sign("client", &["pusher.example"]);
+    let flag = |name: &str, file: &str| format!("--push.{name}-file={}", path(file).display());
+    let hash = bcrypt::hash_with_result("secret", 4).unwrap();
+    let config = format!(
+        "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  client_auth_type: \
+         RequireAndVerifyClientCert\n  client_ca_file: ca.pem\nbasic_auth_users:\n  anna: {hash}\n"
+    );
+    fs::write(path("web.yml"), config).unwrap();
+    let web = format!("--web.config.file={}", path("web.yml").display());
+    let gateway = Pushgateway::start_with("127.0.0.1:0", &[&web]);
+    let to = format!("--push.gateway=https://{}", gateway.address);
+    fs::write(path("headers"), "authorization=Basic YW5uYTpndWVzcw==\n").unwrap();
+    let (ca, cert, key) = (flag("ca", "ca.pem"), flag("cert", "client.pem"), flag("key", "client.key"));
+    let directory = tempfile::tempdir().unwrap();
+    add(directory.path(), 3);
+    let mut headcount = serve(directory.path(), &[&to, &ca, &cert, &key, &flag("header", "headers")]);
+    let _ = headcount.wait_for_line("refused with 401");
+    // The right password, for the process that runs.
+    fs::write(path("headers"), "authorization=Basic YW5uYTpzZWNyZXQ=\n").unwrap();
+    let _ = headcount.wait_for_line("metrics are pushed again");
+    assert!(headcount.stop().success());
+    // Nobody vouches for its certificate, it does not know this client's, or there is no such file.
+    let nobody = serve(directory.path(), &[&to, &cert, &key]);
+    let _ = nobody.wait_for_line("invalid peer certificate");
+    let stranger = serve(directory.path(), &[&to, &ca]);
+    let _ = stranger.wait_for_line("cannot push metrics");
+    let mut typo = serve(directory.path(), &[&to, "--push.ca-file=/nowhere/ca.pem"]);
+    assert_eq!(typo.wait().code(), Some(1));
+    let _ = typo.wait_for_line("cannot read /nowhere/ca.pem");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::body::Bytes;
 
+use crate::credentials::Credentials;
 use crate::group::Group;
 use crate::request::{Message, PushError, send};
 use crate::url::Url;
@@ -16,6 +17,8 @@ pub struct Gateway {
     pub url: Url,
     /// The group.
     pub group: Group,
+    /// Who is believed to be it, and how it is told who pushes.
+    pub credentials: Credentials,
 }
 
 impl Gateway {
@@ -39,7 +42,7 @@ impl Gateway {
             headers: Vec::new(),
             body: exposition.into(),
         };
-        send(&self.url, message, timeout).await.map(drop)
+        send((&self.url, &self.credentials), message, timeout).await.map(drop)
     }
 
     /// Deletes the group, so that nobody takes it for something that goes on.
@@ -56,6 +59,6 @@ impl Gateway {
             headers: Vec::new(),
             body: Bytes::new(),
         };
-        send(&self.url, message, timeout).await.map(drop)
+        send((&self.url, &self.credentials), message, timeout).await.map(drop)
     }
 }

@@ -1,12 +1,12 @@
 //! A receiver of the OpenTelemetry protocol over HTTP, with bodies in Protocol Buffers.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::Method;
 use hyper::body::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
 
+use crate::credentials::Credentials;
+use crate::header::Header;
 use crate::request::{Message, PushError, send};
 use crate::url::Url;
 
@@ -18,33 +18,10 @@ const PATH: &str = "/v1/metrics";
 pub struct Receiver {
     /// Where it is. Without a path, `/v1/metrics` is meant.
     pub url: Url,
-    /// What else it is told, such as who is pushing.
+    /// What else it is told.
     pub headers: Vec<Header>,
-}
-
-/// A header line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    name: HeaderName,
-    value: HeaderValue,
-}
-
-/// It is no header line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected NAME=VALUE, as of a header")]
-pub struct HeaderError;
-
-impl FromStr for Header {
-    type Err = HeaderError;
-
-    fn from_str(text: &str) -> Result<Self, HeaderError> {
-        let (name, value) = text.split_once('=').ok_or(HeaderError)?;
-        let name = name.parse().map_err(|_| HeaderError)?;
-        let mut value: HeaderValue = value.parse().map_err(|_| HeaderError)?;
-        // It may be a secret: it is shown nowhere.
-        value.set_sensitive(true);
-        Ok(Self { name, value })
-    }
+    /// Who is believed to be it, and how it is told who pushes.
+    pub credentials: Credentials,
 }
 
 impl Receiver {
@@ -67,7 +44,7 @@ impl Receiver {
                 .collect(),
             body: request,
         };
-        Ok(complaint(&send(&self.url, message, timeout).await?))
+        Ok(complaint(&send((&self.url, &self.credentials), message, timeout).await?))
     }
 }
 
@@ -123,16 +100,6 @@ mod tests {
         assert_eq!(complaint(b"\x0a\x02\x08\x03"), Some(String::new()));
         for cut in [&b"\x0a"[..], b"\x0a\x09x", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"<html>"] {
             assert_eq!(complaint(cut), None);
-        }
-    }
-
-    #[test]
-    fn a_header_has_a_name_and_a_value_that_is_not_shown() {
-        let header: Header = "authorization=Bearer a=b".parse().unwrap();
-        assert_eq!((header.name.as_str(), header.value.as_bytes()), ("authorization", &b"Bearer a=b"[..]));
-        assert!(!format!("{header:?}").contains("Bearer"));
-        for bad in ["x", "=x", "a b=x", "a=\n"] {
-            assert_eq!(bad.parse::<Header>(), Err(HeaderError), "{bad}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One request on a connection of its own. Pushes are rare, and a connection that is kept is one that breaks.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -9,8 +10,12 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::credentials::{Credentials, CredentialsError, Read};
 use crate::url::Url;
 
 /// What is read of an answer.
@@ -19,6 +24,9 @@ const MAX_ANSWER: usize = 4096;
 /// What was to be pushed has not arrived, as far as is known.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
+    /// It is not known whom to believe, or what to say.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The receiver could not be reached.
     #[error("cannot connect")]
     Connect(#[source] io::Error),
@@ -46,7 +54,8 @@ impl PushError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
-            Self::Connect(_) | Self::Broken(_) | Self::Late(_) => true,
+            // Files are replaced.
+            Self::Credentials(_) | Self::Connect(_) | Self::Broken(_) | Self::Late(_) => true,
         }
     }
 
@@ -73,13 +82,36 @@ pub(crate) struct Message<'a> {
 }
 
 /// Sends a message and waits for so long until it has been taken, and for what is said to that.
-pub(crate) async fn send(url: &Url, message: Message<'_>, timeout: Duration) -> Result<Bytes, PushError> {
-    tokio::time::timeout(timeout, exchange(url, message)).await.unwrap_or(Err(PushError::Late(timeout)))
+pub(crate) async fn send(
+    to: (&Url, &Credentials),
+    message: Message<'_>,
+    timeout: Duration,
+) -> Result<Bytes, PushError> {
+    let sent = tokio::time::timeout(timeout, connect(to, message)).await;
+    sent.unwrap_or(Err(PushError::Late(timeout)))
 }
 
-async fn exchange(url: &Url, message: Message<'_>) -> Result<Bytes, PushError> {
+async fn connect(
+    (url, credentials): (&Url, &Credentials),
+    mut message: Message<'_>,
+) -> Result<Bytes, PushError> {
+    let (files, encrypted) = (credentials.clone(), url.is_encrypted());
+    let read = tokio::task::spawn_blocking(move || files.read(encrypted)).await;
+    let Read { tls, headers } = read.map_err(|panicked| PushError::Connect(io::Error::other(panicked)))??;
+    message.headers.extend(headers);
+    let (host, port) = url.place();
+    let stream = TcpStream::connect((host, port)).await.map_err(PushError::Connect)?;
+    let Some(config) = tls else { return exchange(url, stream, message).await };
+    let name = invalid(ServerName::try_from(host.to_owned()))?;
+    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(PushError::Connect)?;
+    exchange(url, stream, message).await
+}
+
+async fn exchange<S>(url: &Url, stream: S, message: Message<'_>) -> Result<Bytes, PushError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Message { method, path, content_type, headers, body } = message;
-    let stream = TcpStream::connect(url.place()).await.map_err(PushError::Connect)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(PushError::Broken)?;
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
@@ -118,8 +150,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-fn invalid<T, E: Into<hyper::http::Error>>(parsed: Result<T, E>) -> Result<T, PushError> {
-    let failed =
-        |error: E| io::Error::new(io::ErrorKind::InvalidInput, Into::<hyper::http::Error>::into(error));
-    parsed.map_err(|error| PushError::Connect(failed(error)))
+fn invalid<T, E: Error + Send + Sync + 'static>(parsed: Result<T, E>) -> Result<T, PushError> {
+    parsed.map_err(|error| PushError::Connect(io::Error::new(io::ErrorKind::InvalidInput, error)))
 }

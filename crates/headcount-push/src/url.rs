@@ -1,4 +1,4 @@
-//! Where to push: `http://HOST[:PORT][/PATH]`.
+//! Where to push: `http://HOST[:PORT][/PATH]`, or `https://`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,10 @@ use std::str::FromStr;
 use hyper::Uri;
 use hyper::http::uri::{Authority, Scheme};
 
-/// A receiver's address. There is no TLS yet.
+/// A receiver's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    is_encrypted: bool,
     authority: Authority,
     /// Without a slash at its end.
     path: String,
@@ -21,10 +22,10 @@ pub enum UrlError {
     #[error("expected http://HOST:PORT")]
     Malformed,
     /// It is one of another protocol.
-    #[error("only http:// can be pushed to, so far without TLS")]
+    #[error("only http:// and https:// can be pushed to")]
     Scheme,
     /// It has a user's name.
-    #[error("user names and passwords cannot be sent")]
+    #[error("a user's name and password are a header, `authorization`")]
     User,
     /// It has a part that begins with `?`.
     #[error("expected nothing behind the path")]
@@ -36,7 +37,13 @@ impl Url {
     #[must_use]
     pub fn place(&self) -> (&str, u16) {
         let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
-        (host, self.authority.port_u16().unwrap_or(80))
+        (host, self.authority.port_u16().unwrap_or(if self.is_encrypted { 443 } else { 80 }))
+    }
+
+    /// Whether it is spoken to by TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// What the header `Host` says.
@@ -58,9 +65,10 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let uri: Uri = text.parse().map_err(|_| UrlError::Malformed)?;
         let scheme = uri.scheme().ok_or(UrlError::Malformed)?;
-        if *scheme != Scheme::HTTP {
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) {
             return Err(UrlError::Scheme);
         }
+        let is_encrypted = *scheme == Scheme::HTTPS;
         let authority = uri.authority().ok_or(UrlError::Malformed)?;
         if authority.as_str().contains('@') {
             return Err(UrlError::User);
@@ -68,13 +76,18 @@ impl FromStr for Url {
         if uri.query().is_some() {
             return Err(UrlError::Query);
         }
-        Ok(Self { authority: authority.clone(), path: uri.path().trim_end_matches('/').to_owned() })
+        Ok(Self {
+            is_encrypted,
+            authority: authority.clone(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 
@@ -92,6 +105,8 @@ mod tests {
         check("http://gateway:9091/", "gateway", 9091, "");
         check("http://10.0.0.1:9091/push/", "10.0.0.1", 9091, "/push");
         check("http://[::1]:9091", "::1", 9091, "");
+        check("https://gateway", "gateway", 443, "");
+        assert_eq!("https://gateway:1/a/".parse::<Url>().unwrap().to_string(), "https://gateway:1/a");
     }
 
     #[test]
@@ -100,7 +115,6 @@ mod tests {
         check("", UrlError::Malformed);
         check("gateway:9091", UrlError::Malformed);
         check("/path", UrlError::Malformed);
-        check("https://gateway", UrlError::Scheme);
         check("ftp://gateway", UrlError::Scheme);
         check("http://me:secret@gateway", UrlError::User);
         check("http://gateway?x=1", UrlError::Query);

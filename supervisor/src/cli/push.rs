@@ -1,9 +1,12 @@
 //! The flags of pushing metrics to where nobody scrapes them from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use headcount_push::{Gateway, Group, Header, Label, Receiver, Url};
+use headcount_push::{
+    ClientFiles, Credentials, CredentialsError, Gateway, Group, Header, Label, Receiver, Url,
+};
 
 use super::value::duration;
 use crate::exporter::{AfterPush, GatewayPush, OtlpPush, Push};
@@ -28,6 +31,19 @@ pub struct PushArgs {
     /// `instance` is `service.instance.id` [default: instance=<the host's name>]
     #[arg(long = "push.label", value_name = "NAME=VALUE")]
     pub push_label: Vec<Label>,
+    /// Believe only receivers whose certificates one of the authorities in this file has signed [default: those that
+    /// the system trusts]
+    #[arg(long = "push.ca-file", value_name = "FILE")]
+    pub push_ca_file: Option<PathBuf>,
+    /// Show receivers the certificate in this file …
+    #[arg(long = "push.cert-file", value_name = "FILE", requires = "push_key_file")]
+    pub push_cert_file: Option<PathBuf>,
+    /// … whose private key is in this one
+    #[arg(long = "push.key-file", value_name = "FILE", requires = "push_cert_file")]
+    pub push_key_file: Option<PathBuf>,
+    /// Tell receivers the headers in this file, a NAME=VALUE in each line, such as authorization=Bearer …
+    #[arg(long = "push.header-file", value_name = "FILE")]
+    pub push_header_file: Option<PathBuf>,
     /// How often to push
     #[arg(long = "push.interval", value_name = "TIME", default_value = "15s", value_parser = interval)]
     pub push_interval: Duration,
@@ -48,26 +64,41 @@ pub enum AtExit {
 
 impl PushArgs {
     /// What is to be pushed.
-    pub(crate) fn into_push(self) -> Push {
+    ///
+    /// # Errors
+    ///
+    /// When the files that are needed for it are of no use.
+    pub(crate) fn into_push(self) -> Result<Push, CredentialsError> {
+        // Whatever becomes of this process's folder.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let client = self.push_cert_file.zip(self.push_key_file);
+        let credentials = Credentials {
+            ca: self.push_ca_file.map(absolute),
+            client: client.map(|(cert, key)| ClientFiles { cert: absolute(cert), key: absolute(key) }),
+            headers: self.push_header_file.map(absolute),
+        };
+        for url in [&self.gateway, &self.otlp].into_iter().flatten() {
+            credentials.check(url.is_encrypted())?;
+        }
         let mut labels = self.push_label;
         if labels.is_empty() {
             let host = nix::unistd::gethostname().unwrap_or_default();
             labels.extend(Label::new("instance", &host.to_string_lossy()));
         }
         let otlp = self.otlp.map(|url| OtlpPush {
-            receiver: Receiver { url, headers: self.push_otlp_header },
+            receiver: Receiver { url, headers: self.push_otlp_header, credentials: credentials.clone() },
             interval: self.push_interval,
             resource: resource(&self.push_job, &labels),
         });
         let gateway = self.gateway.map(|url| GatewayPush {
-            gateway: Gateway { url, group: Group { job: self.push_job, labels } },
+            gateway: Gateway { url, group: Group { job: self.push_job, labels }, credentials },
             interval: self.push_interval,
             after: match self.push_at_exit {
                 AtExit::Delete => AfterPush::Delete,
                 AtExit::Keep => AfterPush::Keep,
             },
         });
-        Push { gateway, otlp }
+        Ok(Push { gateway, otlp })
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn serve(args: &ServeArgs) -> Done {
         Ok::<_, Box<dyn Error>>(Textfile::new(path, args.textfile.interval, Directory::open(&args.dir)?))
     });
     let textfile = textfile.transpose()?;
+    let push = args.push.clone().into_push()?;
     let bind = |address| Listener::bind(&named(address), &ListenOptions::default());
     let listeners = match passed {
         Some(passed) if passed.is_empty() => return Err(BindError::NonePassed.into()),
@@ -38,6 +39,6 @@ pub(super) fn serve(args: &ServeArgs) -> Done {
         tracing::info!(path = %path.display(), "writing metrics");
     }
     let scraper = Scraper::reader(directory).judging_by(args.liveness.liveness.into());
-    serve_until_told(&listeners, scraper, &web, textfile.as_ref(), args.push.clone().into_push())?;
+    serve_until_told(&listeners, scraper, &web, textfile.as_ref(), push)?;
     Ok(ExitCode::SUCCESS)
 }
