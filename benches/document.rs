@@ -3,18 +3,28 @@
 //! `<!-- NAME: COMMAND -->` before it, `<!-- end of NAME -->` behind it. Only who is asked to writes there: a run
 //! on a machine that does something else has no figures to keep.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Puts `table` in the place of the one of that name.
 pub(crate) fn write(name: &str, table: &str) {
+    let path = path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, replaced(&text, name, table)).unwrap();
+    println!("\nwritten to {}", path.display());
+}
+
+/// Writes a file that the document shows.
+#[allow(dead_code, reason = "for whoever has a plot")]
+pub(crate) fn write_beside(name: &str, contents: &str) {
+    std::fs::write(path().with_file_name(name), contents).unwrap();
+}
+
+fn path() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find_map(|folder| {
         let path = folder.join("docs/performance.md");
         path.exists().then_some(path)
     });
-    let path = path.unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, replaced(&text, name, table)).unwrap();
-    println!("\nwritten to {}", path.display());
+    path.unwrap()
 }
 
 /// The processors that this runs on, in words.

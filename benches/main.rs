@@ -2,14 +2,12 @@
 //!
 //! `cargo bench -p headcount-benches` prints medians of interleaved rounds, and ratios to quote: on a
 //! shared machine a nanosecond of today is not one of tomorrow. With a word as argument, only the part
-//! of that name is run: `increment`, `merge`, `http` or `supervisor`. `benches/peers` has the same increments beside
-//! more peers.
+//! of that name is run: `increment`, `merge`, `http` or `supervisor`; `merge` with `--write` puts its table and plot into
+//! `docs`. `benches/peers` has the same increments beside more peers.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
-#[allow(dead_code, reason = "written to by whoever has results to keep")]
 mod document;
-mod floor;
 mod http;
 #[allow(dead_code, unused_imports, reason = "`peers` needs all of it")]
 mod increment;
@@ -19,6 +17,9 @@ mod merge;
 mod supervisor;
 
 fn main() {
+    if merge::be_told() {
+        return;
+    }
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let runs = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
@@ -26,7 +27,7 @@ fn main() {
         increment::run(|_| Vec::new());
     }
     if runs("merge") {
-        merge::run();
+        merge::run(std::env::args().any(|argument| argument == "--write"));
     }
     if runs("supervisor") {
         supervisor::run();
