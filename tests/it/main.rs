@@ -23,6 +23,7 @@ mod lives;
 mod logs;
 mod look;
 mod namespaces;
+mod native;
 mod operate;
 mod otlp;
 mod plugin;

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod exposition;
 pub mod fork;
 pub mod http;
+pub mod native;
 pub mod otlp;
 pub mod peer_file;
 pub mod peers;
