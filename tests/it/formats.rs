@@ -143,7 +143,7 @@ fn all_formats_are_valid_and_say_the_same_whatever_is_in_the_files() {
         let merged = merger.merge(&Directory::open(directory.path()).unwrap()).unwrap();
         assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
         for escaping in SCHEMES {
-            let encode = |format| merged.encode(&Exposition { format, escaping, names: &[] });
+            let encode = |format| merged.encode(&Exposition { escaping, ..Exposition::new(format) });
             let name = format!("{number}-{}", escaping.as_str());
             let file = |kind: &str| expositions.path().join(format!("{name}.{kind}"));
             std::fs::write(file("text"), encode(Format::TextV1)).unwrap();

@@ -154,6 +154,8 @@ pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
 /// | `buckets = [0.1, 1.0]` | the bounds of a histogram: an array, `Buckets`, or what makes some. Otherwise the default |
 /// | `states = ["on", "off"]` | the states of a `StateSet`, unless it is one of an enum |
 /// | `limit = 500` | how many series there may be in one process; see `Family::limited_to` |
+/// | `expire_after = Duration::from_secs(3600)` | removes series that are idle for so long; see `Family::expire_after` |
+/// | `unit = "seconds"` | the unit, which the name gets as its ending if it has it not; see `Registry::with_unit` |
 /// | `name = "http_requests"` | another name than the function's |
 /// | `registry = SHOP` | another registry than the default |
 ///

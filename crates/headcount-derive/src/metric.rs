@@ -21,6 +21,8 @@ pub(crate) struct Options {
     name: Option<LitStr>,
     registry: Option<Expr>,
     limit: Option<Expr>,
+    expire_after: Option<Expr>,
+    unit: Option<LitStr>,
     /// What the kind needs: a gauge's mode, a histogram's buckets, a set's states.
     of_kind: Option<Expr>,
 }
@@ -35,9 +37,11 @@ impl Options {
                 "name" => options.name = Some(input.parse()?),
                 "registry" => options.registry = Some(input.parse()?),
                 "limit" => options.limit = Some(input.parse()?),
+                "expire_after" => options.expire_after = Some(input.parse()?),
+                "unit" => options.unit = Some(input.parse()?),
                 "mode" | "buckets" | "states" => options.of_kind = Some(input.parse()?),
                 _ => {
-                    let known = "known are `name`, `mode`, `buckets`, `states`, `limit` and `registry`";
+                    let known = "known are `name`, `unit`, `mode`, `buckets`, `states`, `limit`, `expire_after` and `registry`";
                     return Err(syn::Error::new(word.span(), format!("`{word}`: {known}")));
                 }
             }
@@ -71,17 +75,18 @@ pub(crate) fn declare(options: &Options, declaration: &Declaration) -> syn::Resu
     let (attributes, signature) = (&function.attrs, &function.sig);
     let parts = signature.inputs.iter().map(Part::of).collect::<syn::Result<Vec<_>>>()?;
     let arguments = options.arguments(&signature.ident, &help);
-    let body = match &options.limit {
-        Some(limit) if parts.is_empty() => {
+    let of_labels = options.limit.as_ref().or(options.expire_after.as_ref());
+    let body = match of_labels {
+        Some(option) if parts.is_empty() => {
             let message = format!("metric `{}`: without labels it is one series", signature.ident);
-            return Err(syn::Error::new_spanned(limit, message));
+            return Err(syn::Error::new_spanned(option, message));
         }
         _ if parts.is_empty() => quote! {
             static METRIC: ::std::sync::LazyLock<#metric> =
                 ::std::sync::LazyLock::new(|| ::headcount::macros::declare(#arguments));
             *METRIC
         },
-        limit => with_labels(metric, &parts, &arguments, limit.as_ref())?,
+        _ => with_labels(metric, &parts, &arguments, options)?,
     };
     let (ident, output) = (&signature.ident, &signature.output);
     let inputs = parts.iter().map(|Part { ident, ty, .. }| quote! { #ident: #ty });
@@ -125,6 +130,10 @@ impl Options {
             }
             None => quote! { ::headcount::Registry::global() },
         };
+        let registry = match &self.unit {
+            Some(unit) => quote! { #registry.map(|registry| registry.with_unit(#unit)) },
+            None => registry,
+        };
         let name = self.name.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value);
         let of_kind = match &self.of_kind {
             Some(of_kind) => quote! { #of_kind },
@@ -139,16 +148,16 @@ fn with_labels(
     metric: &Type,
     parts: &[Part<'_>],
     arguments: &TokenStream,
-    limit: Option<&Expr>,
+    options: &Options,
 ) -> syn::Result<TokenStream> {
     let types = parts.iter().map(|part| part.ty);
     let names = parts.iter().map(|part| part.ident);
-    let (set, limit) = (set(parts)?, limit.into_iter());
+    let (set, limit, idle) = (set(parts)?, options.limit.iter(), options.expire_after.iter());
     Ok(quote! {
         #set
         static FAMILY: ::std::sync::LazyLock<::headcount::Labelled<#metric, HeadcountLabels<#(#types),*>>> =
             ::std::sync::LazyLock::new(|| {
-                ::headcount::macros::declare_labelled(#arguments) #(.limited_to(#limit))*
+                ::headcount::macros::declare_labelled(#arguments) #(.limited_to(#limit))* #(.expire_after(#idle))*
             });
         FAMILY.get(&HeadcountLabels { #(#names),* })
     })

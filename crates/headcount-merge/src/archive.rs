@@ -305,12 +305,12 @@ impl Writer<'_> {
     }
 
     fn describe(&mut self, described: &Described<'_>, shape: Shape) -> Result<u32, TooLong> {
-        let FamilyEntry { name, help, .. } = described.family;
+        let FamilyEntry { name, help, unit, .. } = described.family;
         let name = match shape {
             Shape::Folded(Folded::NamedCounter) => name,
             _ => name.strip_suffix(shape.kind().name_suffix()).unwrap_or(name),
         };
-        self.builder.family(&Family { name, help, unit: "", shape, labels: described.names.clone() })
+        self.builder.family(&Family { name, help, unit, shape, labels: described.names.clone() })
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct FamilyEntry {
     pub(crate) kind: Kind,
     /// Of several help texts, the first in the order of their bytes.
     pub(crate) help: Box<str>,
+    /// Of several units, the first in the order of their bytes.
+    pub(crate) unit: Box<str>,
     /// Of several gauge modes, the one that prevails.
     pub(crate) mode: GaugeMode,
     /// In the order of their labels, once the index is [sorted](Index::sort).
@@ -179,6 +181,7 @@ impl Index {
             name: name.into(),
             kind,
             help: "".into(),
+            unit: "".into(),
             mode: initial_mode(kind),
             series: Vec::new(),
             has_odd_labels: false,
@@ -193,6 +196,17 @@ impl Index {
         let known = &mut self.families[family as usize].help;
         if !help.is_empty() && (known.is_empty() || *help < **known) {
             *known = help.into();
+            self.version += 1;
+        }
+    }
+
+    /// Notes a unit that a process gave a family, if its name ends with it: otherwise it is none.
+    pub(crate) fn add_unit(&mut self, family: u32, unit: &str) {
+        let known = &mut self.families[family as usize];
+        let name = known.name.strip_suffix(known.kind.name_suffix()).unwrap_or(&known.name);
+        let is_its = name.strip_suffix(unit).is_some_and(|name| name.ends_with('_'));
+        if !unit.is_empty() && is_its && (known.unit.is_empty() || *unit < *known.unit) {
+            known.unit = unit.into();
             self.version += 1;
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct Layout {
     lives: Vec<LifeCells>,
     /// Families, and their help texts.
     families: Vec<(u32, Box<str>)>,
+    /// Families that have a unit.
+    units: Vec<(u32, Box<str>)>,
     /// Families of gauges, and the mode in which these files have each.
     modes: Vec<(u32, GaugeMode)>,
     /// Dead processes of which an archive keeps values by themselves.
@@ -90,6 +92,10 @@ impl Layout {
                 Record::Family(family) => {
                     let described = Described::new(&family, index);
                     layout.families.push((described.family, family.help.into()));
+                    if !family.unit.is_empty() {
+                        index.add_unit(described.family, family.unit);
+                        layout.units.push((described.family, family.unit.into()));
+                    }
                     if let Shape::Gauge(mode)
                     | Shape::UpDown(mode)
                     | Shape::Folded(Folded::Gauge(mode) | Folded::GaugeOf { mode, .. }) = described.shape
@@ -122,6 +128,7 @@ impl Layout {
     /// Marks what is described.
     pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
         self.families.iter().for_each(|(family, help)| marks.family(*family, help));
+        self.units.iter().for_each(|(family, unit)| marks.unit(*family, unit));
         for Run { cells, first_slot } in &self.runs {
             marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
         }

@@ -160,7 +160,7 @@ impl MergedLives {
     }
 }
 
-impl LifeParts<'_> {
+impl<'a> LifeParts<'a> {
     /// Whether a series is not to be shown.
     pub(crate) fn is_hidden(&self, series: u32) -> bool {
         self.merged.hidden.binary_search(&series).is_ok()
@@ -177,7 +177,12 @@ impl LifeParts<'_> {
     }
 
     fn millis(&self, series: u32) -> u64 {
-        self.merged.created.get_or_init(|| self.lives.created(self.series, self.cells))[series as usize]
+        self.all_created()[series as usize]
+    }
+
+    /// Since when each series is, in milliseconds since 1970; 0 where that is not known.
+    pub(crate) fn all_created(self) -> &'a [u64] {
+        self.merged.created.get_or_init(|| self.lives.created(self.series, self.cells))
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Marks<'a> {
     gauges: Vec<bool>,
     /// Families of which the help text that the index keeps has been found, as it is in some description.
     families: Vec<bool>,
+    /// Families of which the unit that the index keeps has been found.
+    units: Vec<bool>,
 }
 
 impl<'a> Marks<'a> {
@@ -26,6 +28,7 @@ impl<'a> Marks<'a> {
             slots: vec![false; index.slots() as usize],
             gauges: vec![false; index.gauges() as usize],
             families: vec![false; index.families().len()],
+            units: index.families().iter().map(|family| family.unit.is_empty()).collect(),
         }
     }
 
@@ -44,6 +47,11 @@ impl<'a> Marks<'a> {
         self.families[family as usize] |= *self.index.family(family).help == *help;
     }
 
+    /// Marks a family that is described with this unit.
+    pub(crate) fn unit(&mut self, family: u32, unit: &str) {
+        self.units[family as usize] |= *self.index.family(family).unit == *unit;
+    }
+
     /// Whether nobody need look any more for a family's help text.
     pub(crate) fn has_family(&self, family: u32) -> bool {
         self.families[family as usize]
@@ -51,6 +59,8 @@ impl<'a> Marks<'a> {
 
     /// Whether all is described.
     pub(crate) fn are_complete(&self) -> bool {
-        [&self.slots, &self.gauges, &self.families].into_iter().all(|marks| marks.iter().all(|&mark| mark))
+        [&self.slots, &self.gauges, &self.families, &self.units]
+            .into_iter()
+            .all(|marks| marks.iter().all(|&mark| mark))
     }
 }

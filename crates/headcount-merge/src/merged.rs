@@ -262,6 +262,12 @@ impl<'a> Family<'a> {
         self.parts.index.family(self.listed.family).help_or_default()
     }
 
+    /// The unit, with which the name ends; `None` if nobody has said one.
+    #[must_use]
+    pub fn unit(&self) -> Option<&'a str> {
+        Some(&*self.parts.index.family(self.listed.family).unit).filter(|unit| !unit.is_empty())
+    }
+
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -324,7 +330,12 @@ impl<'a> Series<'a> {
     /// it does not say.
     #[must_use]
     pub fn created(&self) -> Option<Duration> {
-        self.parts.lives.created(self.listed.series)
+        let Parts { index, lives, .. } = self.parts;
+        let is_counted = match index.family(index.series(self.listed.series).family).kind {
+            Kind::Counter | Kind::Histogram | Kind::Summary => true,
+            Kind::Gauge | Kind::GaugeHistogram | Kind::Info | Kind::StateSet => false,
+        };
+        lives.created(self.listed.series).filter(|_| is_counted)
     }
 
     /// The value.

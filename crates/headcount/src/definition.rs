@@ -19,6 +19,7 @@ pub(crate) struct Registered {
     /// The names of all labels, of which the first are constant.
     labels: Vec<String>,
     constant: usize,
+    unit: String,
     /// Its number in the file.
     pub(crate) number: u32,
     /// By the values of the constant labels, the [`Children`], whose type the shape tells.
@@ -35,6 +36,7 @@ impl Registered {
             shape: (*shape).clone(),
             labels,
             constant,
+            unit: view.unit(shape.kind()).to_owned(),
             number,
             children: Vec::new(),
         }
@@ -56,6 +58,9 @@ impl Registered {
         }
         if self.constant != view.names().count() {
             return Some("set of constant labels");
+        }
+        if self.unit != view.unit(shape.kind()) {
+            return Some("unit");
         }
         (self.help != *help).then_some("help text")
     }

@@ -56,7 +56,7 @@ impl Registry {
         shape: &Shape,
         labels: &[&str],
     ) -> Result<&'static Children<M>, RegisterError> {
-        let name = self.view().name(family_name(name, shape.kind()));
+        let name = self.view().name(family_name(name, shape.kind()), shape.kind());
         let Some(store) = self.store() else { return Err(RegisterError::NoRegistry { name }) };
         let labels = self.view().names().chain(labels.iter().copied()).collect();
         let definition = Definition { help, shape, labels, view: self.view() };
@@ -82,8 +82,9 @@ impl Registry {
             Some((_, Some(difference))) => return Err(RegisterError::Different { name, difference }),
             None => {
                 check_samples(&name, shape.kind(), &families)?;
+                let unit = view.unit(shape.kind());
                 let description =
-                    Description { name: &name, help, unit: "", shape: shape.clone(), labels: labels.clone() };
+                    Description { name: &name, help, unit, shape: shape.clone(), labels: labels.clone() };
                 registration
                     .add_family(store, &description)
                     .map_err(|source| RegisterError::Space { name: name.clone(), source })?

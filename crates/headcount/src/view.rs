@@ -1,5 +1,7 @@
 //! What a registry puts on its metrics: a prefix before their names, and labels that are always the same.
 
+use headcount_store::metric::Kind;
+
 use crate::registry::Registry;
 use crate::series::SERIES_LIMIT;
 
@@ -7,6 +9,7 @@ use crate::series::SERIES_LIMIT;
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     prefix: String,
+    unit: String,
     labels: Vec<(String, String)>,
     pub(crate) series_limit: u32,
 }
@@ -14,14 +17,26 @@ pub(crate) struct View {
 impl View {
     /// Puts nothing on anything.
     pub(crate) const PLAIN: &'static Self =
-        &Self { prefix: String::new(), labels: Vec::new(), series_limit: SERIES_LIMIT };
+        &Self { prefix: String::new(), unit: String::new(), labels: Vec::new(), series_limit: SERIES_LIMIT };
 
     /// The same, for what counts how often limits are reached.
     pub(crate) const UNLIMITED: &'static Self =
-        &Self { prefix: String::new(), labels: Vec::new(), series_limit: u32::MAX };
+        &Self { prefix: String::new(), unit: String::new(), labels: Vec::new(), series_limit: u32::MAX };
 
-    pub(crate) fn name(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+    /// The name of a family with what is put before and behind it.
+    pub(crate) fn name(&self, name: &str, kind: Kind) -> String {
+        let unit = self.unit(kind);
+        let has_unit = unit.is_empty() || name.strip_suffix(unit).is_some_and(|name| name.ends_with('_'));
+        let ending = if has_unit { String::new() } else { format!("_{unit}") };
+        format!("{}{name}{ending}", self.prefix)
+    }
+
+    /// The unit of metrics of a kind; nothing, if they have none.
+    pub(crate) fn unit(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Info | Kind::StateSet => "",
+            _ => &self.unit,
+        }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -59,6 +74,25 @@ impl Registry {
     pub fn with_labels<const N: usize>(self, labels: [(&str, &str); N]) -> Self {
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.change(|view| view.labels.extend(labels))
+    }
+
+    /// Says in which unit metrics are, in full and in the plural, as Prometheus would have it: `seconds`, `bytes`. A
+    /// name that does not end with it gets it, behind an underscore and before the `_total` of a counter, as with
+    /// Python's client. `OpenMetrics`, protobuf, JSON and OTLP say it beside. Infos and state sets have none.
+    ///
+    /// ```
+    /// use headcount::{Buckets, Registry};
+    ///
+    /// let seconds = Registry::global()?.with_unit("seconds");
+    /// seconds.float_counter("busy", "How long it was busy.")?.add(0.5);
+    /// seconds.histogram("latency_seconds", "How long it takes.", Buckets::default())?.observe(0.1);
+    /// let text = headcount::render();
+    /// assert!(text.contains("busy_seconds_total 0.5\n") && text.contains("latency_seconds_count 1\n"));
+    /// # Ok::<(), headcount::RegisterError>(())
+    /// ```
+    #[must_use]
+    pub fn with_unit(self, unit: &str) -> Self {
+        self.change(|view| unit.clone_into(&mut view.unit))
     }
 
     /// Lets metrics have `limit` series each, instead of [`SERIES_LIMIT`]; see

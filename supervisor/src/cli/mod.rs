@@ -165,6 +165,9 @@ pub struct DumpArgs {
     /// Leave histogram buckets as they are in the files, each by itself, and omit the counts
     #[arg(long, conflicts_with = "format")]
     pub no_accumulate: bool,
+    /// Have `_created` samples in OpenMetrics, which say since when series are
+    #[arg(long, conflicts_with = "no_accumulate")]
+    pub created_samples: bool,
 }
 
 /// Which files are looked into.

@@ -23,4 +23,9 @@ pub struct WebArgs {
     /// exporters [default: none]
     #[arg(id = "web_config", long = "web.config.file", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Have a sample called `_created` for each counter, histogram and summary in OpenMetrics, which says since when
+    /// it is. Prometheus stores it as a series, unless it is started with
+    /// `--enable-feature=created-timestamp-zero-ingestion`; in protobuf it needs no samples
+    #[arg(long = "created-samples")]
+    pub created_samples: bool,
 }

@@ -28,7 +28,8 @@ pub(super) fn dump(args: &DumpArgs) -> Done {
     let text = if args.no_accumulate {
         merged.to_text(Buckets::PerBucket)
     } else {
-        merged.encode(&Exposition::new(args.format.into()))
+        let created_samples = args.created_samples;
+        merged.encode(&Exposition { created_samples, ..Exposition::new(args.format.into()) })
     };
     match &args.output {
         None => print(&text)?,

@@ -15,15 +15,18 @@ pub struct WebOptions {
     pub max_requests: Option<usize>,
     /// The file that says who may connect, and how; `None` for everybody in plain text.
     pub config: Option<PathBuf>,
+    /// Whether OpenMetrics has samples called `_created`.
+    pub created_samples: bool,
 }
 
 impl From<WebArgs> for WebOptions {
     fn from(args: WebArgs) -> Self {
         // Where is listened is not the exporter's business.
-        let WebArgs { systemd_socket: _, telemetry_path, max_requests, config } = args;
+        let WebArgs { systemd_socket: _, telemetry_path, max_requests, config, created_samples } = args;
         // Whatever becomes of this process's folder.
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
-        Self { telemetry_path, max_requests: Some(max_requests).filter(|&most| most > 0), config }
+        let max_requests = Some(max_requests).filter(|&most| most > 0);
+        Self { telemetry_path, max_requests, config, created_samples }
     }
 }
 

@@ -101,7 +101,8 @@ impl Responder {
         };
         let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
         let coding = negotiate::coding(request.headers());
-        let wanted = Wanted { format, escaping, names, coding };
+        let created_samples = self.options.created_samples;
+        let wanted = Wanted { format, escaping, names, created_samples, coding };
         let content_type = wanted.exposition().content_type();
         let joined = self.rounds.join(wanted);
         let scraped = match negotiate::timeout(request.headers()) {
@@ -173,7 +174,13 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let scraper = Arc::new(Mutex::new(Scraper::reader(Directory::open(temporary.path()).unwrap())));
         let telemetry_path = "/m".parse().unwrap();
-        let args = WebArgs { systemd_socket: false, telemetry_path, max_requests, config: None };
+        let args = WebArgs {
+            systemd_socket: false,
+            telemetry_path,
+            max_requests,
+            config: None,
+            created_samples: false,
+        };
         let gate = Arc::new(Gate::new(None).unwrap());
         (Responder::new(args.into(), gate, Rounds::new(Arc::clone(&scraper))), scraper)
     }

@@ -24,6 +24,7 @@ pub(super) struct Wanted {
     pub(super) format: Format,
     pub(super) escaping: Escaping,
     pub(super) names: Vec<String>,
+    pub(super) created_samples: bool,
     /// How it is to be compressed, if that is worth while.
     pub(super) coding: Coding,
 }
@@ -123,8 +124,8 @@ fn encode_each(merged: &Merged<'_>, waiting: &[Waiting]) -> Vec<(Wanted, Pages)>
 
 impl Wanted {
     pub(super) fn exposition(&self) -> Exposition<'_> {
-        let Self { format, escaping, .. } = *self;
-        Exposition { format, escaping, names: &self.names }
+        let Self { format, escaping, created_samples, .. } = *self;
+        Exposition { format, escaping, names: &self.names, created_samples }
     }
 }
 

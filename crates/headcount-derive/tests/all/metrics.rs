@@ -178,3 +178,14 @@ fn a_declaration_that_is_refused_is_a_no_op() {
     let text = REGISTRY.render();
     assert!(!text.contains("impossible") && !text.contains("reserved"), "{text}");
 }
+
+/// How long work takes.
+#[metric(unit = "seconds", expire_after = std::time::Duration::from_secs(3600))]
+fn declared_work(kind: &str) -> FloatCounter;
+
+#[test]
+fn a_metric_is_declared_with_its_unit_and_when_its_series_expire() {
+    declared_work("cooking").add(0.5);
+    let text = headcount::render();
+    assert!(text.contains("declared_work_seconds_total{kind=\"cooking\"} 0.5\n"), "{text}");
+}

@@ -21,6 +21,10 @@ pub(super) fn encode(families: &[Shown<'_>]) -> Vec<u8> {
         put_text(&mut out, name);
         out.extend(b",\"help\":");
         put_text(&mut out, family.help());
+        if let Some(unit) = family.unit() {
+            out.extend(b",\"unit\":");
+            put_text(&mut out, unit);
+        }
         out.extend(b",\"type\":\"");
         out.extend(type_word(family.kind()).as_bytes());
         out.extend(b"\",\"metrics\":[");
@@ -86,6 +90,10 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
             histogram.native().iter().for_each(|native| put_native(out, native));
             put_exemplars(out, histogram);
         }
+    }
+    if let Some(created) = series.created() {
+        out.push(b',');
+        put_number(out, "created", Value::Float(created.as_secs_f64()));
     }
     out.push(b'}');
 }

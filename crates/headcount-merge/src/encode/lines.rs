@@ -21,6 +21,8 @@ pub(super) struct Lines {
     /// Where the values of its samples stand.
     pub(super) values: Vec<Range<usize>>,
     escaping: Escaping,
+    /// Whether there are samples of since when series are.
+    pub(super) has_created: bool,
     /// The name of the family.
     name: String,
     /// Whether that has to stand between quotation marks, and therefore between the braces.
@@ -42,6 +44,7 @@ impl Lines {
             head_end: 0,
             values: Vec::new(),
             escaping,
+            has_created: false,
             name: String::new(),
             is_quoted: false,
             has_plain_labels: false,

@@ -119,7 +119,7 @@ impl MetricPage {
             metric.clear();
             metric.extend_from_slice(labels_of(known, labels as usize));
             // Families with exemplars are written anew.
-            put_value(&mut metric, (value, None), message.kind);
+            put_value(&mut metric, (value, None), message.kind, merged.parts().lives.created(series));
             let start = draft.bytes.len();
             put_metric(&mut draft.bytes, &metric);
             let len = draft.bytes.len() - start;

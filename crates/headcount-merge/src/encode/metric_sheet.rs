@@ -45,7 +45,7 @@ struct Writer {
 impl MetricSheet {
     /// Writes all families for the first time. `figures` tells which of them a family has; those in `anew` are not kept.
     pub(super) fn new(merged: &Merged<'_>, escaping: Escaping, figures: &Figures, anew: &[u32]) -> Self {
-        let families = shown(merged, &Exposition { format: Format::Protobuf, escaping, names: &[] });
+        let families = shown(merged, &Exposition { escaping, ..Exposition::new(Format::Protobuf) });
         let mut sheet = Self { escaping, messages: Vec::new(), parts: Vec::new() };
         let (mut drafts, mut writer) = (Vec::new(), Writer::default());
         for shown in &families {

@@ -67,13 +67,16 @@ pub struct Exposition<'a> {
     pub escaping: Escaping,
     /// Only the families of these names, or with samples of these names; all if there are none.
     pub names: &'a [String],
+    /// Whether OpenMetrics has samples called `_created`, which say since when series are. A reader that does not
+    /// know them takes them for series. Protobuf says it without.
+    pub created_samples: bool,
 }
 
 impl Exposition<'_> {
     /// All families in a format, with names that every reader knows.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self { format, escaping: Escaping::default(), names: &[] }
+        Self { format, escaping: Escaping::default(), names: &[], created_samples: false }
     }
 
     /// Its Content-Type.
@@ -125,12 +128,15 @@ impl Merged<'_> {
     #[must_use]
     pub fn pages(&self, exposition: &Exposition<'_>) -> Pages {
         let style = exposition.style();
-        if let Some(style) = style.filter(|_| exposition.names.is_empty()) {
+        let has_created =
+            exposition.created_samples && matches!(style, Some(Style::Lines(Dialect::OpenMetrics, _)));
+        // What few ask for is not kept.
+        if let Some(style) = style.filter(|_| exposition.names.is_empty() && !has_created) {
             return self.rendering().sheets().borrow_mut().pages(style, self);
         }
         let families = shown(self, exposition);
         Pages::from(match style {
-            Some(Style::Lines(dialect, escaping)) => sheet::write(&families, dialect, escaping),
+            Some(Style::Lines(dialect, escaping)) => sheet::write(&families, dialect, escaping, has_created),
             Some(Style::Protobuf(escaping)) => protobuf::write(&families, escaping),
             None => json::encode(&families),
         })

@@ -64,6 +64,10 @@ fn typed_name<'a>(shown: &'a Shown<'_>, taken: &mut HashSet<String>) -> Option<&
 fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(), Unfit> {
     let kind = family.kind();
     write_head(lines, name, kind.as_str(), family.help());
+    // Some may not have one; and the name that is shown may be spelled otherwise than the one that ends with it.
+    let may_have_unit = !matches!(kind, Kind::Info | Kind::StateSet);
+    let unit = family.unit().filter(|unit| may_have_unit && name.ends_with(&format!("_{unit}")));
+    unit.into_iter().for_each(|unit| lines.comment("UNIT", name, |out| out.extend(unit.as_bytes())));
     lines.begin_family(name, family);
     for series in family.series() {
         lines.begin_series(series);
@@ -82,6 +86,9 @@ fn write_typed(lines: &mut Lines, name: &str, family: &Family<'_>) -> Result<(),
                 write_gauge_histogram(lines, histogram)?;
             }
             SeriesValue::Histogram(histogram) => write_histogram(lines, histogram)?,
+        }
+        if let Some(created) = series.created().filter(|_| lines.has_created) {
+            lines.sample("_created", None, Value::Float(created.as_secs_f64()));
         }
     }
     Ok(())

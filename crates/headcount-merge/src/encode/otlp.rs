@@ -19,7 +19,7 @@ use crate::text::Buckets;
 pub struct Otlp<'a> {
     /// The attributes of the resource.
     pub resource: &'a [(String, String)],
-    /// Since when is counted, in nanoseconds since 1970; 0 if that is not known.
+    /// Since when is counted where a series does not say it itself, in nanoseconds since 1970; 0 if that is not known.
     pub start: u64,
     /// When it was read, in nanoseconds since 1970.
     pub time: u64,
@@ -80,7 +80,7 @@ fn gauge_histogram(family: Family<'_>, otlp: &Otlp<'_>) -> Vec<Vec<u8>> {
     }
     let parts = [("_bucket", buckets), ("_gcount", counts), ("_gsum", sums)].into_iter();
     let some = parts.filter(|(_, data)| !data.is_empty());
-    some.map(|(suffix, data)| put_metric(&format!("{}{suffix}", family.name()), family.help(), GAUGE, &data))
+    some.map(|(suffix, data)| put_metric(&format!("{}{suffix}", family.name()), family, GAUGE, &data))
         .collect()
 }
 
@@ -88,7 +88,7 @@ fn put_gauge(data: &mut Vec<u8>, series: Series<'_>, bound: Option<&str>, value:
     let mut point = Vec::new();
     put_attributes(&mut point, 7, series);
     bound.into_iter().for_each(|bound| put_attribute(&mut point, 7, "le", bound));
-    put_times(&mut point, otlp);
+    put_times(&mut point, series, otlp);
     put_number(&mut point, value);
     put_bytes(data, 1, &point);
 }
@@ -137,13 +137,14 @@ fn metric(family: Family<'_>, otlp: &Otlp<'_>) -> Option<Vec<u8>> {
         }
         Kind::Summary => 11,
     };
-    Some(put_metric(family.name(), family.help(), field, &data))
+    Some(put_metric(family.name(), family, field, &data))
 }
 
-fn put_metric(name: &str, help: &str, field: u64, data: &[u8]) -> Vec<u8> {
+fn put_metric(name: &str, family: Family<'_>, field: u64, data: &[u8]) -> Vec<u8> {
     let mut metric = Vec::with_capacity(data.len() + 64);
     put_bytes(&mut metric, 1, name.as_bytes());
-    put_bytes(&mut metric, 2, help.as_bytes());
+    put_bytes(&mut metric, 2, family.help().as_bytes());
+    family.unit().into_iter().for_each(|unit| put_bytes(&mut metric, 3, unit.as_bytes()));
     put_bytes(&mut metric, field, data);
     metric
 }
@@ -152,7 +153,7 @@ fn put_point(out: &mut Vec<u8>, series: Series<'_>, otlp: &Otlp<'_>) {
     let value = series.value();
     let attributes = if matches!(value, SeriesValue::Histogram(_)) { 9 } else { 7 };
     put_attributes(out, attributes, series);
-    put_times(out, otlp);
+    put_times(out, series, otlp);
     match value {
         SeriesValue::Number(value) => put_number(out, value),
         SeriesValue::Summary { count, sum } => {
@@ -168,9 +169,11 @@ fn put_attributes(out: &mut Vec<u8>, field: u64, series: Series<'_>) {
     series.labels().for_each(|(name, value)| put_attribute(out, field, &name, &value));
 }
 
-fn put_times(out: &mut Vec<u8>, otlp: &Otlp<'_>) {
-    if otlp.start != 0 {
-        put_fixed(out, 2, otlp.start);
+fn put_times(out: &mut Vec<u8>, series: Series<'_>, otlp: &Otlp<'_>) {
+    let created = series.created().and_then(|created| u64::try_from(created.as_nanos()).ok());
+    let start = created.unwrap_or(otlp.start);
+    if start != 0 {
+        put_fixed(out, 2, start);
     }
     put_fixed(out, 3, otlp.time);
 }
@@ -238,7 +241,7 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Appends a native histogram, an exponential one as OpenTelemetry calls it.
 fn put_exponential(out: &mut Vec<u8>, series: Series<'_>, native: &NativeHistogram, otlp: &Otlp<'_>) {
     put_attributes(out, 1, series);
-    put_times(out, otlp);
+    put_times(out, series, otlp);
     let (schema, sides) = narrowed(native);
     // What is in no bucket is not to be counted.
     put_fixed(out, 4, native.count());

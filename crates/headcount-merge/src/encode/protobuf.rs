@@ -2,6 +2,8 @@
 //!
 //! Written by hand: it is a dozen fields, whose numbers stand below as in Prometheus' `metrics.proto`.
 
+use std::time::Duration;
+
 use headcount_store::metric::Kind;
 use headcount_store::text::Value;
 
@@ -39,6 +41,7 @@ pub(super) fn put_head(out: &mut Vec<u8>, Shown { family, name }: &Shown<'_>) {
     put_bytes(out, 1, name.as_bytes());
     put_bytes(out, 2, family.help().as_bytes());
     put_integer(out, 3, type_number(family.kind()));
+    family.unit().into_iter().for_each(|unit| put_bytes(out, 5, unit.as_bytes()));
 }
 
 /// Appends a series; tells how long its labels are in that.
@@ -46,7 +49,7 @@ pub(super) fn put_series(out: &mut Vec<u8>, series: Series<'_>, kind: Kind, esca
     let mut metric = Vec::new();
     put_labels(&mut metric, series, escaping);
     let labels = metric.len();
-    put_value(&mut metric, (series.value(), series.exemplar()), kind);
+    put_value(&mut metric, (series.value(), series.exemplar()), kind, series.created());
     put_metric(out, &metric);
     labels
 }
@@ -76,13 +79,21 @@ fn put_labels(out: &mut Vec<u8>, series: Series<'_>, escaping: Escaping) {
     }
 }
 
-/// Appends what a series has behind its labels; if it is a counter, perhaps with an exemplar.
+/// Appends what a series has behind its labels; if it is a counter, perhaps with an exemplar. What is summed has
+/// since when it is, if that is known.
 pub(super) fn put_value(
     out: &mut Vec<u8>,
     (value, exemplar): (SeriesValue<'_>, Option<Exemplar<'_>>),
     kind: Kind,
+    created: Option<Duration>,
 ) {
     let mut message = Vec::new();
+    let created_field = match kind {
+        Kind::Counter => Some(3),
+        Kind::Summary => Some(4),
+        Kind::Histogram => Some(15),
+        Kind::Gauge | Kind::GaugeHistogram | Kind::Info | Kind::StateSet => None,
+    };
     let field = match value {
         SeriesValue::Number(value) => {
             put_float(&mut message, 1, value.to_f64());
@@ -99,6 +110,9 @@ pub(super) fn put_value(
             7
         }
     };
+    if let (Some(field), Some(created)) = (created_field, created) {
+        put_time(&mut message, field, created);
+    }
     put_bytes(out, field, &message);
 }
 
@@ -144,11 +158,15 @@ fn put_exemplar(out: &mut Vec<u8>, field: u64, exemplar: Exemplar<'_>) {
         put_bytes(&mut message, 1, &part);
     }
     put_float(&mut message, 2, exemplar.value());
-    part.clear();
-    let time = exemplar.since_1970();
-    put_integer(&mut part, 1, time.as_secs());
-    put_integer(&mut part, 2, time.subsec_nanos().into());
-    put_bytes(&mut message, 3, &part);
+    put_time(&mut message, 3, exemplar.since_1970());
+    put_bytes(out, field, &message);
+}
+
+/// Appends a `google.protobuf.Timestamp`.
+fn put_time(out: &mut Vec<u8>, field: u64, since_1970: Duration) {
+    let mut message = Vec::new();
+    put_integer(&mut message, 1, since_1970.as_secs());
+    put_integer(&mut message, 2, since_1970.subsec_nanos().into());
     put_bytes(out, field, &message);
 }
 

@@ -90,8 +90,14 @@ impl Dialect {
 }
 
 /// All families that are asked for, sample by sample.
-pub(super) fn write(families: &[Shown<'_>], dialect: Dialect, escaping: Escaping) -> Vec<u8> {
+pub(super) fn write(
+    families: &[Shown<'_>],
+    dialect: Dialect,
+    escaping: Escaping,
+    has_created: bool,
+) -> Vec<u8> {
     let mut lines = Lines::new(Vec::new(), escaping);
+    lines.has_created = has_created;
     for (shown, typed_name) in families.iter().zip(typed_names(families, dialect)) {
         dialect.write_family(&mut lines, shown, typed_name.as_deref());
     }
@@ -117,7 +123,7 @@ impl Sheet {
         figures: &Figures,
         written_anew: &[u32],
     ) -> Self {
-        let families = shown(merged, &Exposition { format: dialect.format(), escaping, names: &[] });
+        let families = shown(merged, &Exposition { escaping, ..Exposition::new(dialect.format()) });
         let mut lines = Lines::new(Vec::new(), escaping);
         let (mut parts, mut pages, mut anew) = (Vec::new(), LinePages::default(), Anew::default());
         for (shown, typed_name) in families.iter().zip(typed_names(&families, dialect)) {

@@ -26,6 +26,8 @@ struct Kept {
     style: Style,
     /// Families that are not kept, though they have figures.
     anew: Vec<u32>,
+    /// Since when its series are, where it says that.
+    created: Vec<u64>,
     content: Content,
     take: u64,
 }
@@ -40,6 +42,14 @@ pub(super) enum Style {
 impl Style {
     fn shows_exemplars(self) -> bool {
         !matches!(self, Self::Lines(Dialect::Text, _))
+    }
+
+    /// Since when all series are, if it says that. Such as are known hardly ever become older.
+    fn created<'a>(self, merged: &'a Merged<'_>) -> &'a [u64] {
+        match self {
+            Self::Lines(..) => &[],
+            Self::Protobuf(_) => merged.parts().lives.all_created(),
+        }
     }
 }
 
@@ -73,10 +83,11 @@ impl Sheets {
             *with_exemplars = figures.families_with(parts.exemplars);
             kept.retain(|kept| kept.take + PATIENCE >= figures.takes());
         }
+        let created = style.created(merged);
         let anew = if style.shows_exemplars() { with_exemplars } else { &[][..] };
         let known = kept.iter().position(|kept| kept.style == style);
         let mut sheet = match known.map(|at| kept.swap_remove(at)) {
-            Some(known) if known.anew == anew => known,
+            Some(known) if known.anew == anew && known.created == created => known,
             _ => Kept::new(style, merged, figures, anew),
         };
         if sheet.refresh(merged, figures).is_err() {
@@ -96,7 +107,8 @@ impl Kept {
             }
             Style::Protobuf(escaping) => Content::Metrics(MetricSheet::new(merged, escaping, figures, anew)),
         };
-        Self { style, anew: anew.to_vec(), content, take: figures.takes() }
+        let created = style.created(merged).to_vec();
+        Self { style, anew: anew.to_vec(), created, content, take: figures.takes() }
     }
 
     fn refresh(&mut self, merged: &Merged<'_>, figures: &Figures) -> Result<(), Stale> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
-use headcount_merge::{Buckets, Folder, Foreign, Merger, SeriesValue};
+use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger, Otlp, SeriesValue};
 use headcount_store::directory::Directory;
 use proptest::prelude::*;
 
@@ -178,6 +178,77 @@ fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
             && series.created().is_none();
         assert!(series.created().is_some() || is_gauge, "{series:?}");
     }
+}
+
+#[test]
+fn ages_and_units_are_said_in_every_format_that_has_a_place_for_them() {
+    let processes = Processes::new();
+    let record = |registry: Registry| {
+        let registry = registry.with_unit("seconds");
+        registry.float_counter("c", "").unwrap().add(0.5);
+        registry.histogram("h_seconds", "", Bounds::new([1.0]).unwrap()).unwrap().observe(0.5);
+        registry.gauge("g", "", GaugeMode::Sum).unwrap().set(1.0);
+    };
+    processes.living(record);
+    let mut merger = Merger::default();
+    let check = |merger: &mut Merger| {
+        let merged = merger.merge(&processes.directory()).unwrap();
+        let created = merged.families().next().unwrap().series().next().unwrap().created().unwrap();
+        let encode = |format, created_samples| {
+            let bytes = merged.encode(&Exposition { created_samples, ..Exposition::new(format) });
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let seconds = format!("{}", created.as_secs_f64());
+        let text = encode(Format::OpenMetrics, true);
+        assert!(text.contains(&format!("c_seconds_total 0.5\nc_seconds_created {seconds}\n")), "{text}");
+        assert!(
+            text.contains("\n# UNIT c_seconds seconds\n") && text.contains("\nh_seconds_created "),
+            "{text}"
+        );
+        assert!(text.contains("# UNIT g_seconds seconds\n") && !text.contains("g_seconds_created"), "{text}");
+        assert!(!encode(Format::OpenMetrics, false).contains("_created"));
+        assert!(!encode(Format::Text, true).contains("_created"));
+        let json = encode(Format::Json, false);
+        assert!(json.contains(&format!("\"created\":\"{seconds}\"")), "{json}");
+        assert_eq!(json.matches("\"unit\":\"seconds\"").count(), 3, "{json}");
+        // In the binary ones, by their bytes: a time in whole seconds and the rest; nanoseconds.
+        let mut time = vec![0x08];
+        let mut rest = created.as_secs();
+        while rest > 0x7f {
+            time.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        time.push(u8::try_from(rest).unwrap());
+        let has = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        let protobuf = merged.encode(&Exposition::new(Format::Protobuf));
+        assert!(has(&protobuf, &time) && has(&protobuf, b"\x2a\x07seconds"));
+        let otlp = merged.to_otlp(&Otlp { resource: &[], start: 1, time: 2 });
+        let nanos = u64::try_from(created.as_nanos()).unwrap().to_le_bytes();
+        assert!(has(&otlp, &nanos) && has(&otlp, b"\x1a\x07seconds"));
+        created
+    };
+    let created = check(&mut merger);
+    // What is kept of a merge knows when one that does not say it takes part.
+    assert_eq!(check(&mut merger), created);
+    let entry = (r#"["c_seconds", "c_seconds_total", {}, ""]"#, 0.0, None);
+    std::fs::write(processes.path().join("counter_1.db"), file_bytes([entry])).unwrap();
+    let encode = |merger: &mut Merger| {
+        merger.merge(&processes.directory()).unwrap().encode(&Exposition::new(Format::Protobuf))
+    };
+    assert_eq!(encode(&mut merger), encode(&mut Merger::default()));
+}
+
+#[test]
+fn a_unit_that_a_name_does_not_end_with_is_none_and_of_two_the_first_stays() {
+    let processes = Processes::new();
+    processes
+        .living(|registry| registry.with_unit("per_second").gauge("x", "", GaugeMode::Sum).unwrap().set(1.0));
+    processes
+        .living(|registry| registry.with_unit("second").gauge("x_per", "", GaugeMode::Sum).unwrap().set(1.0));
+    let mut merger = Merger::default();
+    let merged = merger.merge(&processes.directory()).unwrap();
+    let units: Vec<_> = merged.families().map(|family| (family.name(), family.unit())).collect();
+    assert_eq!(units, [("x_per_second", Some("per_second"))]);
 }
 
 /// What one process does with the series of one label.
