@@ -33,7 +33,7 @@ fn ten_thousand_deaths_leave_a_handful_of_files_and_no_sum_ever_falls() {
     let lives = LIVES.to_string();
     let headcount = Headcount::run(WORKERS, directory.path(), &[], &[WORKER, "recycle", &lives]);
     let all = f64::from(WORKERS * LIVES);
-    let (mut last, mut kills, mut most) = (BTreeMap::new(), 0, 0);
+    let (mut last, mut kills, mut most, mut memory) = (BTreeMap::new(), 0, 0, None);
     let mut lived = 0.0;
     while lived < all {
         let scraped = scrape(&headcount);
@@ -52,7 +52,14 @@ fn ten_thousand_deaths_leave_a_handful_of_files_and_no_sum_ever_falls() {
             process::signal(headcount.exporter(), Signal::SIGKILL);
             kills += 1;
         }
+        // Of the last exporter, when it has seen some hundreds of processes come and go.
+        if lived > all * 0.8 && lived < all && memory.is_none() {
+            memory = Some(process::private_memory(headcount.exporter()));
+        }
     }
+    let memory = memory.unwrap();
+    let now = process::private_memory(headcount.exporter());
+    assert!(now < memory + (4 << 20), "{memory} bytes have become {now}");
     assert!(most < 500, "{most} files at a time");
     headcount_tests::wait::until_true("all but a few files are folded", || files(directory.path()) < 16);
     let scraped = scrape(&headcount);
