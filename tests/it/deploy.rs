@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use headcount_tests::prometheus::free_address;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, wait};
 use nix::sys::signal::Signal;
 
 use crate::WORKER;
 use crate::service::Manager;
-use crate::sockets::free_address;
 
 /// How long the exporter may take to stop when the workers are gone.
 const EXPORTER: u64 = 2;

@@ -204,6 +204,11 @@ pub(crate) fn odd_directory() -> tempfile::TempDir {
 /// A directory with a counter, a histogram with labels, and a gauge whose name not every reader knows.
 pub(crate) fn small_directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
+    write_small(directory.path());
+    directory
+}
+
+pub(crate) fn write_small(directory: &Path) {
     let counter = r#"["hits", "hits_total", {}, "Hits, \"all\"."]"#;
     let part = |sample: &str, le: &str| format!(r#"["h", "{sample}", {{"l": "x"{le}}}, "H."]"#);
     let bucket = |le: &str| part("h_bucket", &format!(r#", "le": "{le}""#));
@@ -213,8 +218,7 @@ pub(crate) fn small_directory() -> tempfile::TempDir {
         ("histogram".to_owned(), vec![(part("h_sum", ""), 2.5), (bucket("1"), 1.0), (bucket("+Inf"), 1.0)]),
         ("gauge_sum".to_owned(), vec![(gauge.to_owned(), 21.5)]),
     ];
-    write(directory.path(), &files.to_vec());
-    directory
+    write(directory, &files.to_vec());
 }
 
 const OPENMETRICS: &str = "# HELP h H.

@@ -3,9 +3,11 @@
 use std::fs;
 
 use headcount_store::process::now_nanos;
+use headcount_tests::certificates::Authority;
 use headcount_tests::otlp::{Export, Receiver, pairs};
+use headcount_tests::prometheus::{Prometheus, free_address};
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{http, peer_file, wait};
+use headcount_tests::{http, peer_file, peers, wait};
 
 use crate::WORKER;
 use crate::directory::add;
@@ -141,4 +143,34 @@ fn what_a_receiver_does_not_want_is_said_and_not_sent_again() {
     assert!(headcount.wait_for_line("not all metrics were taken").contains("too odd"));
     assert!(receiver.has_refused_all());
     wait::until_true("the next is taken", || receiver.taken().len() >= 2);
+}
+
+#[test]
+fn victoria_metrics_stores_what_is_exported_with_and_without_tls() {
+    let Some(program) = peers::newer_victoria() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "ca");
+    authority.sign("server", &["127.0.0.1"]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let encrypted = free_address();
+    let flags = [
+        format!("--httpListenAddr={encrypted}"),
+        "--tls=false,true".to_owned(),
+        format!("--tlsCertFile={0},{0}", path("server.pem")),
+        format!("--tlsKeyFile={0},{0}", path("server.key")),
+    ];
+    let victoria = Prometheus::start_victoria(&program, "", &flags.each_ref().map(|flag| &**flag));
+    let ca = format!("--push.ca-file={}", authority.certificate.display());
+    let plain = format!("--push.otlp=http://{}/opentelemetry/v1/metrics", victoria.address());
+    let by_tls = format!("--push.otlp=https://{encrypted}/opentelemetry/v1/metrics");
+    for (job, options) in [("plain", vec![&*plain]), ("tls", vec![&*by_tls, &ca])] {
+        let directory = tempfile::tempdir().unwrap();
+        add(directory.path(), 3);
+        let (directory, own) = (directory.path().to_str().unwrap(), format!("--push.job={job}"));
+        let serve =
+            ["serve", "--dir", directory, "--web.listen-address=127.0.0.1:0", "--push.interval=1", &own];
+        let mut headcount = Headcount::start(serve.iter().chain(&options));
+        victoria.wait_for(&format!("test_added_total{{\"service.name\"=\"{job}\"}}"), 3.0);
+        assert!(headcount.stop().success());
+    }
 }

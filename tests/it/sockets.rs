@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use headcount_tests::prometheus::free_address;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, process, wait};
 use nix::sys::signal::Signal;
@@ -19,11 +20,6 @@ fn start(bind: &str, options: &[&str], worker: &[&str]) -> Headcount {
 
 fn unix(folder: &Path) -> String {
     format!("unix:{}", folder.join("socket").display())
-}
-
-/// A port that is free at the moment.
-pub(crate) fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who may connect, and how: the web configuration that Prometheus' exporters have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use headcount_tests::certificates::Authority;
@@ -9,11 +9,16 @@ use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peers, wait};
 use tempfile::TempDir;
 
+use crate::formats::write_small;
+use crate::scrapers::stored;
+
 /// An endpoint with a configuration, and what it is made of.
 struct Endpoint {
     folder: TempDir,
     authority: Authority,
     headcount: Headcount,
+    /// What is served.
+    directory: PathBuf,
 }
 
 fn hash(password: &str) -> String {
@@ -32,7 +37,7 @@ impl Endpoint {
         let arguments = ["serve", "--web.listen-address", "127.0.0.1:0", "--dir"];
         let arguments = arguments.map(Path::new).into_iter();
         let headcount = Headcount::start(arguments.chain([&*metrics, Path::new("--web.config.file"), &path]));
-        Self { folder, authority, headcount }
+        Self { folder, authority, headcount, directory: metrics }
     }
 
     fn path(&self, name: &str) -> String {
@@ -74,26 +79,40 @@ impl Endpoint {
 const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 
 #[test]
-fn a_real_prometheus_scrapes_with_tls_a_password_and_a_certificate() {
+fn real_scrapers_store_the_same_with_tls_a_password_and_a_certificate_and_nothing_with_wrong_ones() {
     let endpoint = Endpoint::start(&format!(
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
          client_allowed_sans: [scraper.example]\nbasic_auth_users:\n  anna: {}\n",
         hash("secret")
     ));
+    write_small(&endpoint.directory);
     endpoint.authority.sign("client", &["scraper.example"]);
     endpoint.authority.sign("other", &["other.example", "*.example"]);
     let job = |client: &str, password: &str| {
         let (ca, client) = (endpoint.path("ca.pem"), endpoint.path(client));
-        let more = format!(
+        format!(
             "    scheme: https\n    basic_auth: {{username: anna, password: {password}}}\n    tls_config:\n      \
              ca_file: {ca}\n      cert_file: {client}.pem\n      key_file: {client}.key\n"
-        );
-        Prometheus::start(&Prometheus::config(&endpoint.headcount.metrics(), &more))
+        )
     };
     let (right, wrong, other) = (job("client", "secret"), job("client", "guess"), job("other", "secret"));
-    right.wait_for("up", 1.0);
-    wrong.wait_for("up", 0.0);
-    other.wait_for("up", 0.0);
+    let jobs = [("right", &*right), ("wrong", &*wrong), ("other", &*other)];
+    let config = Prometheus::config_of(&endpoint.headcount.metrics(), &jobs);
+    let mut expected = None;
+    let check = |scraper: Prometheus| {
+        scraper.wait_for("up{job=\"right\"}", 1.0);
+        scraper.wait_for("up{job=\"wrong\"}", 0.0);
+        scraper.wait_for("up{job=\"other\"}", 0.0);
+        let series = wait::until("samples", || Some(stored(&scraper, "right")).filter(|all| all.len() == 6));
+        assert_eq!(*expected.get_or_insert_with(|| series.clone()), series);
+    };
+    let victorias = [Some(peers::victoria()), peers::newer_victoria()].into_iter().flatten();
+    std::iter::once(Prometheus::start(&config))
+        .chain(
+            peers::newer_prometheuses().iter().map(|(_, path)| Prometheus::start_program(path, &config, &[])),
+        )
+        .chain(victorias.map(|path| Prometheus::start_victoria(&path, &config, &[])))
+        .for_each(check);
     let anna = "anna:secret";
     assert!(endpoint.get(&endpoint.path("client.pem"), anna).starts_with("200 # HELP"));
     assert_eq!(endpoint.get(&endpoint.path("client.pem"), "").trim(), "401 Unauthorized");

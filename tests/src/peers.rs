@@ -67,6 +67,18 @@ pub fn newer_prometheuses() -> Vec<(&'static str, PathBuf)> {
     found.into_iter().filter(|(_, path)| path.exists()).collect()
 }
 
+/// VictoriaMetrics.
+#[must_use]
+pub fn victoria() -> PathBuf {
+    peer("victoria-system/usr/bin/victoria-metrics")
+}
+
+/// VictoriaMetrics of a later release of Debian, which is a receiver of OTLP as well; `None` if it was not to be had.
+#[must_use]
+pub fn newer_victoria() -> Option<PathBuf> {
+    Some(folder().join("victoria-trixie/usr/bin/victoria-metrics")).filter(|path| path.exists())
+}
+
 /// Prometheus' tool that checks expositions.
 #[must_use]
 pub fn promtool() -> PathBuf {

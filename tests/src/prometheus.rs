@@ -1,6 +1,7 @@
-//! A real Prometheus server.
+//! A real Prometheus server, or another one that scrapes and answers as it does.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -20,10 +21,17 @@ impl Prometheus {
     /// A configuration that scrapes one target every second; with these further lines of the job, four spaces deep.
     #[must_use]
     pub fn config(target: &str, more: &str) -> String {
-        format!(
-            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: headcount\n{more}    \
-             static_configs:\n      - targets: ['{target}']\n"
-        )
+        Self::config_of(target, &[("headcount", more)])
+    }
+
+    /// A configuration that scrapes one target in several ways: the jobs' names, and lines of each.
+    #[must_use]
+    pub fn config_of(target: &str, jobs: &[(&str, &str)]) -> String {
+        let job = |(name, more): &(&str, &str)| {
+            format!("  - job_name: {name}\n{more}    static_configs:\n      - targets: ['{target}']\n")
+        };
+        let jobs: String = jobs.iter().map(job).collect();
+        format!("global:\n  scrape_interval: 1s\nscrape_configs:\n{jobs}")
     }
 
     /// Starts the one that is always there.
@@ -43,21 +51,41 @@ impl Prometheus {
     /// When it cannot be started.
     #[must_use]
     pub fn start_program(program: &Path, config: &str, flags: &[&str]) -> Self {
+        Self::start_by(program, config, ["config.file", "storage.tsdb.path", "web.listen-address"], flags)
+    }
+
+    /// Starts VictoriaMetrics in its place.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_victoria(program: &Path, config: &str, flags: &[&str]) -> Self {
+        // Not what it thinks is all there, but the newest.
+        let flags: Vec<_> = flags.iter().chain(&["--search.latencyOffset=0s"]).copied().collect();
+        Self::start_by(program, config, ["promscrape.config", "storageDataPath", "httpListenAddr"], &flags)
+    }
+
+    /// Starts a server whose flags for its configuration, its data and its address have these names.
+    fn start_by(program: &Path, config: &str, [file, data, listen]: [&str; 3], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        // Its port is free now, and nobody else takes it in the meantime.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
+        let address = free_address();
         let child = Command::new(program)
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
+            .arg(format!("--{file}={}", folder.path().join("prometheus.yml").display()))
+            .arg(format!("--{data}={}", folder.path().join("data").display()))
+            .arg(format!("--{listen}={address}"))
             .args(flags)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         Self { child, address, _folder: folder }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The series of an expression, each with its labels and its value.
@@ -93,6 +121,16 @@ impl Prometheus {
     pub fn wait_for(&self, expression: &str, expected: f64) {
         wait::until_true(format!("{expression} is {expected}"), || self.query(expression) == Some(expected));
     }
+}
+
+/// A port that is free at the moment, and that nobody else is likely to take.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 impl Drop for Prometheus {
