@@ -21,7 +21,7 @@ use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
 use crate::liveness::{Doubted, Judge};
 use crate::marks::Marks;
-use crate::own::{Layouts, OwnFile};
+use crate::own::{self, Layouts, OwnFile};
 use crate::peer::{Keys, PeerContent};
 use crate::process::{Life, Process};
 use crate::rendering::Rendering;
@@ -141,6 +141,7 @@ impl Known {
         tally.files.bytes += 512 * metadata.blocks();
         if !is_identified {
             descriptions.keys.release(&mut known.peer);
+            known.own.iter_mut().for_each(OwnFile::forget_content);
         }
         match name_read {
             FileName::Peer(peer) => {
@@ -230,25 +231,38 @@ impl Descriptions {
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<(OwnFile, u32), FileError> {
-        let reader = Reader::open(file)?;
-        reader.read_cells(&mut scratch.cells)?;
-        let header = reader.header();
-        let has_sources = header.folded > 0 && tally.has_graves;
-        let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
-        let own = self.layouts.resolve(&reader, known, index, &mut scratch.bytes)?;
+        let Scratch { cells, bytes, .. } = scratch;
+        let read = known.as_ref().and_then(OwnFile::content).map(|content| content.header);
+        let (own, header) = match (read, known) {
+            (Some(header), Some(own)) if !tally.has_graves => (own, header),
+            (_, known) => {
+                let reader = Reader::open(file)?;
+                let header = *reader.header();
+                let is_archive = header.folded > 0;
+                // The buffers are used again for other files, and may be much larger.
+                let mut archived = is_archive.then(Cells::default);
+                reader.read_cells(archived.as_mut().unwrap_or(cells))?;
+                let has_sources = is_archive && tally.has_graves;
+                let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
+                let mut own = self.layouts.resolve(&reader, known, index, bytes)?;
+                tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
+                archived.into_iter().for_each(|cells| own.keep(own::Content { header, cells }));
+                (own, header)
+            }
+        };
+        let cells = own.content().map_or(&*cells, |content| &content.cells);
         let process = tally.processes.add(Process {
             name: header.process.pid.to_string(),
             pid_namespace: header.process.pid_namespace,
             life: life.unwrap_or(Life::Dead(header.created)),
             buried,
         });
-        tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
         tally.files.own += 1;
         tally.files.folded += header.folded;
         tally.lost.series += header.lost_series;
         tally.lost.updates += header.lost_updates;
         tally.lost.exemplars += header.lost_exemplars;
-        own.apply(&scratch.cells, process, index, tally);
+        own.apply(cells, process, index, tally);
         Ok((own, process))
     }
 

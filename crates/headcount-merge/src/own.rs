@@ -22,6 +22,15 @@ pub(crate) struct OwnFile {
     /// A later file with the same inode was created at another time.
     created: u64,
     is_archive: bool,
+    /// What an archive holds, once it was read: it never changes.
+    content: Option<Box<Content>>,
+}
+
+/// All there is in an archive beside its descriptions and sources.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) header: Header,
+    pub(crate) cells: Cells,
 }
 
 /// Every set of descriptions that some file has.
@@ -78,12 +87,13 @@ impl Layouts {
         // The newest first: most often the next file has the descriptions of the last.
         for Kept { layout, .. } in self.all.iter().rev() {
             if reader.has_records(layout.records(), scratch)? {
-                return Ok(OwnFile { layout: Arc::clone(layout), created, is_archive });
+                let layout = Arc::clone(layout);
+                return Ok(OwnFile { layout, created, is_archive, content: None });
             }
         }
         let layout = Arc::new(Layout::decode(reader, index)?);
         self.all.push(Kept { layout: Arc::clone(&layout), is_superseded: false });
-        Ok(OwnFile { layout, created, is_archive })
+        Ok(OwnFile { layout, created, is_archive, content: None })
     }
 
     /// Marks what is described.
@@ -108,6 +118,21 @@ impl OwnFile {
     /// When the file was created, in nanoseconds since 1970.
     pub(crate) fn created(&self) -> u64 {
         self.created
+    }
+
+    /// What an archive holds, if it was read.
+    pub(crate) fn content(&self) -> Option<&Content> {
+        self.content.as_deref()
+    }
+
+    /// Keeps what an archive holds.
+    pub(crate) fn keep(&mut self, content: Content) {
+        self.content = self.is_archive.then(|| Box::new(content));
+    }
+
+    /// Forgets what it holds: it may be another file by now.
+    pub(crate) fn forget_content(&mut self) {
+        self.content = None;
     }
 
     /// Adds the file's cells to the totals, and its gauges to the readings.
