@@ -97,6 +97,12 @@ pub enum RegisterError {
         /// The metric that has it.
         other: String,
     },
+    /// The limit of bytes that the environment names is none.
+    #[error("`HEADCOUNT_BYTES_LIMIT={value}` is no number of bytes, such as 64M: the default holds")]
+    BytesLimit {
+        /// What the variable holds.
+        value: String,
+    },
     /// There is no file to record it in.
     #[error(transparent)]
     Create(#[from] CreateError),

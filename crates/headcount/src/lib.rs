@@ -21,12 +21,12 @@
 //!
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
-//! into it; `series`, where those of a family are created and limited; [`labels`], what they are looked up as, `part`,
-//! and `table` and `place`, where children are found by that; `children`, how those come and go, `expiry`, when by
-//! themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the kinds, [`counter`], [`gauge`],
-//! [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`], [`gauge_histogram`], [`summary`],
-//! [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`timing`];
-//! [`updater`];
+//! into it; `series`, where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`],
+//! what they are looked up as, `part`, and `table` and `place`, where children are found by that; `children`, how
+//! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
+//! kinds, [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`],
+//! [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to
+//! count with in a loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -35,6 +35,7 @@
 //! own file. Metrics may be updated by any thread at any time, but not in a signal handler.
 
 pub mod buckets;
+pub mod bytes;
 mod children;
 pub mod counter;
 mod definition;
@@ -75,6 +76,7 @@ mod view;
 pub mod worker;
 
 pub use buckets::Buckets;
+pub use bytes::{BYTES_LIMIT, limit_bytes};
 pub use counter::{Counter, FloatCounter};
 pub use dynamic::DynamicFamily;
 pub use error::RegisterError;

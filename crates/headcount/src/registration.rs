@@ -11,7 +11,7 @@ use crate::family::{Family, Metric};
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::registry::Registry;
-use crate::series::{Found, Place, Series};
+use crate::series::{Found, Limit, Place, Series};
 use crate::view::View;
 
 impl Registry {
@@ -103,10 +103,23 @@ impl Registry {
     }
 
     /// The counter of look-ups that went to the overflow of the metric `name`.
-    pub(crate) fn count_overflows(self, registration: &mut Registration, name: &str) -> Option<Counter> {
-        let help = "Look-ups of label sets beyond a metric's limit, which went to its overflow series.";
+    pub(crate) fn count_overflows(
+        self,
+        registration: &mut Registration,
+        name: &str,
+        limit: Limit,
+    ) -> Option<Counter> {
+        let (overflows, help) = match limit {
+            Limit::Series => (
+                "headcount_series_overflows",
+                "Look-ups of label sets beyond a metric's limit, which went to its overflow series.",
+            ),
+            Limit::Bytes => (
+                "headcount_bytes_overflows",
+                "Look-ups of label sets beyond the bytes of a process, which went to their metric's overflow series.",
+            ),
+        };
         let plain = self.seen_as(View::UNLIMITED);
-        let overflows = "headcount_series_overflows";
         let children: &Children<Counter> =
             plain.register_under(registration, overflows, help, &Shape::Counter, &["metric"]).ok()?;
         match children.find_or_create_under(registration, &[name]).ok()? {

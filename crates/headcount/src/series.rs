@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use headcount_store::format::family::Shape;
 use headcount_store::write::{LifeCell, Registration, Store};
 
+use crate::bytes;
 use crate::counter::Counter;
 use crate::error::RegisterError;
 use crate::family::Metric;
@@ -79,6 +80,15 @@ pub(crate) struct Overflow<M> {
     lookups: Option<Counter>,
 }
 
+/// What there is too much of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// Of the metric.
+    Series,
+    /// Of the process.
+    Bytes,
+}
+
 /// A series that was asked for.
 pub(crate) enum Found<M: 'static> {
     /// The one with these labels, to be remembered; if it is new, to be [counted](Series::remembered) then.
@@ -129,7 +139,10 @@ impl<M: Metric> Series<M> {
     /// whoever has seen this.
     pub(crate) fn is_full(&self) -> bool {
         let limited = self.labels > 0 || self.place.is_none();
-        limited && self.count.load(Ordering::Acquire) >= self.limit.load(Ordering::Relaxed)
+        let limit = self.limit.load(Ordering::Relaxed);
+        // What counts the overflows has no limit at all.
+        let are_enough = |count| count >= limit || (limit < u32::MAX && bytes::are_used_up());
+        limited && are_enough(self.count.load(Ordering::Acquire))
     }
 
     /// The overflow, once there is one, and for as long as it is shown.
@@ -157,7 +170,9 @@ impl<M: Metric> Series<M> {
             return Ok(Found::Overflow(overflow));
         }
         let (metric, life) = self.record(registration, place, &vec![OVERFLOW; self.labels])?;
-        let lookups = place.registry.count_overflows(registration, &self.name);
+        let is_full = self.count.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed);
+        let limit = if is_full { Limit::Series } else { Limit::Bytes };
+        let lookups = place.registry.count_overflows(registration, &self.name, limit);
         Ok(self.keep(metric, life, lookups))
     }
 

@@ -16,6 +16,7 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::sync::{MutexGuard, Once};
 
+use super::file::forget_allocated;
 use super::naming::{NewFile, create_in_memory};
 use super::slab::own_slab;
 use super::state::{Backing, State, StoreState};
@@ -64,6 +65,7 @@ fn take_held() -> Option<MutexGuard<'static, State>> {
 fn move_to_own_files(state: &mut State) {
     let process = ProcessId::own();
     let slab = own_slab();
+    forget_allocated();
     for store in &mut state.stores {
         let follows = store.on_fork == OnFork::Follow && !store.writer.is_abandoned();
         if !follows || follow(store, process, slab).is_err() {

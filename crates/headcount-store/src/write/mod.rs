@@ -18,6 +18,7 @@ mod store;
 mod table;
 
 pub use exemplar::EXEMPLAR_LIMIT;
+pub use file::allocated_bytes;
 pub use gauge::{BitCell, GaugeCell, MostRecentCells};
 pub use life::{LifeCell, SeriesCells};
 pub use slab::SumCells;
