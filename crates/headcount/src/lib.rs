@@ -57,6 +57,7 @@ pub mod native;
 pub mod native_buckets;
 mod native_local;
 mod noop;
+mod once;
 pub mod notify;
 mod part;
 mod place;

@@ -16,6 +16,7 @@ use crate::labels::{LabelValue, Labels};
 use crate::native::NativeHistogram;
 use crate::native_buckets::NativeBuckets;
 use crate::noop::OrNoop;
+pub use crate::once::Place;
 use crate::registry::Registry;
 use crate::state_set::{self, StateSet};
 use crate::summary::Summary;
