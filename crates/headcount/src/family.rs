@@ -274,6 +274,28 @@ mod tests {
     }
 
     #[test]
+    fn a_label_without_text_is_found_again_and_told_apart() {
+        let registry = Registry::private().unwrap();
+        let family = registry.counter_family("c", "", ["a", "b"]).unwrap();
+        let long = "a text that has no room in two words";
+        let sets = [["", ""], ["", "x"], ["x", ""], ["", long], [long, ""], ["x", "x"]];
+        for _ in 0..2 {
+            for (values, n) in sets.into_iter().zip(1..) {
+                family.with(values).add(n);
+                family.with_literals(values).add(n);
+                // Texts of no length may be anywhere.
+                family.with(values.map(|value| &value[value.len()..])).add(100);
+            }
+        }
+        let text = registry.render();
+        for ([a, b], n) in sets.into_iter().zip(1..) {
+            let count = 4 * n + if a.is_empty() && b.is_empty() { 1200 } else { 0 };
+            assert!(text.contains(&format!("c_total{{a=\"{a}\",b=\"{b}\"}} {count}\n")), "{text}");
+        }
+        assert_eq!(text.lines().count(), 2 + sets.len(), "{text}");
+    }
+
+    #[test]
     fn many_children_created_by_many_threads_at_once_are_each_created_once() {
         let registry = Registry::private().unwrap();
         let family = registry.counter_family("c", "", ["n"]).unwrap();
