@@ -37,6 +37,10 @@ fn parents_children_and_grandchildren_with_threads_that_come_and_go_count_exactl
     assert_eq!(value("fork_labelled_total{who=\"parent\"}"), Some(parent * adds));
     assert_eq!(value("fork_labelled_total{who=\"child\"}"), Some(child * adds));
     assert_eq!(value("fork_labelled_total{who=\"grandchild\"}"), Some(grandchild * adds));
+    assert_eq!(value("fork_once_total"), Some(rounds * adds));
+    assert_eq!(value("fork_open"), Some(rounds * adds));
+    // Children have what was said before the fork, and who of them started last says it.
+    assert_eq!(value("fork_info{version=\"1\"}"), Some(1.0));
     assert_eq!(value("fork_processes"), Some(rounds));
     assert_eq!(value("fork_late_total"), Some(33.0));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 7, "a file for each process");

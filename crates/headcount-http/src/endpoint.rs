@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use headcount::{Counter, Gauge};
+use headcount::{Counter, UpDown};
 
 use crate::families::{Observer, observer, series};
 use crate::label::{CLIENT_GONE, Label, Values};
@@ -22,7 +22,7 @@ pub(crate) struct Endpoint {
     pub(crate) scheme: &'static str,
     pub(crate) protocol: &'static str,
     pub(crate) computed: Box<[Box<str>]>,
-    pub(crate) in_flight: Option<Gauge>,
+    pub(crate) in_flight: Option<UpDown>,
     streams: OnceLock<Streams>,
     answers: Place,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Series {
 
 /// What is counted of streamed answers.
 pub(crate) struct Streams {
-    pub(crate) active: Option<Gauge>,
+    pub(crate) active: Option<UpDown>,
     pub(crate) chunks: Option<Counter>,
     pub(crate) bytes: Option<Counter>,
     pub(crate) duration: Option<Observer>,

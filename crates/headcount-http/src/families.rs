@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use headcount::family::Metric as Cells;
-use headcount::{Counter, DynamicFamily, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary};
+use headcount::{
+    Counter, DynamicFamily, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary, UpDown,
+};
 
 use crate::error::BuildError;
 use crate::label::{Label, MOST_LABELS, Values};
@@ -16,11 +18,11 @@ pub(crate) struct Families {
     pub(crate) duration: Option<Observed>,
     pub(crate) overall_duration: Option<Observed>,
     pub(crate) first_byte: Option<Observed>,
-    pub(crate) in_flight: Option<Measured<Gauge>>,
+    pub(crate) in_flight: Option<Measured<UpDown>>,
     pub(crate) request_size: Option<Observed>,
     pub(crate) response_size: Option<Observed>,
     pub(crate) exceptions: Option<Measured<Counter>>,
-    pub(crate) active_streams: Option<Measured<Gauge>>,
+    pub(crate) active_streams: Option<Measured<UpDown>>,
     pub(crate) stream_chunks: Option<Measured<Counter>>,
     pub(crate) stream_bytes: Option<Measured<Counter>>,
     pub(crate) stream_duration: Option<Observed>,
@@ -62,11 +64,11 @@ impl Families {
             duration: plan.observed(Metric::Duration)?,
             overall_duration: plan.observed(Metric::OverallDuration)?,
             first_byte: plan.observed(Metric::FirstByte)?,
-            in_flight: plan.gauge(Metric::InFlight, GaugeMode::LiveSum)?,
+            in_flight: plan.up_down(Metric::InFlight)?,
             request_size: plan.observed(Metric::RequestSize)?,
             response_size: plan.observed(Metric::ResponseSize)?,
             exceptions: plan.counter(Metric::Exceptions)?,
-            active_streams: plan.gauge(Metric::ActiveStreams, GaugeMode::LiveSum)?,
+            active_streams: plan.up_down(Metric::ActiveStreams)?,
             stream_chunks: plan.counter(Metric::StreamChunks)?,
             stream_bytes: plan.counter(Metric::StreamBytes)?,
             stream_duration: plan.observed(Metric::StreamDuration)?,
@@ -119,6 +121,14 @@ impl Plan<'_> {
 
     fn gauge(&self, metric: Metric, mode: GaugeMode) -> Result<Option<Measured<Gauge>>, BuildError> {
         self.register(metric, |name, spec, labels| self.registry.dynamic_gauge(name, spec.help, mode, labels))
+    }
+
+    /// What goes on now: what is dead does nothing.
+    fn up_down(&self, metric: Metric) -> Result<Option<Measured<UpDown>>, BuildError> {
+        let mode = GaugeMode::LiveSum;
+        self.register(metric, |name, spec, labels| {
+            self.registry.dynamic_up_down(name, spec.help, mode, labels)
+        })
     }
 
     fn observed(&self, metric: Metric) -> Result<Option<Observed>, BuildError> {
@@ -240,7 +250,7 @@ impl Families {
     }
 }
 
-impl Measured<Gauge> {
+impl Measured<UpDown> {
     /// Whether all its series are known before there is any request: then it can begin at 0.
     pub(crate) fn has_no_labels(&self) -> bool {
         self.labels.is_empty()

@@ -76,7 +76,7 @@ impl Recorder {
         let endpoints = Tree::default();
         let inner = Inner { options, families, endpoints, ledger, has_scheme, has_protocol };
         if let Some(in_flight) = inner.families.in_flight.as_ref().filter(|family| family.has_no_labels()) {
-            in_flight.child(&Values::none(), &[]).set(0.0);
+            let _at_zero = in_flight.child(&Values::none(), &[]);
         }
         Ok(Self(Box::leak(Box::new(inner))))
     }

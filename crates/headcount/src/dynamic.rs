@@ -22,6 +22,7 @@ use crate::native_buckets::NativeBuckets;
 use crate::registry::Registry;
 use crate::series::Found;
 use crate::summary::Summary;
+use crate::up_down::{self, UpDown};
 
 /// Metrics of one name, one for each combination of values of however many labels.
 ///
@@ -159,6 +160,21 @@ impl Registry {
         labels: &[&str],
     ) -> Result<DynamicFamily<Gauge>, RegisterError> {
         self.dynamic(name, help, &Shape::Gauge(mode), labels)
+    }
+
+    /// Gauges of differences; see [`UpDown::family`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn dynamic_up_down(
+        self,
+        name: &str,
+        help: &str,
+        mode: GaugeMode,
+        labels: &[&str],
+    ) -> Result<DynamicFamily<UpDown>, RegisterError> {
+        self.dynamic(name, help, &up_down::shape(name, mode)?, labels)
     }
 
     /// Histograms; see [`Histogram::family`].

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use headcount::worker::{Drain, Worker};
-use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram};
+use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram, Info, UpDown, once};
 use headcount_merge::{Folder, Foreign};
 use headcount_store::directory::Directory;
 use headcount_tests::fork::{fork, wait_for_child};
@@ -277,6 +277,7 @@ struct Counted {
     sizes: Histogram,
     by_label: Family<Counter, 1>,
     alive: Gauge,
+    open: UpDown,
 }
 
 const THREADS: u32 = 32;
@@ -290,6 +291,7 @@ impl Counted {
             sizes: Histogram::new("fork_sizes", "Ones and threes.", Buckets::new([2.0]).unwrap()).unwrap(),
             by_label: Counter::family("fork_labelled", "By who counts.", ["who"]).unwrap(),
             alive: Gauge::new("fork_processes", "Processes.", GaugeMode::Sum).unwrap(),
+            open: UpDown::new("fork_open", "What stays open.", GaugeMode::Sum).unwrap(),
         }
     }
 
@@ -303,6 +305,8 @@ impl Counted {
                         self.seconds.add(0.5);
                         self.sizes.observe(if n % 2 == 0 { 1.0 } else { 3.0 });
                         self.by_label.with([who]).inc();
+                        self.open.add(if n % 2 == 0 { 3.0 } else { -1.0 });
+                        once!(Counter: Counter::new("fork_once", "Looked up once.").unwrap()).inc();
                     }
                 });
             }
@@ -314,6 +318,7 @@ impl Counted {
 /// before and after.
 fn fork_and_count() {
     let counted = Counted::new();
+    Info::new("fork", "What forks.", [("version", "1")]).unwrap().hold();
     counted.count("parent");
     let children: Vec<_> = (0..3)
         .map(|n| {
