@@ -16,7 +16,7 @@ use crate::labels::{LabelValue, Labels};
 use crate::native::NativeHistogram;
 use crate::native_buckets::NativeBuckets;
 use crate::noop::OrNoop;
-pub use crate::once::Place;
+pub use crate::once::Site;
 use crate::registry::Registry;
 use crate::state_set::{self, StateSet};
 use crate::summary::Summary;

@@ -34,16 +34,16 @@ use crate::family::Metric;
 #[macro_export]
 macro_rules! once {
     ($metric:ty: $child:expr) => {{
-        static PLACE: $crate::macros::Place<$metric> = $crate::macros::Place::new();
-        PLACE.metric(|| $child)
+        static SITE: $crate::macros::Site<$metric> = $crate::macros::Site::new();
+        SITE.metric(|| $child)
     }};
 }
 
 /// A place in the program where a metric is looked up once.
 #[derive(Debug)]
-pub struct Place<M: Metric>(OnceLock<M>);
+pub struct Site<M: Metric>(OnceLock<M>);
 
-impl<M: Metric> Place<M> {
+impl<M: Metric> Site<M> {
     /// Nothing has been looked up.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is made by a macro, for a static")]
@@ -74,7 +74,7 @@ mod tests {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use crate::macros::Place;
+    use crate::macros::Site;
     use crate::{Counter, Family, Registry};
 
     static LOOK_UPS: AtomicU32 = AtomicU32::new(0);
@@ -93,14 +93,14 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         first().inc();
-                        static SECOND: Place<Counter> = Place::new();
+                        static SECOND: Site<Counter> = Site::new();
                         SECOND.metric(|| requests(1).with(["GET"])).add(2);
                     }
                 });
             }
         });
         fn first() -> Counter {
-            static FIRST: Place<Counter> = Place::new();
+            static FIRST: Site<Counter> = Site::new();
             FIRST.metric(|| requests(0).with(["GET"]))
         }
         // Threads that come at the same time look each for itself.

@@ -1,5 +1,6 @@
 //! Infos, state sets, gauge histograms and gauges of differences, across processes that live, die and are folded.
 
+use std::cell::RefCell;
 use std::fs;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger};
 use headcount_store::directory::Directory;
 
 /// Processes that share a directory. All files are written by this one, which lives.
-struct Host(tempfile::TempDir);
+struct Host(tempfile::TempDir, RefCell<Merger>);
 
 impl Host {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), RefCell::default())
     }
 
     fn live(&self, record: impl FnOnce(Registry)) {
@@ -34,15 +35,26 @@ impl Host {
     }
 
     fn encode(&self, format: Format) -> String {
+        String::from_utf8(self.encode_bytes(format)).unwrap()
+    }
+
+    fn encode_bytes(&self, format: Format) -> Vec<u8> {
         let directory = Directory::open(self.0.path()).unwrap();
-        let mut merger = Merger::default();
-        let merged = merger.merge(&directory).unwrap();
-        assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
-        String::from_utf8(merged.encode(&Exposition::new(format))).unwrap()
+        let encode = |merger: &mut Merger| {
+            let merged = merger.merge(&directory).unwrap();
+            assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
+            merged.encode(&Exposition::new(format))
+        };
+        let known = encode(&mut self.1.borrow_mut());
+        assert_eq!(known, encode(&mut Merger::default()), "what is known from before changes nothing");
+        known
     }
 
     /// The samples, in text 0.0.4.
     fn samples(&self) -> Vec<String> {
+        for format in [Format::OpenMetrics, Format::Protobuf] {
+            self.encode_bytes(format);
+        }
         let text = self.encode(Format::Text);
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
