@@ -11,6 +11,7 @@ mod deploy;
 mod directory;
 mod environment;
 mod examples;
+mod exemplars;
 mod exporter;
 mod fold;
 mod fork;

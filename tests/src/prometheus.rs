@@ -101,6 +101,19 @@ impl Prometheus {
         series.map(|one| (labels(one), text(&one["value"][1]))).collect()
     }
 
+    /// The labels of the exemplars that are stored of the series of an expression.
+    #[must_use]
+    pub fn exemplars(&self, expression: &str) -> Vec<BTreeMap<String, String>> {
+        let path = format!("/api/v1/query_exemplars?query={expression}&start=0&end=9999999999");
+        let answer = http::get(&self.address, &path).ok();
+        let json: Option<serde_json::Value> =
+            answer.and_then(|answer| serde_json::from_slice(&answer.body).ok());
+        let Some(json) = json else { return Vec::new() };
+        let series = json["data"].as_array().into_iter().flatten();
+        let exemplars = series.flat_map(|one| one["exemplars"].as_array().into_iter().flatten());
+        exemplars.filter_map(|one| serde_json::from_value(one["labels"].clone()).ok()).collect()
+    }
+
     /// The value of an expression that has one series; `None` as long as there is none.
     #[must_use]
     pub fn query(&self, expression: &str) -> Option<f64> {

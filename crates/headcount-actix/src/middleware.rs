@@ -7,7 +7,7 @@ use std::future::{Ready, ready};
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use headcount_http::{BuildError, Options, Recorder};
+use headcount_http::{BuildError, Exemplar, Options, Recorder};
 
 use crate::body::MeasuredBody;
 use crate::head::ResponseHead;
@@ -145,6 +145,18 @@ impl Builder {
     #[must_use]
     pub fn exclude(mut self, leaves_out: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> Self {
         self.functions.predicates.push(Box::new(leaves_out));
+        self
+    }
+
+    /// The exemplar of a request, by a function of the application's that is asked when it arrives: of the current
+    /// `tracing` span, by `headcount_tracing::current_span`, or of anything that leads to this very request. It is kept with
+    /// the request's count and durations.
+    #[must_use]
+    pub fn exemplar_from(
+        mut self,
+        exemplar: impl Fn(&ServiceRequest) -> Option<Exemplar> + Send + Sync + 'static,
+    ) -> Self {
+        self.functions.exemplar = Some(Box::new(exemplar));
         self
     }
 

@@ -8,7 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderValue};
 use headcount_http::{
-    Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
+    Arrival, Asked, Body, DoNotTrack, Exemplar, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
 };
 
 use crate::head::ResponseHead;
@@ -17,6 +17,7 @@ use crate::hook::{AnyHook, Follower};
 pub(crate) type RouteFn = dyn Fn(&ServiceRequest) -> Option<Cow<'_, str>> + Send + Sync;
 pub(crate) type RequestLabelFn = dyn Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync;
 pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
+pub(crate) type ExemplarFn = dyn Fn(&ServiceRequest) -> Option<Exemplar> + Send + Sync;
 pub(crate) type PredicateFn = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
 
 /// The functions that a user has given.
@@ -26,6 +27,7 @@ pub(crate) struct Functions {
     pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
     pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
     pub(crate) predicates: Vec<Box<PredicateFn>>,
+    pub(crate) exemplar: Option<Box<ExemplarFn>>,
     pub(crate) hook: Option<Box<dyn AnyHook>>,
 }
 
@@ -62,7 +64,17 @@ impl Rules {
             body: declared_length(request),
         };
         let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(request));
-        self.recorder.arrive(&arrival, follow)
+        let mut life = self.recorder.arrive(&arrival, follow)?;
+        if self.functions.exemplar.is_some() || self.recorder.takes_traceparent() {
+            self.exemplar(request).into_iter().for_each(|exemplar| life.set_exemplar(exemplar));
+        }
+        Some(life)
+    }
+
+    fn exemplar(&self, request: &ServiceRequest) -> Option<Exemplar> {
+        let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(request));
+        let header = || request.headers().get("traceparent").filter(|_| self.recorder.takes_traceparent());
+        own.or_else(|| Exemplar::of_traceparent(header()?.to_str().ok()?))
     }
 
     /// The head of an answer is there.

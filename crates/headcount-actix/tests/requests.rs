@@ -17,9 +17,10 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, Error, HttpRequest, HttpResponse, error};
 use headcount::Registry;
 use headcount_actix::{
-    Builder, Credentials, DoNotTrack, Exposition, Hook, HttpMetrics, Metric, MetricsEndpoint, Options,
-    Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_tokens,
+    Builder, Credentials, DoNotTrack, Exemplar, Exposition, Hook, HttpMetrics, Metric, MetricsEndpoint,
+    Options, Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_exemplar, track_tokens,
 };
+use headcount_store::read::Image;
 
 /// A body of pieces, whose length nobody knows.
 struct Pieces(std::slice::Iter<'static, &'static str>);
@@ -255,5 +256,43 @@ fn the_endpoint_shows_the_metrics_to_those_who_may_see_them() {
         };
         assert_eq!(ask("wrong").await.unwrap().status(), 401);
         assert!(read_body(ask("s3cret").await.unwrap()).await.ends_with(b"c_total 1\n"));
+    });
+}
+
+#[test]
+fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::in_directory(directory.path()).unwrap();
+        let options = Options::new().registry(registry).exemplars_from_traceparent();
+        let builder = HttpMetrics::builder(options).exemplar_from(|request| {
+            let id = request.headers().get("x-request-id")?.to_str().ok()?;
+            Exemplar::new(&[("request_id", id)]).ok()
+        });
+        let handler = async || {
+            track_exemplar(Exemplar::new(&[("job", "7")]).unwrap());
+            "done"
+        };
+        let app = App::new()
+            .route("/own", web::get().to(async || ""))
+            .route("/trace", web::get().to(async || ""))
+            .route("/handler", web::get().to(handler));
+        let app = init_service(app.wrap(builder.build().unwrap())).await;
+        for (path, name, value) in [
+            ("/own", "x-request-id", "a7".to_owned()),
+            ("/trace", "traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01")),
+            ("/trace", "traceparent", format!("00-{TRACE}-00f067aa0ba902b7-00")),
+            ("/handler", "x-other", String::new()),
+        ] {
+            let request = TestRequest::get().uri(path).insert_header((name, value));
+            read_body(call_service(&app, request.to_request()).await).await;
+        }
+        let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+        let image = Image::read(&std::fs::File::open(file).unwrap()).unwrap();
+        let found: Vec<_> = image.cells().exemplars().collect();
+        let labels = found.iter().map(|exemplar| exemplar.labels.iter().next().unwrap()).collect::<Vec<_>>();
+        let each = [("request_id", "a7"), ("trace_id", TRACE), ("job", "7")];
+        assert_eq!(labels, each.map(|one| [one; 2]).concat(), "the count and the duration of each");
     });
 }

@@ -7,11 +7,15 @@ use std::any::type_name;
 use std::cell::Cell;
 use std::fmt;
 
+use headcount::Exemplar;
+
 use crate::endpoint::Endpoint;
 use crate::label::{Label, OTHER};
 
 thread_local! {
-    static CURRENT: Cell<Current> = const { Cell::new(Current { reporter: None, is_left_out: false }) };
+    static CURRENT: Cell<Current> = const { Cell::new(Current::of(None)) };
+    /// What was reported of the current request, if that is noted there.
+    static EXEMPLAR: Cell<Option<Box<Exemplar>>> = const { Cell::new(None) };
 }
 
 /// What this thread is working on.
@@ -19,12 +23,24 @@ thread_local! {
 pub(crate) struct Current {
     pub(crate) reporter: Option<Reporter>,
     pub(crate) is_left_out: bool,
+    pub(crate) has_exemplar: bool,
+}
+
+impl Current {
+    pub(crate) const fn of(reporter: Option<Reporter>) -> Self {
+        Self { reporter, is_left_out: false, has_exemplar: false }
+    }
 }
 
 /// Begins to work on another request, and returns the one before.
 #[inline]
 pub(crate) fn replace(current: Current) -> Current {
     CURRENT.replace(current)
+}
+
+/// The exemplar that was reported of the request that was current until now.
+pub(crate) fn take_exemplar() -> Option<Box<Exemplar>> {
+    EXEMPLAR.take()
 }
 
 /// Reports about a request, from wherever: a task that its handler has started, another thread. A small
@@ -116,6 +132,15 @@ pub fn track_error<E: ?Sized>(error: &E, status: u16) {
 pub fn track_tokens(usage: &TokenUsage) {
     if let Some(reporter) = Reporter::current() {
         reporter.tokens(usage);
+    }
+}
+
+/// Keeps an exemplar with what is counted of the current request, in the place of one that it has: a trace that only the
+/// handler knows. Where no request is measured, does nothing.
+pub fn track_exemplar(exemplar: Exemplar) {
+    if Reporter::current().is_some() {
+        EXEMPLAR.set(Some(Box::new(exemplar)));
+        CURRENT.set(Current { has_exemplar: true, ..CURRENT.get() });
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headcount::family::Metric as Cells;
 use headcount::{
-    Counter, DynamicFamily, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary, UpDown,
+    Counter, DynamicFamily, Exemplar, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary, UpDown,
 };
 
 use crate::error::BuildError;
@@ -224,6 +224,15 @@ impl Observer {
         match self {
             Self::Histogram(histogram) => histogram.observe(value),
             Self::Summary(summary) => summary.observe(value),
+        }
+    }
+
+    /// Observes a value, perhaps with an exemplar, which summaries cannot have.
+    #[inline]
+    pub(crate) fn observe_with(self, value: f64, exemplar: Option<Exemplar>) {
+        match (self, exemplar) {
+            (Self::Histogram(histogram), Some(_)) => histogram.observe_with_exemplar(value, exemplar),
+            _ => self.observe(value),
         }
     }
 

@@ -53,10 +53,13 @@ mod tree;
 
 pub use asked::Asked;
 pub use credentials::Credentials;
-pub use current::{DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_tokens};
+pub use current::{
+    DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_exemplar, track_tokens,
+};
 pub use error::BuildError;
 pub use exposition::{CONTENT_TYPE, Exposition};
 pub use grpc::{grpc_status, is_grpc};
+pub use headcount::Exemplar;
 pub use label::{CLIENT_GONE, Label, MOST_LABELS, OTHER, StatusLabel, known_method};
 pub use life::{Body, Follow, Life, Outcome, Report};
 pub use metric::Metric;

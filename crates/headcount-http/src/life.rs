@@ -8,6 +8,8 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use headcount::Exemplar;
+
 use crate::current::{self, Current, Reporter};
 use crate::endpoint::{Endpoint, Series};
 use crate::label::{CLIENT_GONE, MOST_LABELS};
@@ -30,6 +32,8 @@ pub struct Life<F: Follow = ()> {
     /// Values of labels that are computed from the answer.
     labels: Box<[String]>,
     grpc: Grpc,
+    /// In a box, because most have none.
+    exemplar: Option<Box<Exemplar>>,
     follow: F,
 }
 
@@ -133,6 +137,7 @@ impl<F: Follow> Life<F> {
             sent: 0,
             labels: Box::default(),
             grpc: Grpc::Not,
+            exemplar: None,
             follow,
         }
     }
@@ -141,11 +146,16 @@ impl<F: Follow> Life<F> {
     /// request.
     #[inline]
     pub fn watch<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        let mine = Current { reporter: Some(self.reporter()), is_left_out: false };
+        let mine = Current::of(Some(self.reporter()));
         let mut watch = Watch { outer: current::replace(mine), life: self, is_done: false };
         let result = work();
         watch.is_done = true;
         result
+    }
+
+    /// Keeps an exemplar with what the request counts: its trace, which leads from a slow bucket to a slow request.
+    pub fn set_exemplar(&mut self, exemplar: Exemplar) {
+        self.exemplar = Some(Box::new(exemplar));
     }
 
     /// What the bytes of the request's body are to be told while they are read: if it did not declare them, and
@@ -308,18 +318,22 @@ impl<F: Follow> Life<F> {
             0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
             count => self.labelled_series(count),
         };
+        let exemplar = self.exemplar.as_deref().copied();
         if let Some(requests) = series.requests {
-            requests.inc();
+            match exemplar {
+                None => requests.inc(),
+                Some(_) => requests.inc_with_exemplar(exemplar),
+            }
         }
         let seconds = duration.as_secs_f64();
         if let Some(observer) = series.duration {
-            observer.observe(seconds);
+            observer.observe_with(seconds, exemplar);
         }
         if let Some(observer) = series.overall_duration {
-            observer.observe(seconds);
+            observer.observe_with(seconds, exemplar);
         }
         if let (Some(observer), Some(to_head)) = (series.first_byte, self.to_head) {
-            observer.observe_duration(to_head);
+            observer.observe_with(to_head.as_secs_f64(), exemplar);
         }
         let request_bytes = self.request_bytes.or_else(|| self.read.as_ref().map(BytesRead::get));
         if let (Some(observer), Some(bytes)) = (series.request_size, request_bytes) {
@@ -412,6 +426,11 @@ impl<F: Follow> Drop for Watch<'_, F> {
     #[inline]
     fn drop(&mut self) {
         let mine = current::replace(self.outer);
+        if mine.has_exemplar
+            && let Some(exemplar) = current::take_exemplar()
+        {
+            self.life.exemplar = Some(exemplar);
+        }
         if mine.is_left_out {
             self.life.leave_out();
         }

@@ -38,6 +38,7 @@ pub struct Options {
     pub(crate) label_sets: usize,
     pub(crate) undeclared_is_empty: bool,
     pub(crate) application: Option<(String, Vec<(String, String)>)>,
+    pub(crate) traceparent: bool,
     pub(crate) is_enabled: bool,
     pub(crate) registry: Option<Registry>,
 }
@@ -62,6 +63,7 @@ impl Default for Options {
             label_sets: LABEL_SETS,
             undeclared_is_empty: false,
             application: None,
+            traceparent: false,
             is_enabled: true,
             registry: None,
         }
@@ -255,6 +257,17 @@ impl Options {
     pub fn application_info(mut self, name: &str, labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.application = Some((name.to_owned(), labels.collect()));
+        self
+    }
+
+    /// Keeps the trace of the header `traceparent` as the exemplar of a request's count and durations, if it is sampled.
+    /// A function of the application's that finds one goes first.
+    ///
+    /// The span is that of whoever sent the request: the caller's, or a proxy's. Clients choose what they send, so this
+    /// is for servers that are reached through what sets the header anew.
+    #[must_use]
+    pub fn exemplars_from_traceparent(mut self) -> Self {
+        self.traceparent = true;
         self
     }
 

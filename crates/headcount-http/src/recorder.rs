@@ -93,6 +93,12 @@ impl Recorder {
         self.0.families.grpc_responses.is_some()
     }
 
+    /// Whether the trace of the header `traceparent` is wanted.
+    #[must_use]
+    pub fn takes_traceparent(self) -> bool {
+        self.0.options.traceparent
+    }
+
     pub(crate) fn families(self) -> &'static Families {
         &self.0.families
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use headcount_http::{BuildError, Options, Recorder};
+use headcount_http::{BuildError, Exemplar, Options, Recorder};
 use tower_layer::Layer;
 
 use crate::head::{RequestHead, ResponseHead};
@@ -126,6 +126,18 @@ impl Builder {
     #[must_use]
     pub fn exclude(mut self, leaves_out: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.functions.predicates.push(Box::new(leaves_out));
+        self
+    }
+
+    /// The exemplar of a request, by a function of the application's that is asked when it arrives: of the current
+    /// `tracing` span, by `headcount_tracing::current_span`, or of anything that leads to this very request. It is kept with
+    /// the request's count and durations.
+    #[must_use]
+    pub fn exemplar_from(
+        mut self,
+        exemplar: impl for<'a> Fn(&RequestHead<'a>) -> Option<Exemplar> + Send + Sync + 'static,
+    ) -> Self {
+        self.functions.exemplar = Some(Box::new(exemplar));
         self
     }
 

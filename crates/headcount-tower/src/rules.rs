@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use headcount_http::{
-    Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
+    Arrival, Asked, Body, DoNotTrack, Exemplar, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
@@ -14,6 +14,7 @@ use crate::hook::{AnyHook, Follower};
 pub(crate) type RouteFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 pub(crate) type RequestLabelFn = dyn for<'a> Fn(&RequestHead<'a>) -> Cow<'a, str> + Send + Sync;
 pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
+pub(crate) type ExemplarFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Exemplar> + Send + Sync;
 pub(crate) type PredicateFn = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
 
 /// The functions that a user has given.
@@ -23,6 +24,7 @@ pub(crate) struct Functions {
     pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
     pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
     pub(crate) predicates: Vec<Box<PredicateFn>>,
+    pub(crate) exemplar: Option<Box<ExemplarFn>>,
     pub(crate) hook: Option<Box<dyn AnyHook>>,
 }
 
@@ -36,6 +38,21 @@ impl Rules {
     /// Begins to measure a request; `None` if it is left out.
     #[inline]
     pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
+        let mut life = self.begin(request)?;
+        if self.functions.exemplar.is_some() || self.recorder.takes_traceparent() {
+            self.exemplar(request).into_iter().for_each(|exemplar| life.set_exemplar(exemplar));
+        }
+        Some(life)
+    }
+
+    fn exemplar<B>(&self, request: &Request<B>) -> Option<Exemplar> {
+        let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(&RequestHead::of(request)));
+        let header = || request.headers().get("traceparent").filter(|_| self.recorder.takes_traceparent());
+        own.or_else(|| Exemplar::of_traceparent(header()?.to_str().ok()?))
+    }
+
+    #[inline]
+    fn begin<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
         if !self.recorder.is_enabled() {
             return None;
         }

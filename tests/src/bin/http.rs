@@ -48,7 +48,7 @@ fn main() {
 
 fn options() -> Options {
     match std::env::args().nth(1).as_deref() {
-        None => Options::new().with(Metric::FirstByte).with_streams(),
+        None => Options::new().with(Metric::FirstByte).with_streams().exemplars_from_traceparent(),
         Some("fastapi") => Options::new().preset(Preset::FastapiInstrumentator),
         // As with `group_by="url_rule"`: its default is the raw path.
         Some("flask") => {

@@ -9,9 +9,11 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router, http::StatusCode};
+use headcount::Registry;
+use headcount_store::read::Image;
 use headcount_tower::{
-    DoNotTrack, Hook, Metric, Options, Outcome, Report, Reporter, RequestHead, ResponseHead, TokenUsage,
-    do_not_track, track_error, track_tokens,
+    DoNotTrack, Exemplar, Hook, HttpMetrics, Metric, Options, Outcome, Report, Reporter, RequestHead,
+    ResponseHead, TokenUsage, do_not_track, track_error, track_exemplar, track_tokens,
 };
 use tower_service::Service;
 
@@ -154,4 +156,50 @@ fn a_hook_sees_the_request_the_answer_and_how_it_ended() {
         format!("/waits: GET /waits 499 {:?} false Some(0) 0", Outcome::ClientGone),
     ];
     assert_eq!(*notes.0.lock().unwrap(), expected);
+}
+
+#[test]
+fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let directory = tempfile::tempdir().unwrap();
+    let registry = Registry::in_directory(directory.path()).unwrap();
+    let options = Options::new().registry(registry).exemplars_from_traceparent();
+    let builder = HttpMetrics::builder(options).exemplar_from(|request| {
+        let id = request.headers.get("x-request-id")?.to_str().ok()?;
+        Exemplar::new(&[("request_id", id)]).ok()
+    });
+    let silent = get(async || "");
+    let handler = get(async || track_exemplar(Exemplar::new(&[("job", "7")]).unwrap()));
+    let app = Router::new()
+        .route("/own", silent.clone())
+        .route("/trace", silent.clone())
+        .route("/unsampled", silent)
+        .route("/handler", handler);
+    let mut app = app.layer(builder.build().unwrap());
+    for (path, headers) in [
+        (
+            "/own",
+            [("x-request-id", "a7".to_owned()), ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))],
+        ),
+        ("/trace", [("x-other", String::new()), ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))]),
+        (
+            "/unsampled",
+            [("x-other", String::new()), ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-00"))],
+        ),
+        ("/handler", [("x-other", String::new()), ("traceparent", "nonsense".to_owned())]),
+    ] {
+        let mut request = request("GET", path);
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        send(&mut app, request);
+    }
+    let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let image = Image::read(&std::fs::File::open(file).unwrap()).unwrap();
+    let found: Vec<_> = image.cells().exemplars().collect();
+    let labels = found.iter().map(|exemplar| exemplar.labels.iter().next().unwrap()).collect::<Vec<_>>();
+    // The count and the duration of each.
+    let each = [("request_id", "a7"), ("trace_id", TRACE), ("job", "7")];
+    assert_eq!(labels, each.map(|one| [one; 2]).concat());
+    assert_eq!(requests(registry, "GET", "/unsampled", "200"), 1.0);
 }
