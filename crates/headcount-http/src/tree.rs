@@ -61,7 +61,8 @@ impl<V> Tree<V> {
 
     fn hash(&self, key: &[&str]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for part in key {
+        // What is empty tells few keys apart, and parts are compared anyway.
+        for part in key.iter().filter(|part| !part.is_empty()) {
             hasher.write(part.as_bytes());
         }
         hasher.finish()
