@@ -30,6 +30,8 @@ pub(crate) enum Work<'a> {
     AddAmidMisses,
     Set,
     Observe,
+    /// Into buckets that nobody chose.
+    ObserveNative,
     /// Three enums of five values each, or of 22.
     FewEnums(Threads),
     ManyEnums(Threads),

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use headcount::{Buckets, Counter, GaugeMode};
+use headcount::{Buckets, Counter, GaugeMode, NativeBuckets};
 
-use super::row::Target::{self, AboveFloor, FasterThan, Of, OfBestPeer, OfFloor};
+use super::row::Target::{self, AboveFloor, AtMost, FasterThan, Of, OfBestPeer, OfFloor};
 use super::{Bench, Work};
 use crate::inputs::{Threads, repeat, turn, values};
 use crate::measure::Candidate;
@@ -21,6 +21,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) {
     counter_amid_misses(bench);
     gauge(bench);
     histogram(bench);
+    native(bench);
 }
 
 /// A cell, alone on its line.
@@ -32,6 +33,17 @@ struct Floor(AtomicU64);
 pub(crate) fn plain_add(cell: &AtomicU64) {
     let cell = black_box(cell);
     cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+const TWO: &str = "floor: two plain read-modify-writes";
+
+/// The least that it takes to count a value and to sum it up.
+#[inline]
+fn plain_observe([count, sum]: &[Floor; 2], value: f64) {
+    plain_add(&count.0);
+    let sum = black_box(&sum.0);
+    let new = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
+    sum.store(new.to_bits(), Ordering::Relaxed);
 }
 
 fn counter(bench: &mut Bench<'_>) {
@@ -158,14 +170,7 @@ fn histogram(bench: &mut Bench<'_>) {
     let values = values();
     let observe = move || repeat(|n| black_box(ours).observe(*turn(values, n)));
     let mut candidates = vec![
-        Candidate::floor("floor: two plain read-modify-writes", || {
-            repeat(|n| {
-                plain_add(&floors[0].0);
-                let sum = black_box(&floors[1].0);
-                let new = f64::from_bits(sum.load(Ordering::Relaxed)) + turn(values, n);
-                sum.store(new.to_bits(), Ordering::Relaxed);
-            })
-        }),
+        Candidate::floor(TWO, || repeat(|n| plain_observe(&floors, *turn(values, n)))),
         Candidate::ours("headcount::Histogram", observe),
         Candidate::new("headcount::LocalHistogram", move || {
             let mut local = ours.local();
@@ -176,4 +181,23 @@ fn histogram(bench: &mut Bench<'_>) {
     candidates.extend(bench.reader.beside(observe));
     let targets = [OfFloor(1.6), FasterThan("prometheus", 5.0)];
     bench.row("histogram observe, 14 bounds, random values", Work::Observe, &targets, candidates);
+}
+
+/// Every bucket that is observed has a place from the first round on.
+fn native(bench: &mut Bench<'_>) {
+    let ours = bench.registry.native_histogram("ours_native_seconds", "", NativeBuckets::default()).unwrap();
+    let floors = [Floor::default(), Floor::default()];
+    let values = values();
+    let observe = move || repeat(|n| black_box(ours).observe(*turn(values, n)));
+    let mut candidates = vec![
+        Candidate::floor(TWO, || repeat(|n| plain_observe(&floors, *turn(values, n)))),
+        Candidate::ours("headcount::NativeHistogram", observe),
+        Candidate::new("headcount::LocalNativeHistogram", move || {
+            let mut local = ours.local();
+            repeat(|n| black_box(&mut local).observe(*turn(values, n)))
+        }),
+    ];
+    candidates.extend(bench.reader.beside(observe));
+    let operation = "native histogram observe, random values";
+    bench.row(operation, Work::ObserveNative, &[AtMost(12.0)], candidates);
 }

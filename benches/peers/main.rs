@@ -21,7 +21,7 @@ use increment::Work;
 use measure::Candidate;
 
 fn main() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let recorder = plain::recorder();
     plain::keep_exporter(recorder.handle());
     metrics::set_global_recorder(recorder).unwrap();
     let table = increment::run(candidates);
@@ -38,6 +38,7 @@ fn candidates(work: Work<'_>) -> Vec<Candidate<'_>> {
         Work::AddAmidMisses => plain::add_amid_misses(),
         Work::Set => plain::set(),
         Work::Observe => plain::observe(),
+        Work::ObserveNative => plain::observe_native(),
         Work::FewEnums(threads) => labels::few_enums(threads),
         Work::ManyEnums(threads) => labels::many_enums(threads),
         Work::Literals(names, threads) => labels::literals(names, threads),

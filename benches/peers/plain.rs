@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use foundations_metrics as foundations;
 use measured::metric::histogram::Thresholds;
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{
+    Matcher, NativeHistogramConfig, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use prometheus_client::metrics as client;
 
 use crate::increment::{Misses, amid_misses};
@@ -20,6 +22,16 @@ pub(crate) type Local = foundations::ThreadLocalCounter;
 
 /// It has to be told now and then to look at what was observed, or keeps all of it.
 static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Buckets that nobody chose grow by no more than this, as ours do.
+const FACTOR: f64 = 1.1;
+const NATIVE: &str = "theirs_native_seconds";
+
+pub(crate) fn recorder() -> PrometheusRecorder {
+    let native = NativeHistogramConfig::new(FACTOR, 160, 1e-128).unwrap();
+    let matcher = Matcher::Full(NATIVE.to_owned());
+    PrometheusBuilder::new().set_native_histogram_for_metric(matcher, native).build_recorder()
+}
 
 pub(crate) fn keep_exporter(handle: PrometheusHandle) {
     EXPORTER.set(handle).unwrap_or_default();
@@ -107,6 +119,27 @@ pub(crate) fn observe() -> Vec<Candidate<'static>> {
             repeat(|n| black_box(&measured).get_metric().observe(*turn(values, n)))
         }),
         Candidate::peer("fastmetrics", move || repeat(|n| black_box(&fast).observe(*turn(values, n)))),
+        Candidate::peer("foundations-metrics", move || {
+            repeat(|n| black_box(&foundations).observe(*turn(values, n)))
+        }),
+    ]
+}
+
+pub(crate) fn observe_native() -> Vec<Candidate<'static>> {
+    let client =
+        client::histogram::Histogram::new_native(client::histogram::NativeHistogramConfig::new(FACTOR));
+    let foundations = foundations::NativeHistogram::new(FACTOR);
+    let handle = metrics::histogram!(NATIVE);
+    let values = values();
+    vec![
+        Candidate::peer("prometheus-client", move || {
+            repeat(|n| black_box(&client).observe(*turn(values, n)))
+        }),
+        Candidate::peer("metrics", move || {
+            let took = repeat(|n| black_box(&handle).record(*turn(values, n)));
+            EXPORTER.get().unwrap().run_upkeep();
+            took
+        }),
         Candidate::peer("foundations-metrics", move || {
             repeat(|n| black_box(&foundations).observe(*turn(values, n)))
         }),

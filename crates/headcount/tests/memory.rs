@@ -8,7 +8,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headcount::exemplar::EXEMPLAR_LIMIT;
-use headcount::{Buckets, Counter, Exemplar, GaugeMode, Histogram, Labels, Literal, Registry, metric, timed};
+use headcount::{
+    Buckets, Counter, Exemplar, GaugeMode, Histogram, Labels, Literal, NativeBuckets, Registry, metric, timed,
+};
 use headcount_store::read::Image;
 
 struct Counting;
@@ -87,7 +89,11 @@ fn only_new_series_allocate_and_they_are_small() {
     let sizes = registry.gauge_histogram("sizes", "", Buckets::default()).unwrap();
     let level = registry.up_down("level", "", GaugeMode::LiveSum).unwrap();
     let states = registry.state_set("states", "", ["on", "off"]).unwrap();
+    let native = registry.native_histogram("native", "", NativeBuckets::default()).unwrap();
+    let natives =
+        registry.native_histogram_family("natives", "", NativeBuckets::default(), ["route"]).unwrap();
     let mut local = histogram.local();
+    let mut local_native = native.local();
     let mut local_counter = counter.local();
     let long = "/a/route/that/is/too/long/for/two/words".to_owned();
     let mut update = || {
@@ -126,6 +132,15 @@ fn only_new_series_allocate_and_they_are_small() {
         histogram.time(|| ());
         summary.start_timer().observe_duration();
         work();
+        for value in [0.0, 0.3, -0.3, 1e9, f64::INFINITY, f64::NAN] {
+            native.observe(value);
+            native.observe_n(value, 3);
+            natives.with([&long]).observe(value);
+            local_native.observe(value);
+        }
+        native.time(|| ());
+        native.start_timer().observe_duration();
+        local_native.flush();
     };
     update();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
