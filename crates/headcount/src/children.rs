@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use headcount_store::write::Registration;
 
+use crate::addresses::Addresses;
 use crate::error::{RegisterError, report_lost};
 use crate::expiry::{self, Expiry};
 use crate::family::Metric;
@@ -18,7 +19,7 @@ use crate::table::Table;
 pub(crate) struct Children<M: Metric> {
     series: Series<M>,
     by_text: Table<Child<M>>,
-    by_address: Table<Child<M>>,
+    by_address: Addresses<Child<M>>,
     /// Where children are found otherwise. Taken only under a [`Registration`].
     others: Mutex<Vec<Weak<dyn Finds<M> + Send + Sync>>>,
     expiry: Expiry,
@@ -35,7 +36,7 @@ impl<M: Metric> Children<M> {
         Self {
             series,
             by_text: Table::new(),
-            by_address: Table::new(),
+            by_address: Addresses::new(),
             others: Mutex::default(),
             expiry: Expiry::default(),
         }
@@ -64,7 +65,7 @@ impl<M: Metric> Children<M> {
 
     /// The children by the addresses of their labels.
     #[inline]
-    pub(crate) fn by_address(&self) -> &Table<Child<M>> {
+    pub(crate) fn by_address(&self) -> &Addresses<Child<M>> {
         &self.by_address
     }
 

@@ -83,20 +83,6 @@ impl<const N: usize> Key for Texts<'_, N> {
     }
 }
 
-/// Texts that are known by their places.
-struct Literals<const N: usize>([Part; N]);
-
-impl<const N: usize> Key for Literals<N> {
-    #[inline(always)]
-    fn parts(&self, visit: impl FnMut(Part)) {
-        self.0.into_iter().for_each(visit);
-    }
-
-    fn has_texts(&self, _: &[Box<str>]) -> bool {
-        true
-    }
-}
-
 impl<M: Metric, const N: usize> Family<M, N> {
     pub(crate) fn of(children: &'static Children<M>) -> Self {
         Self(children)
@@ -203,7 +189,7 @@ impl<M: Metric, const N: usize> Family<M, N> {
     /// their addresses, without looking at them.
     #[must_use]
     pub fn with_literals(self, values: [&'static str; N]) -> M {
-        match self.0.by_address().find(&Literals(values.map(Part::literal))) {
+        match self.0.by_address().find(&values) {
             Some(child) => child.metric,
             None => self.with_new_literals(values),
         }
@@ -212,9 +198,8 @@ impl<M: Metric, const N: usize> Family<M, N> {
     #[cold]
     #[inline(never)]
     fn with_new_literals(self, values: [&'static str; N]) -> M {
-        let key = Literals(values.map(Part::literal));
         let found = self.0.find_or_create(&values, |registration, child| {
-            self.0.by_address().remember(registration, &key, &values, child);
+            self.0.by_address().remember(registration, &values, child);
         });
         found.map(Found::metric).unwrap_or_else(|error| self.0.lost(&error))
     }

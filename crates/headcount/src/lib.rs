@@ -34,6 +34,7 @@
 //! Metrics made before a `fork` count in the child from its first increment on, from zero and into its
 //! own file. Metrics may be updated by any thread at any time, but not in a signal handler.
 
+mod addresses;
 pub mod buckets;
 pub mod bytes;
 mod children;

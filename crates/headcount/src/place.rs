@@ -40,15 +40,41 @@ impl<C: Copy> Place<C> {
     /// The child that is here.
     #[inline]
     pub(crate) fn get(&self) -> Option<C> {
+        self.get_ref().copied()
+    }
+
+    /// As [`get`](Self::get), for who looks at a part of it.
+    #[inline]
+    pub(crate) fn get_ref(&self) -> Option<&C> {
         if self.state.load(Ordering::Acquire) != TAKEN {
             return None;
         }
-        let child = self.child.get();
-        // SAFETY: the state has said that a child was written, with release ordering behind the write; it is
-        // never written again.
-        let child = unsafe { *child };
-        // SAFETY: as above.
-        Some(unsafe { child.assume_init() })
+        // SAFETY: the state has said that a child was written, with release ordering behind the write.
+        Some(unsafe { self.written() })
+    }
+
+    /// The child that is here or has been.
+    pub(crate) fn known(&self, _: &mut Registration) -> Option<&C> {
+        // SAFETY: as above; a place that was left was taken before.
+        (!self.is_empty()).then(|| unsafe { self.written() })
+    }
+
+    /// Whether no child has ever been here.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.load(Ordering::Acquire) == EMPTY
+    }
+
+    /// # Safety
+    ///
+    /// The state has been seen, with acquire ordering, to say that a child was written.
+    #[inline]
+    unsafe fn written(&self) -> &C {
+        let child: *const MaybeUninit<C> = self.child.get();
+        // SAFETY: it is never written again, so it may be shared for as long as the place is there.
+        let child = unsafe { &*child };
+        // SAFETY: it was written, says the caller.
+        unsafe { child.assume_init_ref() }
     }
 
     /// Puts a child here. If one has been here before, it is that one again.
@@ -63,7 +89,8 @@ impl<C: Copy> Place<C> {
     /// Takes the child away, if `is_meant`.
     pub(crate) fn leave(&self, _: &mut Registration, is_meant: impl FnOnce(&C) -> bool) {
         if self.get().is_some_and(|child| is_meant(&child)) {
-            self.state.store(LEFT, Ordering::Relaxed);
+            // Whoever sees that may look at the child, too.
+            self.state.store(LEFT, Ordering::Release);
         }
     }
 }
