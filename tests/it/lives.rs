@@ -1,13 +1,16 @@
-//! Series that processes remove: what is shown of them, whoever lives, dies, forks and is folded.
+//! Series that begin, and series that processes remove: what is shown of them, whoever lives, dies, forks and is
+//! folded.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use headcount_merge::{Buckets, Folder, Foreign, Merger};
 use headcount_store::directory::Directory;
-use headcount_tests::text;
+use headcount_tests::prometheus::Prometheus;
+use headcount_tests::supervisor::Headcount;
+use headcount_tests::{binary, peers, text, wait};
 
 use crate::WORKER;
 
@@ -104,4 +107,73 @@ fn what_was_removed_before_a_fork_is_removed_in_the_child_whose_idle_series_go_b
     let samples = text::samples(&text(directory.path()));
     assert!(!samples.contains_key("forked_jobs_total{queue=\"gone\"}"), "{samples:?}");
     assert_eq!(samples["forked_jobs_total{queue=\"kept\"}"], 1.0);
+}
+
+/// What Python's parser reads of the OpenMetrics that `dump` writes, with the samples that say since when.
+fn read_with_python(directory: &Path) -> serde_json::Value {
+    let exposition = tempfile::NamedTempFile::new().unwrap();
+    let mut dump = Command::new(binary::headcount());
+    dump.arg("dump").arg(directory).args(["--format", "openmetrics", "--created-samples"]);
+    assert!(dump.stdout(exposition.reopen().unwrap()).status().unwrap().success());
+    let script = binary::workspace().join("tests/python/read_created.py");
+    let output = Command::new(peers::python()).arg(script).arg(exposition.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+#[test]
+fn python_reads_units_and_since_when_series_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Obedient::start(directory.path());
+    let before = now();
+    process.tell("add x");
+    process.tell("work 0.5");
+    let read = read_with_python(directory.path());
+    let (jobs, work) = (&read["obeyed_jobs"], &read["obeyed_work_seconds"]);
+    assert_eq!((&jobs["type"], &jobs["unit"]), (&"counter".into(), &"".into()), "{read}");
+    assert_eq!((&work["type"], &work["unit"]), (&"histogram".into(), &"seconds".into()), "{read}");
+    assert_eq!(jobs["created"][0][0], serde_json::json!({"queue": "x"}), "{read}");
+    // The clock that a worker asks may be some milliseconds behind.
+    for created in [jobs, work].map(|family| family["created"][0][1].as_f64().unwrap()) {
+        assert!(before - 1.0 < created && created <= now(), "{before} {read}");
+    }
+}
+
+/// Without the zero, what is counted before the first scrape is in no rate and no increase.
+#[test]
+fn prometheus_begins_series_with_a_zero_at_their_created_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Obedient::start(directory.path());
+    process.tell("add x");
+    process.tell("work 0.5");
+    let read = read_with_python(directory.path());
+    let created = |family: &str| read[family]["created"][0][1].as_f64().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let listen = ["--dir", path, "--web.listen-address", "127.0.0.1:0", "--created-samples"];
+    let headcount = Headcount::start([&["serve"], &listen[..]].concat());
+    for (suite, program) in peers::newer_prometheuses() {
+        // The older one takes it from protobuf only.
+        let openmetrics = "    scrape_protocols: [OpenMetricsText1.0.0]\n";
+        let ways = if suite == "sid" { &["", openmetrics][..] } else { &[""] };
+        for way in ways {
+            let config = Prometheus::config(&headcount.metrics(), way);
+            let flags = ["--enable-feature=created-timestamp-zero-ingestion"];
+            let prometheus = Prometheus::start_program(&program, &config, &flags);
+            let series = ["obeyed_jobs_total", "obeyed_work_seconds_count"];
+            for (name, family) in series.into_iter().zip(["obeyed_jobs", "obeyed_work_seconds"]) {
+                let range = format!("{name}[1h]");
+                let samples = wait::until(format!("{suite} {way}: two scrapes of {name}"), || {
+                    Some(prometheus.samples(&range)).filter(|samples| samples.len() >= 3)
+                });
+                let values: Vec<_> = samples.iter().map(|&(_, value)| value).collect();
+                assert_eq!(values[..3], [0.0, 1.0, 1.0], "{suite} {way}: {name}: one zero, and no more");
+                let began = samples[0].0;
+                assert!((began - created(family)).abs() < 0.002, "{suite} {way}: {name}: {began} {read}");
+            }
+        }
+    }
 }

@@ -120,6 +120,14 @@ impl Prometheus {
         self.ask(expression)?["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
+    /// What is stored of the one series of a range such as `up[10m]`: when, in seconds, and what.
+    #[must_use]
+    pub fn samples(&self, range: &str) -> Vec<(f64, f64)> {
+        let Some(json) = self.ask(range) else { return Vec::new() };
+        let samples = json["data"]["result"][0]["values"].as_array().into_iter().flatten();
+        samples.filter_map(|sample| Some((sample[0].as_f64()?, sample[1].as_str()?.parse().ok()?))).collect()
+    }
+
     fn ask(&self, expression: &str) -> Option<serde_json::Value> {
         let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = http::get(&self.address, &format!("/api/v1/query?query={encoded}")).ok()?;

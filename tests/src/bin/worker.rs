@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use headcount::worker::{Drain, Worker};
-use headcount::{Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram, Info, UpDown, once};
+use headcount::{
+    Buckets, Counter, Family, FloatCounter, Gauge, GaugeMode, Histogram, Info, Registry, UpDown, once,
+};
 use headcount_merge::{Folder, Foreign};
 use headcount_store::directory::Directory;
 use headcount_tests::fork::{fork, wait_for_child};
@@ -420,10 +422,13 @@ fn fork_and_exec() {
 /// Does what it is told, a line at a time, and says so each time: `add` or `remove` with a queue's name, or `clear`.
 fn obey() {
     let jobs = Counter::family("obeyed_jobs", "Jobs.", ["queue"]).unwrap();
+    let registry = Registry::global().unwrap().with_unit("seconds");
+    let work = registry.histogram("obeyed_work", "Work.", Buckets::default()).unwrap();
     for line in std::io::stdin().lines() {
         let line = line.unwrap();
         match line.split_once(' ') {
             Some(("add", queue)) => jobs.with([queue]).inc(),
+            Some(("work", seconds)) => work.observe(seconds.parse().unwrap()),
             Some(("remove", queue)) => assert!(jobs.remove([queue])),
             _ => jobs.clear(),
         }
