@@ -155,12 +155,17 @@ pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
 /// | `states = ["on", "off"]` | the states of a `StateSet`, unless it is one of an enum |
 /// | `limit = 500` | how many series there may be in one process; see `Family::limited_to` |
 /// | `expire_after = Duration::from_secs(3600)` | removes series that are idle for so long; see `Family::expire_after` |
+/// | `removable` | offers `NAME::remove(labels…)`, which tells whether there was such a series, and `NAME::clear()`; see `Family::remove` |
 /// | `unit = "seconds"` | the unit, which the name gets as its ending if it has it not; see `Registry::with_unit` |
 /// | `name = "http_requests"` | another name than the function's |
 /// | `registry = SHOP` | another registry than the default |
 ///
 /// A parameter is of a type that is a `LabelValue`, whose lifetimes are left out, and takes the attributes of a
 /// field that derives [`macro@Labels`]: `#[label(rename = "type")]`, `#[label(flatten)]`.
+///
+/// Only a function that is `removable` takes a second name, that of a type: beside it there is an `enum` that is
+/// called as it is, is as visible, and comes along with its import. So no module, type or crate that is used there may
+/// be called the same.
 ///
 /// ```
 /// use headcount::{Counter, Gauge, GaugeMode, LabelValue, metric};
@@ -179,11 +184,19 @@ pub fn count_errors(metric: TokenStream, function: TokenStream) -> TokenStream {
 /// #[metric(mode = GaugeMode::LiveSum)]
 /// fn connections() -> Gauge;
 ///
+/// /// Jobs of each customer.
+/// #[metric(removable)]
+/// fn jobs(customer: &str) -> Counter;
+///
 /// connections().inc();
 /// http_requests(Method::Post, "/users", 201).inc();
 /// let text = headcount::render();
 /// assert!(text.contains("# HELP http_requests_total Requests answered.\n"));
 /// assert!(text.contains("http_requests_total{method=\"post\",route=\"/users\",code=\"201\"} 1\n"));
+///
+/// jobs("acme").inc();
+/// assert!(jobs::remove("acme"));
+/// assert!(!headcount::render().contains("acme"));
 /// ```
 #[proc_macro_attribute]
 pub fn metric(options: TokenStream, declaration: TokenStream) -> TokenStream {

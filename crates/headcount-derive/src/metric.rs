@@ -6,7 +6,7 @@
 //! ones.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{
     Attribute, Data, DeriveInput, Expr, FnArg, Ident, LitStr, Meta, Pat, ReturnType, Token, TraitItemFn,
@@ -22,6 +22,7 @@ pub(crate) struct Options {
     registry: Option<Expr>,
     limit: Option<Expr>,
     expire_after: Option<Expr>,
+    removable: Option<Ident>,
     unit: Option<LitStr>,
     /// What the kind needs: a gauge's mode, a histogram's buckets, a set's states.
     of_kind: Option<Expr>,
@@ -32,24 +33,34 @@ impl Options {
         let mut options = Self::default();
         while !input.is_empty() {
             let word: Ident = input.parse()?;
-            input.parse::<Token![=]>()?;
-            match word.to_string().as_str() {
-                "name" => options.name = Some(input.parse()?),
-                "registry" => options.registry = Some(input.parse()?),
-                "limit" => options.limit = Some(input.parse()?),
-                "expire_after" => options.expire_after = Some(input.parse()?),
-                "unit" => options.unit = Some(input.parse()?),
-                "mode" | "buckets" | "states" => options.of_kind = Some(input.parse()?),
-                _ => {
-                    let known = "known are `name`, `unit`, `mode`, `buckets`, `states`, `limit`, `expire_after` and `registry`";
-                    return Err(syn::Error::new(word.span(), format!("`{word}`: {known}")));
-                }
+            if word == "removable" {
+                options.removable = Some(word);
+            } else {
+                input.parse::<Token![=]>()?;
+                options.set(&word, input)?;
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
         }
         Ok(options)
+    }
+
+    /// Reads what an option is to be.
+    fn set(&mut self, word: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<()> {
+        match word.to_string().as_str() {
+            "name" => self.name = Some(input.parse()?),
+            "registry" => self.registry = Some(input.parse()?),
+            "limit" => self.limit = Some(input.parse()?),
+            "expire_after" => self.expire_after = Some(input.parse()?),
+            "unit" => self.unit = Some(input.parse()?),
+            "mode" | "buckets" | "states" => self.of_kind = Some(input.parse()?),
+            _ => {
+                let known = "known are `name`, `unit`, `mode`, `buckets`, `states`, `limit`, `expire_after`, `removable` and `registry`";
+                return Err(syn::Error::new(word.span(), format!("`{word}`: {known}")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -75,24 +86,32 @@ pub(crate) fn declare(options: &Options, declaration: &Declaration) -> syn::Resu
     let (attributes, signature) = (&function.attrs, &function.sig);
     let parts = signature.inputs.iter().map(Part::of).collect::<syn::Result<Vec<_>>>()?;
     let arguments = options.arguments(&signature.ident, &help);
-    let of_labels = options.limit.as_ref().or(options.expire_after.as_ref());
-    let body = match of_labels {
-        Some(option) if parts.is_empty() => {
-            let message = format!("metric `{}`: without labels it is one series", signature.ident);
-            return Err(syn::Error::new_spanned(option, message));
-        }
-        _ if parts.is_empty() => quote! {
+    let (ident, output) = (&signature.ident, &signature.output);
+    let inputs: Vec<_> = parts.iter().map(|Part { ident, ty, .. }| quote! { #ident: #ty }).collect();
+    let (body, companion) = if parts.is_empty() {
+        options.refuse_those_of_labels(ident)?;
+        let metric = quote! {
             static METRIC: ::std::sync::LazyLock<#metric> =
                 ::std::sync::LazyLock::new(|| ::headcount::macros::declare(#arguments));
             *METRIC
-        },
-        _ => with_labels(metric, &parts, &arguments, options)?,
+        };
+        (metric, None)
+    } else {
+        let names: Vec<_> = parts.iter().map(|part| part.ident).collect();
+        let family = family(metric, &parts, &arguments, options)?;
+        let child = quote! { FAMILY.get(&HeadcountLabels { #(#names),* }) };
+        match options.removable {
+            None => (quote! { #family #child }, None),
+            Some(_) => {
+                let companion = companion(declaration, &family, &inputs, &names, &child);
+                (quote! { #ident::headcount_get(#(#names),*) }, Some(companion))
+            }
+        }
     };
-    let (ident, output) = (&signature.ident, &signature.output);
-    let inputs = parts.iter().map(|Part { ident, ty, .. }| quote! { #ident: #ty });
     Ok(quote! {
         #(#attributes)*
         #visibility fn #ident(#(#inputs),*) #output { #body }
+        #companion
     })
 }
 
@@ -122,6 +141,18 @@ fn checked(function: &TraitItemFn) -> syn::Result<(&Type, String)> {
 }
 
 impl Options {
+    /// One series has no limit, is not idle, and stays.
+    fn refuse_those_of_labels(&self, ident: &Ident) -> syn::Result<()> {
+        let of_labels = self.limit.iter().chain(&self.expire_after).map(ToTokens::to_token_stream);
+        match of_labels.chain(self.removable.iter().map(ToTokens::to_token_stream)).next() {
+            None => Ok(()),
+            Some(option) => {
+                let message = format!("metric `{ident}`: without labels it is one series");
+                Err(syn::Error::new_spanned(option, message))
+            }
+        }
+    }
+
     /// What creates the metric: its registry, name, help text, and what its kind needs.
     fn arguments(&self, ident: &Ident, help: &str) -> TokenStream {
         let registry = match &self.registry {
@@ -143,15 +174,14 @@ impl Options {
     }
 }
 
-/// The body that finds the child of a family.
-fn with_labels(
+/// The family as a static, with the type of its labels.
+fn family(
     metric: &Type,
     parts: &[Part<'_>],
     arguments: &TokenStream,
     options: &Options,
 ) -> syn::Result<TokenStream> {
     let types = parts.iter().map(|part| part.ty);
-    let names = parts.iter().map(|part| part.ident);
     let (set, limit, idle) = (set(parts)?, options.limit.iter(), options.expire_after.iter());
     Ok(quote! {
         #set
@@ -159,8 +189,48 @@ fn with_labels(
             ::std::sync::LazyLock::new(|| {
                 ::headcount::macros::declare_labelled(#arguments) #(.limited_to(#limit))* #(.expire_after(#idle))*
             });
-        FAMILY.get(&HeadcountLabels { #(#names),* })
     })
+}
+
+/// What removes series: an enum that has the function's name, which a function leaves free for a type. So whoever
+/// imports the one has the other, and types of parameters mean there what they mean here, as in a module they would not.
+fn companion(
+    Declaration { visibility, function }: &Declaration,
+    family: &TokenStream,
+    inputs: &[TokenStream],
+    names: &[&Ident],
+    child: &TokenStream,
+) -> TokenStream {
+    let (ident, output) = (&function.sig.ident, &function.sig.output);
+    let conditions: Vec<_> =
+        function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
+    let what = format!("Removes series of the metric [`{ident}`](fn@{ident}).");
+    quote! {
+        #(#conditions)*
+        #[doc = #what]
+        #[allow(non_camel_case_types, dead_code, missing_debug_implementations)]
+        #visibility enum #ident {}
+
+        #(#conditions)*
+        const _: () = {
+            #family
+            #[allow(dead_code, non_local_definitions)]
+            impl #ident {
+                /// Removes the series with these labels; tells whether there was one.
+                #visibility fn remove(#(#inputs),*) -> bool {
+                    FAMILY.remove(&HeadcountLabels { #(#names),* })
+                }
+
+                /// Removes all series.
+                #visibility fn clear() {
+                    FAMILY.clear();
+                }
+
+                #[inline]
+                fn headcount_get(#(#inputs),*) #output { #child }
+            }
+        };
+    }
 }
 
 /// A parameter that is a label.
@@ -221,6 +291,7 @@ fn help(attributes: &[Attribute]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syn::parse::Parser;
 
     fn declared(of: &str) -> syn::Result<String> {
         declare(&Options::default(), &syn::parse_str(of)?).map(|tokens| tokens.to_string())
@@ -237,6 +308,17 @@ mod tests {
         assert!(declared("fn f() -> Counter;").unwrap_err().to_string().contains("needs a doc comment"));
         let field = refusal("fn f(#[label(rename = \"a-b\")] a: u8) -> Counter;");
         assert!(field.starts_with("field `a`: `a-b`: a label's name is"), "{field}");
+    }
+
+    #[test]
+    fn options_of_labels_are_refused_without_labels() {
+        for option in ["limit = 7", "expire_after = hour", "removable"] {
+            let options = Options::parse.parse_str(option).unwrap();
+            let declare = |of: &str| declare(&options, &syn::parse_str(of).unwrap());
+            let refusal = declare("/// Help.\nfn f() -> Counter;").unwrap_err().to_string();
+            assert_eq!(refusal, "metric `f`: without labels it is one series", "{option}");
+            assert!(declare("/// Help.\nfn f(a: u8) -> Counter;").is_ok(), "{option}");
+        }
     }
 
     #[test]

@@ -189,3 +189,67 @@ fn a_metric_is_declared_with_its_unit_and_when_its_series_expire() {
     let text = headcount::render();
     assert!(text.contains("declared_work_seconds_total{kind=\"cooking\"} 0.5\n"), "{text}");
 }
+
+/// Removed by label, or all.
+#[metric(registry = REGISTRY, removable)]
+fn removable(#[label(rename = "type")] kind: &str, #[label(flatten)] route: Route<'_>) -> Counter;
+
+#[test]
+fn series_of_a_declared_metric_are_removed() {
+    let route = |path: &'static str| Route { zone: None, path: path.into() };
+    let shown = || {
+        let text = REGISTRY.render();
+        let lines = text.lines().filter(|line| line.starts_with("test_removable_total{"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for path in ["/a", "/b", "/c"] {
+        removable("x", route(path)).inc();
+    }
+    assert!(removable::remove("x", route("/a")));
+    assert!(!removable::remove("x", route("/a")), "it is gone already");
+    assert!(!removable::remove("y", route("/b")), "there never was one");
+    assert_eq!(shown().len(), 2);
+    removable::clear();
+    assert!(shown().is_empty());
+    removable("x", route("/a")).inc();
+    assert_eq!(shown(), ["test_removable_total{type=\"x\",zone=\"\",path=\"/a\"} 2"], "it counts on");
+}
+
+/// Does not compile if there are warnings of what is not used, or of names.
+#[deny(unused, nonstandard_style)]
+mod declared_elsewhere {
+    use headcount::{Counter, metric};
+
+    #[derive(headcount::LabelValue)]
+    pub(crate) enum Size {
+        Large,
+    }
+
+    /// Parcels.
+    #[metric(removable)]
+    pub(crate) fn parcels(size: Size) -> Counter;
+
+    /// Not there.
+    #[metric(removable)]
+    #[cfg(any())]
+    pub(crate) fn letters(size: Size) -> Counter;
+}
+
+#[test]
+fn what_removes_comes_along_with_the_function_and_knows_local_types() {
+    use declared_elsewhere::{Size, parcels};
+    parcels(Size::Large).inc();
+    assert!(parcels::remove(Size::Large));
+
+    #[derive(LabelValue)]
+    enum Local {
+        Here,
+    }
+    /// Declared in a function.
+    #[metric(removable)]
+    fn local(at: Local) -> Counter;
+    local(Local::Here).inc();
+    local::clear();
+    let text = headcount::render();
+    assert!(!text.contains("parcels_total{") && !text.contains("local_total{"), "{text}");
+}
