@@ -26,6 +26,11 @@ impl Page {
         Self { bytes, compressed: OnceLock::new() }
     }
 
+    /// Its space, for another page.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The page.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -54,6 +54,14 @@ impl Line {
     }
 }
 
+/// Values grow a little, if they do: by so many bytes on a page before it needs other space.
+const LEAST_ROOM: usize = 32;
+
+/// The space of a page of this length.
+fn with_room(len: usize) -> usize {
+    len.max(super::PAGE) + super::PAGE / 16
+}
+
 /// A page is to be written again from the beginning: there is a value where there was none, or the other way round.
 #[derive(Debug)]
 pub(super) struct Stale;
@@ -74,11 +82,15 @@ impl LinePage {
         figures.changed(self.figures()).contains(&true)
     }
 
-    /// Brings the page up to date, of which all values may have changed or those only of the last time.
-    pub(super) fn refresh(&mut self, figures: &Figures, all: bool) -> Result<(), Stale> {
+    /// Brings the page up to date, of which all values may have changed or those only of the last time. `spare` is
+    /// space to write it to; it becomes that of the old page, if nobody else has that.
+    pub(super) fn refresh(&mut self, figures: &Figures, all: bool, spare: &mut Vec<u8>) -> Result<(), Stale> {
         let old = self.page.bytes();
-        // Values grow a little, if they do.
-        let mut new = Vec::with_capacity(old.len() + old.len() / 16 + 32);
+        let mut new = std::mem::take(spare);
+        new.clear();
+        if new.capacity() < old.len() + LEAST_ROOM {
+            new = Vec::with_capacity(with_room(old.len()));
+        }
         let (mut at, mut copied) = (0, 0);
         let changed = figures.changed(self.figures());
         for ((line, &changed), figure) in self.lines.iter_mut().zip(changed).zip(self.figures.clone()) {
@@ -104,8 +116,11 @@ impl LinePage {
             }
         }
         new.extend_from_slice(&old[copied..]);
-        if new != old {
-            self.page = Arc::new(Page::new(new));
+        if new == old {
+            *spare = new;
+        } else {
+            let old = std::mem::replace(&mut self.page, Arc::new(Page::new(new)));
+            *spare = Arc::try_unwrap(old).map(Page::into_bytes).unwrap_or_default();
         }
         Ok(())
     }
@@ -161,8 +176,10 @@ impl LinePages {
         }
         lines.shrink_to_fit();
         let figures = self.start..self.start + lines.len();
-        let page = Arc::new(Page::new(self.bytes.as_slice().to_vec()));
-        self.bytes.clear();
+        // With the room that later ones need: what they free would be too small for the next.
+        let mut bytes = Vec::with_capacity(with_room(self.bytes.len()));
+        bytes.append(&mut self.bytes);
+        let page = Arc::new(Page::new(bytes));
         self.done.push(LinePage { figures, lines, page });
     }
 }

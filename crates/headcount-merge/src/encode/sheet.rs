@@ -173,6 +173,8 @@ impl Sheet {
         is_next: bool,
     ) -> Result<(), Stale> {
         let Self { dialect, escaping, parts } = self;
+        // From page to page: what each of them freed by itself would lie between others, and hardly be used again.
+        let mut spare = Vec::new();
         for part in parts {
             match part {
                 Part::Lines(page) => {
@@ -182,7 +184,7 @@ impl Sheet {
                     if *dialect == Dialect::OpenMetrics && !figures.are_counts(page.figures()) {
                         return Err(Stale);
                     }
-                    page.refresh(figures, !is_next)?;
+                    page.refresh(figures, !is_next, &mut spare)?;
                 }
                 Part::Anew(anew) => anew.refresh(merged, *dialect, *escaping),
                 Part::End(_) => {}
