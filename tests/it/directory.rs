@@ -304,9 +304,10 @@ fn inspecting_a_file_shows_every_entry() {
     let (_, own) = inspect(&own_files(temporary.path())[0]);
     let entries: Vec<serde_json::Value> =
         own.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(entries[0][0], r#"["test_added","test_added_total",{},"Added."]"#);
-    assert_eq!(entries[0][1], 5);
-    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0][0], r#"["test_added","test_added_created",{},"Added."]"#);
+    assert_eq!(entries[1][0], r#"["test_added","test_added_total",{},"Added."]"#);
+    assert_eq!(entries[1][1], 5);
+    assert_eq!(entries.len(), 3);
     // Any key at all, in a file of any name: what is stored is shown.
     let odd = temporary.path().join("tmpabc");
     fs::write(&odd, python_file(&["abc", KEY])).unwrap();

@@ -18,6 +18,7 @@ mod fork;
 mod formats;
 mod hooks;
 mod http;
+mod inspect;
 mod lanes;
 mod liveness;
 mod lives;

@@ -1,16 +1,18 @@
 //! `headcount inspect`: every entry of a file, ours or a peer's.
 //!
 //! Of our own files, each value of a series is an entry, and its key is spelled as Python's client would
-//! spell it; so is each exemplar, with its own labels in the place of the help text. Of a peer's, the key is what is stored, whatever it is.
+//! spell it; so is each exemplar, with its own labels in the place of the help text, and since when the series is. What
+//! the process has removed counts on, and says so. Of a peer's, the key is what is stored, whatever it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use headcount_store::FileError;
-use headcount_store::cell::{decode_gauge, decode_states};
+use headcount_store::cell::{Life, decode_gauge, decode_states};
 use headcount_store::directory::open_regular;
 use headcount_store::exponential::{Key, Schema};
 use headcount_store::format::exemplar::Exemplar;
@@ -124,12 +126,8 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
             Record::Family(family) => families.push(family),
             Record::Series { family, first_cell, life, table, values } => {
                 let family = &families[family as usize];
-                // An info is there or not. Other series go on counting.
-                if family.shape == Shape::Info && image.cells().life(life).is_removed {
-                    continue;
-                }
-                let cells = (first_cell, table);
-                add_series(&image, family, &processes, cells, values, &exemplars, &mut entries);
+                let cells = SeriesCells { first: first_cell, table, life };
+                add_series(&image, family, &processes, &cells, values, &exemplars, &mut entries);
             }
             Record::Process(process) => processes.push(process),
         }
@@ -137,11 +135,18 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     Ok(entries)
 }
 
+/// Where a series has its cells.
+struct SeriesCells {
+    first: u32,
+    table: Option<Table>,
+    life: Option<u32>,
+}
+
 fn add_series(
     image: &Image,
     family: &Family<'_>,
     processes: &[FoldedProcess<'_>],
-    (first, table): (u32, Option<Table>),
+    &SeriesCells { first, table, life: life_cell }: &SeriesCells,
     values: Values<'_>,
     exemplars: &HashMap<u32, Exemplar>,
     entries: &mut Vec<Entry>,
@@ -152,13 +157,21 @@ fn add_series(
         let pid = processes.get(usize::from(process)).map_or("", |process| process.name);
         labels.insert("pid".to_owned(), pid.into());
     }
+    let life = image.cells().life(life_cell);
+    let removed = if life.is_removed { " (removed)" } else { "" };
+    if let Some((cell, created)) = life_cell.zip(created(image, family, life)) {
+        let name = format!("{}_created{removed}", family.name);
+        let key = json!([family.name, name, labels, family.help]).to_string();
+        entries.push(Entry { key, value: Value::Float(created), time: 0.0, offset: cell.into() });
+    }
     let mut add = |suffix: &str, bucket: Option<Bucket>, cell: u32, value: Value, time: f64| {
         let mut labels = labels.clone();
         if let Some(bucket) = bucket {
             let (name, bounds) = bucket.label();
             labels.insert(name.to_owned(), bounds.into());
         }
-        let key = json!([family.name, format!("{}{suffix}", family.name), labels, family.help]).to_string();
+        let name = format!("{}{suffix}{removed}", family.name);
+        let key = json!([family.name, name, labels, family.help]).to_string();
         entries.push(Entry { key, value, time, offset: cell.into() });
         // Cells of other kinds are counted by themselves.
         let has_exemplars = matches!(family.shape.kind(), Kind::Counter | Kind::Histogram);
@@ -262,6 +275,18 @@ fn add_series(
             add("_bucket", Some(Bucket::UpTo(bound)), cell, sum(cell), 0.0);
         }
     }
+}
+
+/// Since when a series is, in seconds since 1970, if it is of a kind that says so and it is known.
+fn created(image: &Image, family: &Family<'_>, life: Life) -> Option<f64> {
+    let header = image.header();
+    let created = match life.created {
+        0 if header.folded > 0 => return None,
+        0 => Duration::from_nanos(header.created),
+        milliseconds => Duration::from_millis(milliseconds),
+    };
+    matches!(family.shape.kind(), Kind::Counter | Kind::Histogram | Kind::Summary)
+        .then_some(created.as_secs_f64())
 }
 
 /// What a bucket holds.
