@@ -5,6 +5,8 @@ use std::process::Command;
 
 use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
+use headcount_store::format::exemplar::ExemplarLabels;
+use headcount_store::read::Image;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{text, wait};
 
@@ -57,6 +59,24 @@ fn a_fork_amid_threads_that_count_and_create_loses_nothing() {
     // The parent's threads counted each of theirs once; what children inherited of it is zero.
     let parents = samples.iter().filter(|(key, _)| key.starts_with("amid_series_total{n=\""));
     assert!(parents.filter(|(key, _)| !key.contains("child-")).all(|(_, value)| *value <= 1.0));
+}
+
+/// An exemplar that a child had inherited would be shown as the child's, too, and written over in its parent's file.
+#[test]
+fn a_child_has_exemplars_of_its_own_and_none_at_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let merged = run("fork-exemplars", directory.path());
+    assert_eq!(text::value(&merged, "exemplary_jobs_total"), Some(3.0));
+    let exemplars = |entry: std::io::Result<std::fs::DirEntry>| {
+        let image = Image::read(&std::fs::File::open(entry.unwrap().path()).unwrap()).unwrap();
+        let labels = |of: &ExemplarLabels| {
+            of.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+        };
+        image.cells().exemplars().map(|exemplar| labels(&exemplar.labels)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(exemplars).collect();
+    all.sort_unstable();
+    assert_eq!(all, [vec![], vec!["of=child".to_owned()], vec!["of=parent".to_owned()]]);
 }
 
 #[test]

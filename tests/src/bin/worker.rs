@@ -42,6 +42,7 @@ fn main() {
         "fork-and-exec" => fork_and_exec(),
         "obey" => obey(),
         "fork-removed" => fork_removed(),
+        "fork-exemplars" => fork_exemplars(),
         unknown => panic!("no such thing to do: {unknown}"),
     }
 }
@@ -455,4 +456,12 @@ fn fork_removed() {
         }
     });
     wait_for_child(child);
+}
+
+/// Keeps an exemplar, and lets a child count beside it without one, and another with one of its own.
+fn fork_exemplars() {
+    let jobs = Counter::new("exemplary_jobs", "Jobs.").unwrap();
+    jobs.inc_with_exemplar([("of", "parent")]);
+    wait_for_child(fork(|| jobs.inc()));
+    wait_for_child(fork(|| jobs.inc_with_exemplar([("of", "child")])));
 }
