@@ -186,22 +186,23 @@ impl Figures {
     /// Whether these figures, those of whole series, are what counters and histograms can have: counts are whole,
     /// nothing is below zero, and no bucket holds less than a smaller one.
     pub(crate) fn are_counts(&self, range: Range<usize>) -> bool {
-        let mut below = 0.0;
+        let mut below = Value::Integer(0);
         range.into_iter().all(|at| {
             let (source, Some(value)) = (self.sources[at], self.get(at)) else { return true };
-            let value = value.to_f64();
+            let number = value.to_f64();
+            let is_count = number >= 0.0 && number.fract() == 0.0;
             match source {
                 Source::Head | Source::Gauge(_) => true,
-                Source::Sum(_) => value >= 0.0,
+                Source::Sum(_) => number >= 0.0,
                 Source::HistogramSum(_) => {
-                    below = 0.0;
-                    value >= 0.0
+                    below = Value::Integer(0);
+                    number >= 0.0
                 }
-                Source::Count(_) => value >= 0.0 && value.fract() == 0.0,
+                Source::Count(_) => is_count,
                 Source::Bucket(_) | Source::AllBuckets => {
-                    let is_count = value >= below && value.fract() == 0.0;
+                    let falls = value.is_below(below);
                     below = value;
-                    is_count
+                    is_count && !falls
                 }
             }
         })

@@ -258,10 +258,16 @@ impl Descriptions {
             buried,
         });
         tally.files.own += 1;
-        tally.files.folded += header.folded;
-        tally.lost.series += header.lost_series;
-        tally.lost.updates += header.lost_updates;
-        tally.lost.exemplars += header.lost_exemplars;
+        // A file may say anything.
+        let lost = &mut tally.lost;
+        for (sum, more) in [
+            (&mut tally.files.folded, header.folded),
+            (&mut lost.series, header.lost_series),
+            (&mut lost.updates, header.lost_updates),
+            (&mut lost.exemplars, header.lost_exemplars),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
         own.apply(cells, process, index, tally);
         Ok((own, process))
     }

@@ -192,6 +192,19 @@ impl Value {
             Self::Float(value) => value,
         }
     }
+
+    /// Whether this is the lesser number, exactly: two integers may be the same float.
+    #[must_use]
+    pub fn is_below(self, other: Self) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "a float that an integer is rounded to is whole")]
+        let exact = |value| match value {
+            Self::Integer(value) => i128::from(value),
+            Self::Float(value) => value as i128,
+        };
+        let [one, two] = [self.to_f64(), other.to_f64()];
+        // Rounding changes no order but into equality.
+        one < two || (one == two && exact(self) < exact(other))
+    }
 }
 
 /// Every integer up to here is exact as a float.
@@ -329,6 +342,19 @@ mod tests {
         let labels = [("é", "1"), ("ü", "2"), ("a", "3"), ("_", "4"), ("aé", ",_=\"")];
         assert_eq!(line(&labels, None), "x_bucket{_=\"1\",a=\"3\",a_=\",_=\\\"\"} 1\n");
         assert_eq!(line(&[("a", "1"), ("é_name__", "2"), ("z", "3")], None), "x_bucket{a=\"1\",z=\"3\"} 1\n");
+    }
+
+    #[test]
+    fn integers_that_are_the_same_float_are_still_in_order() {
+        let check = |one, two, expected| assert_eq!(Value::is_below(one, two), expected, "{one:?} {two:?}");
+        check(Value::Integer((1 << 62) - 1), Value::Integer(1 << 62), true);
+        check(Value::Integer(1 << 62), Value::Integer((1 << 62) - 1), false);
+        check(Value::Integer((1 << 53) + 1), Value::Float(EXACT), false);
+        check(Value::Float(EXACT), Value::Integer((1 << 53) + 1), true);
+        check(Value::Integer(u64::MAX), Value::Float(f64::INFINITY), true);
+        for same in [0.0, 0.5, -0.0, f64::NAN, f64::INFINITY] {
+            check(Value::Float(same), Value::Float(same), false);
+        }
     }
 
     #[test]

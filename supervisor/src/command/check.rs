@@ -19,7 +19,7 @@ pub(super) fn check(args: &DirArg) -> Done {
     for conflict in &report.conflicts {
         println!("{conflict}");
     }
-    if report.lost.series + report.lost.updates > 0 {
+    if report.lost.series > 0 || report.lost.updates > 0 {
         println!("no space for {} new series and {} updates", report.lost.series, report.lost.updates);
     }
     let files = report.files;

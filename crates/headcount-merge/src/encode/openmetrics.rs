@@ -119,12 +119,12 @@ fn write_gauge_histogram(lines: &mut Lines, histogram: Histogram<'_>) -> Result<
 /// Appends buckets whose counts do not fall; returns the first bound.
 fn write_buckets(lines: &mut Lines, histogram: Histogram<'_>) -> Result<f64, Unfit> {
     let exemplars = histogram.exemplars();
-    let (mut below, mut first) = (0.0, f64::INFINITY);
+    let (mut below, mut first) = (Value::Integer(0), f64::INFINITY);
     for (at, (bound, value)) in histogram.buckets(Buckets::Cumulative).enumerate() {
-        if whole(value)?.to_f64() < below {
+        if whole(value)?.is_below(below) {
             return Err(Unfit);
         }
-        below = value.to_f64();
+        below = value;
         first = bound.min(first);
         lines.sample("_bucket", Some((at, bound)), value);
         exemplars.get(at).copied().flatten().into_iter().for_each(|exemplar| lines.exemplar(exemplar));

@@ -277,7 +277,8 @@ fn narrowed(native: &NativeHistogram) -> (Schema, [BTreeMap<i32, u64>; 2]) {
         let sides = [&native.positive, &native.negative].map(|buckets| {
             let mut side = BTreeMap::new();
             for &(index, count) in buckets {
-                *side.entry(schema.reduce(index, native.schema)).or_insert(0_u64) += count;
+                let sum = side.entry(schema.reduce(index, native.schema)).or_insert(0_u64);
+                *sum = sum.wrapping_add(count);
             }
             side
         });

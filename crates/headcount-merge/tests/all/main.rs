@@ -1,8 +1,11 @@
 //! The merge as its users see it: directories in, expositions out.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod any_file;
+mod every_format;
 mod exemplars;
 mod fold;
+mod hostile;
 mod lives;
 mod native;
 mod oracle;

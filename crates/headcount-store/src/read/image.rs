@@ -56,6 +56,6 @@ impl Image {
             _ => None,
         };
         let lives = self.records().filter_map(life).collect();
-        lost_series + lost_updates + lost_exemplars == 0 && self.cells.are_blank_but_for(&lives)
+        [lost_series, lost_updates, lost_exemplars] == [0; 3] && self.cells.are_blank_but_for(&lives)
     }
 }
