@@ -5,14 +5,19 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use headcount_merge::{Escaping, Exposition, Format, Merger};
+use headcount_merge::{Escaping, Exposition, Format, Merger, Otlp};
 use headcount_store::directory::Directory;
 use headcount_tests::exposition::{Sample, read_json, read_protobuf};
+use headcount_tests::otlp::Request;
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peer_file, peers};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use prost::Message;
+
+use crate::any_directory;
+use crate::any_file::{any_name, any_text, any_value};
 
 /// How many directories are written and read.
 const DIRECTORIES: usize = 120;
@@ -20,27 +25,7 @@ const DIRECTORIES: usize = 120;
 /// A process's files of Python's client: names, and entries.
 type Files = Vec<(String, Vec<(String, f64)>)>;
 
-/// Names that get into each other's way, and such that no format knows.
-fn any_name() -> impl Strategy<Value = String> {
-    let plain = ["a", "b_total", "a_total", "a_count", "a_created", "a_bucket", "a_sum", "le", "_", "U__a"];
-    let odd =
-        ["a.b", "é", "9", "a b", "x\"y", "z\n", "__name__", "a{b=\"c\"}", "#", "a_b.total", "\\", "U__é"];
-    let owned =
-        |names: &[&str]| prop::sample::select(names.iter().map(ToString::to_string).collect::<Vec<_>>());
-    prop_oneof![8 => owned(&plain), 4 => owned(&odd), 1 => any::<String>().prop_filter("a name", |name| !name.is_empty())]
-}
-
-fn any_text() -> impl Strategy<Value = String> {
-    let odd = ["", " ", "\"", "\\", "\n", "a\\n\"b", "# EOF", "\r\n", "é\u{2028}", "} 1", "\\\""];
-    prop_oneof![prop::sample::select(odd.to_vec()).prop_map(str::to_owned), any::<String>()]
-}
-
-fn any_value() -> impl Strategy<Value = f64> {
-    let odd = [0.0, -0.0, 1.0, -1.0, 0.5, 1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-    prop_oneof![4 => (0..1000).prop_map(f64::from), 1 => prop::sample::select(odd.to_vec()), 1 => any::<f64>()]
-}
-
-fn any_file() -> impl Strategy<Value = (String, Vec<(String, f64)>)> {
+fn any_python_file() -> impl Strategy<Value = (String, Vec<(String, f64)>)> {
     let label = (any_name(), any_text());
     let entry =
         (any_name(), prop::collection::vec(label, 0..3), any_text(), prop::collection::vec(any_value(), 4));
@@ -122,7 +107,7 @@ fn with_whole_counts(samples: &[Sample]) -> Vec<Sample> {
     #[expect(clippy::cast_precision_loss, reason = "as Prometheus stores it")]
     let whole = |value: f64| value.round() as u64 as f64;
     let sample = |(name, labels, value): &Sample| {
-        let is_count = name.ends_with("_count") || name.ends_with("_bucket");
+        let is_count = ["_count", "_gcount", "_bucket"].into_iter().any(|ending| name.ends_with(ending));
         (name.clone(), labels.clone(), if is_count { whole(*value) } else { *value })
     };
     samples.iter().map(sample).collect()
@@ -130,15 +115,15 @@ fn with_whole_counts(samples: &[Sample]) -> Vec<Sample> {
 
 const SCHEMES: [Escaping; 4] = [Escaping::AllowUtf8, Escaping::Underscores, Escaping::Dots, Escaping::Values];
 
-#[test]
-fn all_formats_are_valid_and_say_the_same_whatever_is_in_the_files() {
+/// Has every format of so many directories read by parsers that are not ours, and compares what they have read. `fill`
+/// writes a directory's files, and gives what has to be held for as long as they are read.
+pub(crate) fn check_formats<T>(directories: usize, fill: impl Fn(&Path, &mut TestRunner) -> T) {
     let expositions = tempfile::tempdir().unwrap();
     let mut others = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for number in 0..DIRECTORIES {
+    for number in 0..directories {
         let directory = tempfile::tempdir().unwrap();
-        let files = prop::collection::vec(any_file(), 1..5).new_tree(&mut runner).unwrap().current();
-        write(directory.path(), &files);
+        let _held = fill(directory.path(), &mut runner);
         let mut merger = Merger::default();
         let merged = merger.merge(&Directory::open(directory.path()).unwrap()).unwrap();
         assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
@@ -150,6 +135,7 @@ fn all_formats_are_valid_and_say_the_same_whatever_is_in_the_files() {
             std::fs::write(file("openmetrics"), encode(Format::OpenMetrics)).unwrap();
             others.insert(name, (read_protobuf(&encode(Format::Protobuf)), read_json(&encode(Format::Json))));
         }
+        Request::decode(&*merged.to_otlp(&Otlp { resource: &[], start: 0, time: 7 })).unwrap();
         check_with_promtool(&merged.encode(&Exposition::new(Format::Text)));
     }
     let read = read_with_python(expositions.path());
@@ -157,16 +143,35 @@ fn all_formats_are_valid_and_say_the_same_whatever_is_in_the_files() {
     let mut count = 0;
     for (name, (protobuf, mut json)) in others {
         let text = &read[&format!("{name}.text")];
-        assert_eq!(sorted(text), sorted(&read[&format!("{name}.openmetrics")]), "{name}");
-        assert_eq!(sorted(&with_whole_counts(text)), sorted(&with_whole_counts(&protobuf)), "{name}");
+        assert_same(&name, text, &read[&format!("{name}.openmetrics")]);
+        assert_same(&name, &with_whole_counts(text), &with_whole_counts(&protobuf));
         if name.ends_with("allow-utf-8") {
             json.iter_mut().for_each(|(_, labels, _)| drop(labels.remove("__name__")));
-            assert_eq!(sorted(text), sorted(&json), "{name}");
+            assert_same(&name, text, &json);
         }
         assert_eq!(text.len(), json.len(), "{name}");
         count += text.len();
     }
-    assert!(count > 10 * DIRECTORIES, "only {count} samples");
+    assert!(count > 10 * directories, "only {count} samples");
+}
+
+fn assert_same(name: &str, one: &[Sample], other: &[Sample]) {
+    let (one, other) = (sorted(one), sorted(other));
+    let differences = one.iter().zip(&other).filter(|(one, other)| one != other).take(5).collect::<Vec<_>>();
+    assert!(differences.is_empty() && one.len() == other.len(), "{name}: {differences:#?}");
+}
+
+#[test]
+fn all_formats_are_valid_and_say_the_same_whatever_is_in_pythons_files() {
+    check_formats(DIRECTORIES, |directory, runner| {
+        let files = prop::collection::vec(any_python_file(), 1..5).new_tree(runner).unwrap().current();
+        write(directory, &files);
+    });
+}
+
+#[test]
+fn all_formats_are_valid_and_say_the_same_whatever_workers_write() {
+    check_formats(DIRECTORIES, any_directory::write);
 }
 
 /// Prometheus' tool may dislike it, but reads it.
@@ -197,7 +202,10 @@ fn what_was_damaged_is_seen_by_the_parsers() {
 pub(crate) fn odd_directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let mut runner = TestRunner::deterministic();
-    write(directory.path(), &prop::collection::vec(any_file(), 60).new_tree(&mut runner).unwrap().current());
+    write(
+        directory.path(),
+        &prop::collection::vec(any_python_file(), 60).new_tree(&mut runner).unwrap().current(),
+    );
     directory
 }
 

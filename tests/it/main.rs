@@ -3,6 +3,9 @@
 //! One binary, so that it is linked once. `tests/run` installs the peers that some of these need.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod any_directory;
+#[path = "../../crates/headcount-merge/tests/all/any_file.rs"]
+mod any_file;
 mod applications;
 mod boot;
 mod bridge;

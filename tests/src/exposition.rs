@@ -117,6 +117,10 @@ pub fn read_protobuf(mut bytes: &[u8]) -> Vec<Sample> {
                     for bucket in &histogram.bucket {
                         add("_bucket", Some(bucket.upper_bound), bucket.cumulative_count as f64);
                     }
+                    // One that is native and has no bounds; in lines it has this bucket.
+                    if histogram.bucket.is_empty() {
+                        add("_bucket", Some(f64::INFINITY), histogram.sample_count as f64);
+                    }
                 }
             }
         }
