@@ -12,6 +12,7 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use headcount_store::write::Registration;
@@ -27,6 +28,9 @@ pub(crate) struct Place<C> {
     state: AtomicU32,
     child: UnsafeCell<MaybeUninit<C>>,
 }
+
+/// What is in a place was put there whole and stays as it is: nobody finds it half done, whoever has panicked.
+impl<C: RefUnwindSafe> RefUnwindSafe for Place<C> {}
 
 // SAFETY: the child is copied out of a shared place, so it must be what several threads may have; it is written
 // by one thread at a time, who holds the registration, and before others can see it.
