@@ -231,7 +231,7 @@ impl Descriptions {
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<(OwnFile, u32), FileError> {
-        let Scratch { cells, bytes, .. } = scratch;
+        let Scratch { cells, .. } = scratch;
         let read = known.as_ref().and_then(OwnFile::content).map(|content| content.header);
         let (own, header) = match (read, known) {
             (Some(header), Some(own)) if !tally.has_graves => (own, header),
@@ -244,7 +244,7 @@ impl Descriptions {
                 reader.read_cells(archived.as_mut().unwrap_or(cells))?;
                 let has_sources = is_archive && tally.has_graves;
                 let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
-                let mut own = self.layouts.resolve(&reader, known, index, bytes)?;
+                let mut own = self.layouts.resolve(&reader, known, index)?;
                 tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
                 archived.into_iter().for_each(|cells| own.keep(own::Content { header, cells }));
                 (own, header)

@@ -8,7 +8,7 @@ use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
 use headcount_store::format::table::Table;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
-use headcount_store::read::{self, Cells, Reader};
+use headcount_store::read::{self, Cells};
 
 use crate::gather::Tally;
 use crate::gauge::GaugeSlot;
@@ -24,7 +24,8 @@ use crate::totals::Slot;
 /// Where the cells of files with these descriptions go.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    records: Vec<u8>,
+    /// How long the descriptions are, in bytes.
+    records_len: usize,
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
     /// Those among them that are floats.
@@ -69,20 +70,18 @@ struct LifeCells {
 }
 
 impl Layout {
-    /// The descriptions, as they stand in the files.
-    pub(crate) fn records(&self) -> &[u8] {
-        &self.records
+    /// How long the descriptions are, in bytes.
+    pub(crate) fn records_len(&self) -> usize {
+        self.records_len
     }
 
-    /// Decodes the descriptions of a file.
+    /// Decodes descriptions, as they stand in a file.
     ///
     /// # Errors
     ///
     /// When they are malformed: the index has then learned nothing.
-    pub(crate) fn decode(reader: &Reader<'_>, index: &mut Index) -> Result<Self, FileError> {
-        let mut bytes = Vec::new();
-        reader.read_records(&mut bytes)?;
-        let records = Records::new(&bytes).collect::<Result<Vec<_>, _>>()?;
+    pub(crate) fn decode(bytes: &[u8], index: &mut Index) -> Result<Self, FileError> {
+        let records = Records::new(bytes).collect::<Result<Vec<_>, _>>()?;
         check(&records)?;
         let mut layout = Self::default();
         let mut families: Vec<Described> = Vec::new();
@@ -121,7 +120,7 @@ impl Layout {
                 }),
             }
         }
-        layout.records = bytes;
+        layout.records_len = bytes.len();
         Ok(layout)
     }
 

@@ -2,10 +2,13 @@
 //!
 //! Its descriptions are decoded once for all files that have the same: workers of one program register
 //! the same metrics in the same order, so most often the bytes are equal. And they never change: of a
-//! file that was read before and describes nothing new, only the cells are read.
+//! file that was read before and describes nothing new, only the cells are read. The bytes are not kept, as they are
+//! many: a digest tells them from others.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use headcount_store::FileError;
 use headcount_store::format::header::Header;
 use headcount_store::read::{Cells, Reader};
@@ -37,17 +40,27 @@ pub(crate) struct Content {
 #[derive(Debug, Default)]
 pub(crate) struct Layouts {
     all: Vec<Kept>,
+    /// Two, as files are told apart by what they make alone.
+    hashers: [RandomState; 2],
 }
 
 #[derive(Debug)]
 struct Kept {
     layout: Arc<Layout>,
+    digest: Digest,
     /// Whether there is another with all that this one has, and more.
     is_superseded: bool,
 }
 
+/// What stands for descriptions: how long they are, and 128 bits made of them with secrets of this process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Digest {
+    len: usize,
+    hashes: [u64; 2],
+}
+
 impl Layouts {
-    /// Finds or decodes the layout of a file, of which this much may be known. `scratch` is used again.
+    /// Finds or decodes the layout of a file, of which this much may be known.
     ///
     /// # Errors
     ///
@@ -58,42 +71,37 @@ impl Layouts {
         reader: &Reader<'_>,
         known: Option<OwnFile>,
         index: &mut Index,
-        scratch: &mut Vec<u8>,
     ) -> Result<OwnFile, FileError> {
-        let header = reader.header();
-        let known = known.filter(|known| known.created == header.created);
+        let &Header { created, folded, records_used, .. } = reader.header();
+        let known = match known.filter(|known| known.created == created) {
+            Some(known) if known.layout.records_len() as u64 == records_used => return Ok(known),
+            known => known,
+        };
+        let mut records = Vec::new();
+        reader.read_records(&mut records)?;
+        let layout = self.find_or_decode(&records, index)?;
         if let Some(known) = known {
-            if known.layout.records().len() as u64 == header.records_used {
-                return Ok(known);
-            }
-            let file = self.find_or_decode(reader, index, scratch)?;
-            if file.layout.records().starts_with(known.layout.records()) {
-                let old = self.all.iter_mut().find(|kept| Arc::ptr_eq(&kept.layout, &known.layout));
-                old.into_iter().for_each(|old| old.is_superseded = true);
-            }
-            return Ok(file);
+            let begins = records.get(..known.layout.records_len()).map(|records| self.digest(records));
+            let mut all = self.all.iter_mut();
+            let old = all.find(|kept| Arc::ptr_eq(&kept.layout, &known.layout));
+            old.into_iter().for_each(|old| old.is_superseded |= begins == Some(old.digest));
         }
-        self.find_or_decode(reader, index, scratch)
+        Ok(OwnFile { layout, created, is_archive: folded > 0, content: None })
     }
 
-    fn find_or_decode(
-        &mut self,
-        reader: &Reader<'_>,
-        index: &mut Index,
-        scratch: &mut Vec<u8>,
-    ) -> Result<OwnFile, FileError> {
-        let Header { created, folded, .. } = *reader.header();
-        let is_archive = folded > 0;
-        // The newest first: most often the next file has the descriptions of the last.
-        for Kept { layout, .. } in self.all.iter().rev() {
-            if reader.has_records(layout.records(), scratch)? {
-                let layout = Arc::clone(layout);
-                return Ok(OwnFile { layout, created, is_archive, content: None });
-            }
+    fn find_or_decode(&mut self, records: &[u8], index: &mut Index) -> Result<Arc<Layout>, FileError> {
+        let digest = self.digest(records);
+        if let Some(kept) = self.all.iter().find(|kept| kept.digest == digest) {
+            return Ok(Arc::clone(&kept.layout));
         }
-        let layout = Arc::new(Layout::decode(reader, index)?);
-        self.all.push(Kept { layout: Arc::clone(&layout), is_superseded: false });
-        Ok(OwnFile { layout, created, is_archive, content: None })
+        let layout = Arc::new(Layout::decode(records, index)?);
+        self.all.push(Kept { layout: Arc::clone(&layout), digest, is_superseded: false });
+        Ok(layout)
+    }
+
+    fn digest(&self, records: &[u8]) -> Digest {
+        let hashes = self.hashers.each_ref().map(|hasher| hasher.hash_one(records));
+        Digest { len: records.len(), hashes }
     }
 
     /// Marks what is described.

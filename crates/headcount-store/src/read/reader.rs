@@ -20,8 +20,6 @@ pub struct Reader<'a> {
     len: u64,
 }
 
-/// Bytes that are read at a time: they stay in the processor's cache.
-const CHUNK: usize = 64 * 1024;
 /// How often slots of exemplars are read once more because they were being written, in one file.
 const LOOKS: u32 = 64;
 
@@ -114,30 +112,6 @@ impl<'a> Reader<'a> {
             self.read_exact(&mut records[start..], offset)?;
         }
         Ok(())
-    }
-
-    /// Whether the published descriptions are these, to the byte. `scratch` is used again.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, or ends before they do.
-    pub fn has_records(&self, mut records: &[u8], scratch: &mut Vec<u8>) -> Result<bool, FileError> {
-        if self.header.records_used != records.len() as u64 {
-            return Ok(false);
-        }
-        scratch.resize(CHUNK.max(scratch.len()), 0);
-        for (offset, len) in self.record_parts()? {
-            let (part, rest) = records.split_at(to_usize(len).min(records.len()));
-            records = rest;
-            for (chunk, at) in part.chunks(CHUNK).zip((offset..).step_by(CHUNK)) {
-                let found = &mut scratch[..chunk.len()];
-                self.read_exact(found, at)?;
-                if found != chunk {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
     }
 
     /// Reads the cells, in place of what `cells` held.
