@@ -14,17 +14,19 @@ use crate::labels::Value;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) first: u64,
-    /// The highest byte is the length of a text that is whole, or what else it is.
+    /// The lowest byte is the length of a text that is whole, or what else it is.
     pub(crate) last: u64,
 }
 
 /// Texts up to here are whole in a part.
 const WHOLE: usize = 15;
-const LONG: u64 = 16 << 56;
-const LITERAL: u64 = 17 << 56;
-const VARIANT: u64 = 18 << 56;
-const NUMBER: u64 = 19 << 56;
-const KIND: u64 = 0xff << 56;
+const LONG: u64 = 16;
+const LITERAL: u64 = 17;
+const VARIANT: u64 = 18;
+const NUMBER: u64 = 19;
+const KIND: u64 = 0xff;
+/// What is beside the kind begins here.
+const BESIDE: u32 = 8;
 
 impl Part {
     #[inline(always)]
@@ -35,7 +37,7 @@ impl Part {
             Value::Variant(index, _) => Self { first: index as u64, last: VARIANT },
             Value::Unsigned(number) => Self { first: number, last: NUMBER },
             Value::Signed(number) => {
-                Self { first: number.cast_unsigned(), last: NUMBER | u64::from(number < 0) }
+                Self { first: number.cast_unsigned(), last: NUMBER | u64::from(number < 0) << BESIDE }
             }
             Value::Absent => Self::default(),
         }
@@ -51,27 +53,28 @@ impl Part {
     pub(crate) fn text(text: &str) -> Self {
         let bytes = text.as_bytes();
         let len = bytes.len();
-        let kind = (len as u64) << 56;
-        // Each read overlaps with the one before it where the text is shorter than both.
-        match len {
-            0 => Self::default(),
-            1..=3 => {
-                let at = |index: usize| u64::from(bytes[index]) << (index * 8);
-                Self { first: at(0) | at(len / 2) | at(len - 1), last: kind }
-            }
-            4..=7 => Self { first: first_four(bytes) | last_four(bytes) << ((len - 4) * 8), last: kind },
-            8 => Self { first: first_eight(bytes), last: kind },
-            9..=WHOLE => {
-                Self { first: first_eight(bytes), last: last_eight(bytes) >> ((16 - len) * 8) | kind }
-            }
-            _ => Self { first: hash_long(bytes), last: len as u64 | LONG },
+        let kind = len as u64;
+        // Each read overlaps with the one before it where the text is shorter than both: with the length known, that
+        // is still every byte, and nothing has to be shifted into its place.
+        if len > WHOLE {
+            Self { first: hash_long(bytes), last: kind << BESIDE | LONG }
+        } else if len >= 8 {
+            // The first byte of the last eight is in the first eight, too.
+            Self { first: first_eight(bytes), last: last_eight(bytes) & !KIND | kind }
+        } else if len >= 4 {
+            Self { first: first_four(bytes) | last_four(bytes) << 32, last: kind }
+        } else if len > 0 {
+            let at = |index: usize| u64::from(bytes[index]);
+            Self { first: at(0) | at(len / 2) << 8 | at(len - 1) << 16, last: kind }
+        } else {
+            Self::default()
         }
     }
 
     /// A text that stays where it is, known by its place.
     #[inline]
     pub(crate) fn literal(text: &'static str) -> Self {
-        Self { first: text.as_ptr().addr() as u64, last: text.len() as u64 | LITERAL }
+        Self { first: text.as_ptr().addr() as u64, last: (text.len() as u64) << BESIDE | LITERAL }
     }
 
     /// Whether the text itself has to be compared.
