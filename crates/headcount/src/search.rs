@@ -1,8 +1,9 @@
 //! Which bucket a value belongs to.
 //!
 //! Values come at random, so a search that branches on them guesses wrong about once an observation, which
-//! costs more than all the rest. Up to sixteen bounds are therefore all compared, by a few vector
-//! instructions; more are halved without branches.
+//! costs more than all the rest. Up to sixteen bounds that lie apart are therefore found by the highest bits of the
+//! value, and one comparison; others, if so few, are all compared, by a few vector instructions; more are halved
+//! without branches.
 //!
 //! # Safety
 //!
@@ -26,13 +27,31 @@ pub struct Search {
     /// All bounds and then +Inf, if there are so few.
     few: Few,
     bounds: Box<[f64]>,
+    cells: Option<Cells>,
 }
+
+/// Cells that a value's highest bits name, each with one bound at most.
+#[derive(Debug)]
+struct Cells {
+    /// The first bound, and its cell.
+    lowest: f64,
+    first: u64,
+    /// Of each cell from there on the first bound that a value in it could lie above or not; beyond all bounds, the
+    /// last one.
+    bounds: [u8; CELLS],
+}
+
+/// An eighth of a power of two each, and thirty-two of these.
+const CELLS: usize = 256;
+
+/// All bits but the exponent's and three more.
+const FINE: u32 = 49;
 
 impl Search {
     pub(crate) fn new(bounds: &[f64]) -> Self {
         let mut few = [f64::INFINITY; FEW];
         few.iter_mut().zip(bounds).for_each(|(place, &bound)| *place = bound);
-        Self { few: Few(few), bounds: bounds.into() }
+        Self { few: Few(few), bounds: bounds.into(), cells: Cells::of(bounds) }
     }
 
     /// How many bounds there are.
@@ -44,7 +63,11 @@ impl Search {
     /// number belongs, too.
     #[inline]
     pub(crate) fn bucket(&self, value: f64) -> u32 {
-        if self.bounds.len() <= FEW { self.among_few(value) } else { self.among_many(value) }
+        match &self.cells {
+            Some(cells) => cells.bucket(value, &self.few),
+            None if self.bounds.len() <= FEW => self.among_few(value),
+            None => self.among_many(value),
+        }
     }
 
     #[inline]
@@ -69,6 +92,45 @@ impl Search {
         let bucket = self.bounds.partition_point(|&bound| is_above(value, bound)) as u32;
         bucket
     }
+}
+
+impl Cells {
+    /// `None` for bounds that are too many, below or at 0, too near each other or too far apart.
+    fn of(bounds: &[f64]) -> Option<Self> {
+        let (&lowest, &highest) = (bounds.first()?, bounds.last()?);
+        if bounds.len() > FEW || lowest <= 0.0 || highest.is_infinite() {
+            return None;
+        }
+        let (first, beyond) = (cell(lowest), cell(highest) + 1);
+        let cells = first..=beyond;
+        if beyond - first >= CELLS as u64 || bounds.windows(2).any(|two| cell(two[0]) == cell(two[1])) {
+            return None;
+        }
+        let last = u8::try_from(bounds.len() - 1).ok()?;
+        let mut starts = [last; CELLS];
+        for (start, at) in starts.iter_mut().zip(cells) {
+            let below = bounds.iter().filter(|&&bound| cell(bound) < at).count();
+            *start = last.min(u8::try_from(below).ok()?);
+        }
+        Some(Self { lowest, first, bounds: starts })
+    }
+
+    #[inline]
+    fn bucket(&self, value: f64, Few(bounds): &Few) -> u32 {
+        // Written so that a NaN stays one, which is beyond all cells and above every bound.
+        let value = if self.lowest > value { self.lowest } else { value };
+        #[expect(clippy::cast_possible_truncation, reason = "64 bits wide")]
+        let at = cell(value).wrapping_sub(self.first) as usize;
+        let bound = self.bounds[at.min(CELLS - 1)];
+        u32::from(bound) + u32::from(is_above(value, bounds[usize::from(bound) % FEW]))
+    }
+}
+
+/// The cell of a number that is not negative, or no number.
+#[inline]
+fn cell(value: f64) -> u64 {
+    // Without the sign, which a NaN may have.
+    (value.to_bits() << 1) >> (FINE + 1)
 }
 
 /// How many of the ascending bounds `value` lies above. Addresses are those of all bounds, and not of one of them: two are
@@ -137,10 +199,23 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn bounds_have_cells_of_their_own_unless_they_are_too_many_too_near_or_too_far() {
+        let has_cells = |bounds: &[f64]| Search::new(bounds).cells.is_some();
+        assert!(has_cells(crate::buckets::Buckets::default().bounds()));
+        assert!(has_cells(&[1e-300]) && has_cells(&[1e-3, 1e6]) && has_cells(&[f64::MAX]));
+        assert!(!has_cells(&[]) && !has_cells(&[0.0, 1.0]) && !has_cells(&[-1.0, 1.0]));
+        assert!(!has_cells(&[1.0, 1.01]) && !has_cells(&[1e-3, 1e9]) && !has_cells(&[f64::INFINITY]));
+        assert!(!has_cells(&std::array::from_fn::<_, 17, _>(|n| (n as f64).exp2())));
+    }
+
     /// Bounds as histograms have them, and values that are often one of them.
     fn cases() -> impl Strategy<Value = (Vec<f64>, f64)> {
-        let number = prop_oneof![-10_i8..10].prop_map(f64::from);
-        let bounds = prop::collection::btree_set(-40_i8..40, 1..=40);
+        let number = prop_oneof![-10_i8..10, 0_i8..40].prop_map(|n| f64::from(n) / 2.0);
+        let near = prop::collection::btree_set(-40_i8..40, 1..=40);
+        // Most of these have cells.
+        let apart = prop::collection::btree_set(1_i8..16, 1..=16);
+        let bounds = prop_oneof![near, apart];
         let bounds = bounds.prop_map(|set| set.into_iter().map(|n| f64::from(n) / 2.0).collect());
         let odd = prop::sample::select(vec![f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0]);
         (bounds, prop_oneof![4 => number, 4 => any::<f64>(), 1 => odd])
@@ -156,6 +231,7 @@ mod tests {
             if bounds.len() <= FEW {
                 let few = count_above(value, &search.few) as usize;
                 prop_assert_eq!(few.min(bounds.len()), found);
+                prop_assert_eq!(search.among_few(value) as usize, found);
             }
         }
     }
