@@ -9,12 +9,14 @@
 #![allow(unreachable_pub, reason = "what is public in its crate")]
 #![expect(clippy::print_stdout, reason = "the list of models is the result")]
 
+mod format;
 #[allow(dead_code, reason = "models need less than programs")]
 #[path = "../../crates/headcount/src/labels.rs"]
 mod labels;
 #[allow(dead_code, reason = "models need less than programs")]
 #[path = "../../crates/headcount/src/part.rs"]
 mod part;
+mod read;
 mod registration;
 mod sync;
 #[allow(dead_code, reason = "models need less than programs")]
@@ -25,6 +27,8 @@ mod write;
 
 // What the modules under test call the crate below them.
 extern crate self as headcount_store;
+// What is modelled in no part, and as it is.
+use store::{cell, error, process};
 
 /// Runs all models.
 ///
@@ -32,7 +36,7 @@ extern crate self as headcount_store;
 ///
 /// With an order of steps in which one fails.
 pub fn check() {
-    for (name, model) in [tables::MODELS, write::models::MODELS].concat() {
+    for (name, model) in [tables::MODELS, write::models::MODELS, write::publishing::MODELS].concat() {
         println!("model: {name}");
         // Two changes of threads that nobody asked for find nearly all there is to find, in seconds.
         let mut builder = loom::model::Builder::new();

@@ -29,15 +29,17 @@ const THREADS: usize = loom::MAX_THREADS;
 /// hides from it that another had loaded before. Here each thread has an object for its loads, and whoever stores
 /// comes to all of them. They are read and written at once, so that there is nothing but the latest to read.
 #[derive(Debug)]
-struct Loads([atomic::AtomicUsize; THREADS]);
+struct Loads(Vec<atomic::AtomicUsize>);
 
 impl Loads {
     fn new() -> Self {
-        Self(std::array::from_fn(|_| atomic::AtomicUsize::new(0)))
+        Self((0..THREADS).map(|_| atomic::AtomicUsize::new(0)).collect())
     }
 
     fn note_load(&self) {
-        self.0[number(&own())].fetch_add(0, Relaxed);
+        if let Some(loads) = self.0.get(number(&own())) {
+            loads.fetch_add(0, Relaxed);
+        }
     }
 
     fn note_store(&self) {
@@ -72,6 +74,13 @@ macro_rules! atomics {
 }
 
 atomics! { AtomicU64 u64, AtomicUsize usize, }
+
+impl AtomicU64 {
+    /// One that nobody loads who stores, and only one who does not: that needs no note of who loads.
+    pub(crate) fn of_one_side(value: u64) -> Self {
+        Self(atomic::AtomicU64::new(value), Loads(Vec::new()))
+    }
+}
 
 const EMPTY: usize = 0;
 const BUSY: usize = 1;

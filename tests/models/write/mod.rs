@@ -2,7 +2,13 @@
 
 pub(crate) use crate::registration::Registration;
 
+#[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../../crates/headcount-store/src/write/file.rs"]
+pub(crate) mod file;
+mod life;
+pub(crate) mod memory;
 pub(crate) mod models;
+pub(crate) mod publishing;
 #[allow(dead_code, private_interfaces, reason = "models need less than programs")]
 #[path = "../../../crates/headcount-store/src/write/slab.rs"]
 pub(crate) mod slab;

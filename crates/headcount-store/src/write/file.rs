@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::life::{LifeCell, Removed};
 use super::memory::{Mapping, allocate, blocks_per_page};
@@ -17,30 +16,10 @@ use crate::format::header::{self, HEADER_LEN, Header};
 use crate::format::record::filler;
 use crate::format::{BLOCK, CELL};
 use crate::process::{Origin, ProcessId, now_nanos};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Extents double up to this many blocks (1 MiB): doubling keeps their number small, the limit the waste.
 const MAX_GROWTH: u32 = 256;
-
-/// What all files of this process have allocated, in bytes.
-static ALLOCATED: AtomicU64 = AtomicU64::new(0);
-
-/// How many bytes this process has allocated for what it writes, in all its files and in private memory.
-#[must_use]
-pub fn allocated_bytes() -> u64 {
-    ALLOCATED.load(Ordering::Relaxed)
-}
-
-/// In a forked child, before its files are its own: they have nothing yet.
-pub(super) fn forget_allocated() {
-    ALLOCATED.store(0, Ordering::Relaxed);
-}
-
-/// Allocates a part of a file of this process, and counts it.
-fn allocate_own(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    allocate(file, offset, len)?;
-    ALLOCATED.fetch_add(len, Ordering::Relaxed);
-    Ok(())
-}
 
 /// A contiguous space that grows at its end: the records, the shared cells, or the exemplars.
 #[derive(Debug, Default)]
@@ -99,7 +78,7 @@ impl FileWriter {
     pub(super) fn new(file: File, process: ProcessId, origin: Origin) -> io::Result<Self> {
         let first = blocks_per_page();
         let len = u64::from(first) * BLOCK;
-        allocate_own(&file, 0, len)?;
+        allocate(&file, 0, len)?;
         let header = Mapping::new(&file, 0, len)?;
         header.write(0, &fresh_header(process, origin).encode());
         Ok(Self {
@@ -176,7 +155,7 @@ impl FileWriter {
         let extent = Extent { content, first, blocks, at: self.end };
         let end = self.end.checked_add(blocks).ok_or(io::ErrorKind::FileTooLarge)?;
         let file = self.file()?;
-        allocate_own(file, extent.offset(), extent.len())?;
+        allocate(file, extent.offset(), extent.len())?;
         let mapped = map(file, &extent)?;
         self.end = end;
         Ok((extent, mapped))
@@ -314,9 +293,9 @@ impl FileWriter {
             Content::Slab(number) => slab == Some(number),
             Content::Table | Content::Sources | Content::Ignorable => false,
         };
-        allocate_own(&new, 0, self.header.len())?;
+        allocate(&new, 0, self.header.len())?;
         for extent in self.extents.iter().filter(|extent| keep(extent)) {
-            allocate_own(&new, extent.offset(), extent.len())?;
+            allocate(&new, extent.offset(), extent.len())?;
         }
         self.copy_records(&new)?;
         self.header.map_over(&new)?;

@@ -16,7 +16,7 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::sync::{MutexGuard, Once};
 
-use super::file::forget_allocated;
+use super::memory::forget_allocated;
 use super::naming::{NewFile, create_in_memory};
 use super::slab::own_slab;
 use super::state::{Backing, State, StoreState};

@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -30,8 +30,28 @@ pub(super) fn blocks_per_page() -> u32 {
     u32::try_from(page.unwrap_or(BLOCK) / BLOCK).unwrap_or(1).max(1)
 }
 
-/// Makes sure that the bytes exist on disk or in memory, so that touching them cannot raise SIGBUS.
+/// What all files of this process have allocated, in bytes.
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes this process has allocated for what it writes, in all its files and in private memory.
+#[must_use]
+pub fn allocated_bytes() -> u64 {
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
+/// In a forked child, before its files are its own: they have nothing yet.
+pub(super) fn forget_allocated() {
+    ALLOCATED.store(0, Ordering::Relaxed);
+}
+
+/// Makes sure that the bytes exist on disk or in memory, so that touching them cannot raise SIGBUS, and counts them.
 pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    fill_in(file, offset, len)?;
+    ALLOCATED.fetch_add(len, Ordering::Relaxed);
+    Ok(())
+}
+
+fn fill_in(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let (start, length) = (to_off(offset)?, to_off(len)?);
     loop {
         match fallocate(file, FallocateFlags::empty(), start, length) {

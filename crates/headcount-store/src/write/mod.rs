@@ -18,9 +18,9 @@ mod store;
 mod table;
 
 pub use exemplar::EXEMPLAR_LIMIT;
-pub use file::allocated_bytes;
 pub use gauge::{BitCell, GaugeCell, MostRecentCells};
 pub use life::{LifeCell, SeriesCells};
+pub use memory::allocated_bytes;
 pub use slab::SumCells;
 pub use store::{CreateError, OnFork, Registration, SpaceError, Store};
 pub use table::{NewTable, TableCells};

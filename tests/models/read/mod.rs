@@ -1,0 +1,15 @@
+//! The reading side, over words that threads share.
+//!
+//! The kernel copies for a reader. Here it does so word by word, in ascending order, and does not let a later copy go
+//! before an earlier one.
+
+pub(crate) use crate::write::memory::read_up_to;
+pub(crate) use cells::Cells;
+pub(crate) use reader::Reader;
+
+#[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../../crates/headcount-store/src/read/cells.rs"]
+mod cells;
+#[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../../crates/headcount-store/src/read/reader.rs"]
+mod reader;
