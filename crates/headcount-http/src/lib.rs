@@ -28,7 +28,8 @@
 //!   `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body was read; `life`: one
 //!   request from its arrival to its end; `hook`: who else follows it; `current`: what its handler reports.
-//! * `exposition`: what a scraper gets; `credentials`, whether it does; and `reply`, what the endpoint answers.
+//! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
+//!   port that only one process serves.
 #![forbid(unsafe_code)]
 
 mod asked;
@@ -49,6 +50,7 @@ mod preset;
 mod read;
 mod recorder;
 mod reply;
+mod sole;
 mod tree;
 
 pub use asked::Asked;
@@ -68,3 +70,4 @@ pub use preset::Preset;
 pub use read::BytesRead;
 pub use recorder::{Arrival, Recorder};
 pub use reply::Reply;
+pub use sole::SoleListener;

@@ -62,8 +62,8 @@ pub use future::ResponseFuture;
 pub use head::{RequestHead, ResponseHead};
 pub use headcount_http::{
     BuildError, CLIENT_GONE, CONTENT_TYPE, Credentials, DoNotTrack, Exemplar, Exposition, Label, Metric,
-    OTHER, Options, Outcome, Preset, Report, Reporter, StatusLabel, TokenUsage, do_not_track, track_error,
-    track_exemplar, track_tokens,
+    OTHER, Options, Outcome, Preset, Report, Reporter, SoleListener, StatusLabel, TokenUsage, do_not_track,
+    track_error, track_exemplar, track_tokens,
 };
 pub use hook::Hook;
 pub use layer::{Builder, HttpMetrics};

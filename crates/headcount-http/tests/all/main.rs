@@ -7,6 +7,7 @@ use headcount_http::{Arrival, Life, Options, Recorder};
 mod endings;
 mod limits;
 mod names;
+mod sole;
 
 /// A recorder with a registry of its own.
 fn record(options: Options) -> (Recorder, Registry) {
