@@ -1,6 +1,6 @@
 //! Examples of whole applications, in what they are usually written with, do what their pages say.
 
-use std::process::Command;
+use std::process::{Child, Command};
 
 use headcount_tests::supervisor::Headcount;
 use headcount_tests::{binary, http, peers, text, wait};
@@ -70,6 +70,16 @@ fn background_jobs_are_counted_by_name_and_outcome() {
     assert!(headcount.stop().success());
 }
 
+/// A program beside the server, which is over with the test, however that ends.
+struct Beside(Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs one of the applications in Python beside the background jobs.
 fn check_python(application: &str, requests: &str) {
     let directory = tempfile::tempdir().unwrap();
@@ -79,7 +89,7 @@ fn check_python(application: &str, requests: &str) {
     let options = ["--env", "PYTHONDONTWRITEBYTECODE=1"];
     let mut headcount = Headcount::run(2, directory.path(), &options, &command);
     let mut jobs = Command::new(binary::example("background-jobs"));
-    let mut jobs = jobs.env("PROMETHEUS_MULTIPROC_DIR", directory.path()).spawn().unwrap();
+    let jobs = Beside(jobs.env("PROMETHEUS_MULTIPROC_DIR", directory.path()).spawn().unwrap());
     let server = headcount.server();
     for _ in 0..20 {
         assert_eq!(http::get(&server, "/users/ada").unwrap().text(), "Hello, ada.\n");
@@ -88,8 +98,7 @@ fn check_python(application: &str, requests: &str) {
         headcount.value("task_duration_seconds_count{outcome=\"error\",task=\"welcome\"}") == Some(1.0)
     });
     let scraped = headcount.scrape();
-    jobs.kill().unwrap();
-    jobs.wait().unwrap();
+    drop(jobs);
     assert_eq!(text::value(&scraped, requests), Some(20.0), "{scraped}");
     check_jobs(&scraped);
     assert!(headcount.stop().success());
