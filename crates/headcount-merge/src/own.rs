@@ -6,7 +6,7 @@
 //! many: a digest tells them from others.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use foldhash::quality::RandomState;
 use headcount_store::FileError;
@@ -48,8 +48,8 @@ pub(crate) struct Layouts {
 struct Kept {
     layout: Arc<Layout>,
     digest: Digest,
-    /// Whether there is another with all that this one has, and more.
-    is_superseded: bool,
+    /// One with all that this one has, and more.
+    successor: Weak<Layout>,
 }
 
 /// What stands for descriptions: how long they are, and 128 bits made of them with secrets of this process.
@@ -84,7 +84,9 @@ impl Layouts {
             let begins = records.get(..known.layout.records_len()).map(|records| self.digest(records));
             let mut all = self.all.iter_mut();
             let old = all.find(|kept| Arc::ptr_eq(&kept.layout, &known.layout));
-            old.into_iter().for_each(|old| old.is_superseded |= begins == Some(old.digest));
+            if let Some(old) = old.filter(|old| begins == Some(old.digest)) {
+                old.successor = Arc::downgrade(&layout);
+            }
         }
         Ok(OwnFile { layout, created, is_archive: folded > 0, content: None })
     }
@@ -95,7 +97,7 @@ impl Layouts {
             return Ok(Arc::clone(&kept.layout));
         }
         let layout = Arc::new(Layout::decode(records, index)?);
-        self.all.push(Kept { layout: Arc::clone(&layout), digest, is_superseded: false });
+        self.all.push(Kept { layout: Arc::clone(&layout), digest, successor: Weak::new() });
         Ok(layout)
     }
 
@@ -112,13 +114,11 @@ impl Layouts {
     /// Forgets the layouts that no file has any more, and tells whether the index may now hold what no file
     /// describes.
     pub(crate) fn forget_unused(&mut self) -> bool {
-        let mut is_lost = false;
-        self.all.retain(|kept| {
-            let is_used = Arc::strong_count(&kept.layout) > 1;
-            is_lost |= !is_used && !kept.is_superseded;
-            is_used
-        });
-        is_lost
+        let is_used = |kept: &mut Kept| Arc::strong_count(&kept.layout) > 1;
+        let successors: Vec<_> =
+            self.all.extract_if(.., |kept| !is_used(kept)).map(|unused| unused.successor).collect();
+        // Of some the successor has gone as well, now or before.
+        successors.iter().any(|successor| successor.strong_count() == 0)
     }
 }
 

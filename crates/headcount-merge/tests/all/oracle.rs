@@ -314,3 +314,26 @@ fn a_mode_prevails_for_as_long_as_a_file_has_it() {
     std::fs::remove_file(at("gauge_sum_1000.db")).unwrap();
     assert_eq!(keys(), [("g_sum{l=\"a\",pid=\"1001\"}".to_owned(), 3.0)]);
 }
+
+#[test]
+fn what_two_files_described_is_forgotten_when_the_one_that_went_on_goes_first() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (mut merger, directory) = (Merger::default(), Directory::open(temporary.path()).unwrap());
+    let mut text = || merger.merge(&directory).unwrap().to_text(Buckets::Cumulative);
+    let set = Update::Set { mode: GaugeMode::MostRecent, label: "a".into(), value: 0 };
+    let count = Update::Count { label: "b".into(), n: 1 };
+    let process = |updates: &[&Update]| Process {
+        client: Client::Own,
+        alive: false,
+        updates: updates.iter().map(|&update| update.clone()).collect(),
+    };
+    write_own(temporary.path(), 0, &process(&[&set]), || {});
+    write_own(temporary.path(), 1, &process(&[&set, &count]), || drop(text()));
+    write_own(temporary.path(), 2, &process(&[&count]), || {});
+    for gone in [1, 0] {
+        text();
+        std::fs::remove_file(temporary.path().join(format!("dead-{gone}.hc"))).unwrap();
+    }
+    let expected = Merger::default().merge(&directory).unwrap().to_text(Buckets::Cumulative);
+    assert_eq!(String::from_utf8(text()).unwrap(), String::from_utf8(expected).unwrap());
+}
