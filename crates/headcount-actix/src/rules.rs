@@ -1,41 +1,17 @@
 //! Rules: what is made of a request and its answer.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderValue};
-use headcount_http::{
-    Arrival, Asked, Body, DoNotTrack, Exemplar, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
-};
+use headcount_http::{Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
 
 use crate::head::ResponseHead;
 use crate::hook::{AnyHook, Follower};
 
-pub(crate) type RouteFn = dyn Fn(&ServiceRequest) -> Option<Cow<'_, str>> + Send + Sync;
-pub(crate) type RequestLabelFn = dyn Fn(&ServiceRequest) -> Cow<'_, str> + Send + Sync;
-pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
-pub(crate) type ExemplarFn = dyn Fn(&ServiceRequest) -> Option<Exemplar> + Send + Sync;
-pub(crate) type PredicateFn = dyn Fn(&ServiceRequest) -> bool + Send + Sync;
-
-/// The functions that a user has given.
-#[derive(Default)]
-pub(crate) struct Functions {
-    pub(crate) route: Option<Box<RouteFn>>,
-    pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
-    pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
-    pub(crate) predicates: Vec<Box<PredicateFn>>,
-    pub(crate) exemplar: Option<Box<ExemplarFn>>,
-    pub(crate) hook: Option<Box<dyn AnyHook>>,
-}
-
-/// The functions and the recorder for which they work.
-pub(crate) struct Rules {
-    pub(crate) recorder: Recorder,
-    pub(crate) functions: Functions,
-}
+headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 
 /// The type under which errors are counted that actix has made answers of: it does not keep what they were.
 pub(crate) const ERROR: &str = "actix_web::Error";
@@ -65,16 +41,8 @@ impl Rules {
         };
         let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(request));
         let mut life = self.recorder.arrive(&arrival, follow)?;
-        if self.functions.exemplar.is_some() || self.recorder.takes_traceparent() {
-            self.exemplar(request).into_iter().for_each(|exemplar| life.set_exemplar(exemplar));
-        }
+        self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
         Some(life)
-    }
-
-    fn exemplar(&self, request: &ServiceRequest) -> Option<Exemplar> {
-        let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(request));
-        let header = || request.headers().get("traceparent").filter(|_| self.recorder.takes_traceparent());
-        own.or_else(|| Exemplar::of_traceparent(header()?.to_str().ok()?))
     }
 
     /// The head of an answer is there.
@@ -139,11 +107,5 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "2",
         Version::HTTP_3 => "3",
         _ => "1.1",
-    }
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("recorder", &self.recorder).finish_non_exhaustive()
     }
 }

@@ -7,8 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use headcount::Registry;
 use headcount_merge::{Buckets, Merger};
-use headcount_store::directory::{Directory, OpenError, from_environment};
+use headcount_store::directory::{Directory, from_environment};
 
+/// Why a directory could not be opened.
+pub use headcount_store::directory::OpenError;
 /// The content type of an exposition.
 pub use headcount_store::text::CONTENT_TYPE;
 

@@ -27,9 +27,11 @@
 //! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
 //!   `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body was read; `life`: one
-//!   request from its arrival to its end; `hook`: who else follows it; `current`: what its handler reports.
+//!   request from its arrival to its end; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
 //!   port that only one process serves.
+//! * `hook`, `rules`, `middleware` and `metrics_endpoint`: what an application of any framework gets of all this. As
+//!   macros, since a framework's traits are only for types that its crate has itself.
 #![forbid(unsafe_code)]
 
 mod asked;
@@ -45,11 +47,14 @@ mod hook;
 mod label;
 mod life;
 mod metric;
+mod metrics_endpoint;
+mod middleware;
 mod options;
 mod preset;
 mod read;
 mod recorder;
 mod reply;
+mod rules;
 mod sole;
 mod tree;
 
@@ -59,7 +64,7 @@ pub use current::{
     DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_exemplar, track_tokens,
 };
 pub use error::BuildError;
-pub use exposition::{CONTENT_TYPE, Exposition};
+pub use exposition::{CONTENT_TYPE, Exposition, OpenError};
 pub use grpc::{grpc_status, is_grpc};
 pub use headcount::Exemplar;
 pub use label::{CLIENT_GONE, Label, MOST_LABELS, OTHER, StatusLabel, known_method};

@@ -1,85 +1,53 @@
 //! Rules: what is made of a request and its answer, by functions of the application's.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use headcount_http::{
-    Arrival, Asked, Body, DoNotTrack, Exemplar, Life, MOST_LABELS, Recorder, TokenUsage, grpc_status, is_grpc,
-};
+use headcount_http::{Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
 use crate::head::{RequestHead, ResponseHead};
 use crate::hook::{AnyHook, Follower};
 
-pub(crate) type RouteFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
-pub(crate) type RequestLabelFn = dyn for<'a> Fn(&RequestHead<'a>) -> Cow<'a, str> + Send + Sync;
-pub(crate) type ResponseLabelFn = dyn for<'a> Fn(&ResponseHead<'a>) -> Cow<'a, str> + Send + Sync;
-pub(crate) type ExemplarFn = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Exemplar> + Send + Sync;
-pub(crate) type PredicateFn = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
-
-/// The functions that a user has given.
-#[derive(Default)]
-pub(crate) struct Functions {
-    pub(crate) route: Option<Box<RouteFn>>,
-    pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
-    pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
-    pub(crate) predicates: Vec<Box<PredicateFn>>,
-    pub(crate) exemplar: Option<Box<ExemplarFn>>,
-    pub(crate) hook: Option<Box<dyn AnyHook>>,
-}
-
-/// The functions and the recorder for which they work.
-pub(crate) struct Rules {
-    pub(crate) recorder: Recorder,
-    pub(crate) functions: Functions,
-}
+headcount_http::rules! { for<'a> (&RequestHead<'a>, &ResponseHead<'a>) }
 
 impl Rules {
     /// Begins to measure a request; `None` if it is left out.
     #[inline]
     pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
-        let mut life = self.begin(request)?;
-        if self.functions.exemplar.is_some() || self.recorder.takes_traceparent() {
-            self.exemplar(request).into_iter().for_each(|exemplar| life.set_exemplar(exemplar));
-        }
+        let head = RequestHead::of(request);
+        let mut life = self.begin(&head, request.body())?;
+        self.take_exemplar(&mut life, &head, || head.headers.get("traceparent")?.to_str().ok());
         Some(life)
     }
 
-    fn exemplar<B>(&self, request: &Request<B>) -> Option<Exemplar> {
-        let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(&RequestHead::of(request)));
-        let header = || request.headers().get("traceparent").filter(|_| self.recorder.takes_traceparent());
-        own.or_else(|| Exemplar::of_traceparent(header()?.to_str().ok()?))
-    }
-
     #[inline]
-    fn begin<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
+    fn begin(&'static self, head: &RequestHead<'_>, body: &impl http_body::Body) -> Option<Life<Follower>> {
         if !self.recorder.is_enabled() {
             return None;
         }
-        let head = RequestHead::of(request);
         let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
-        if predicates.iter().any(|leaves_out| leaves_out(&head)) {
+        if predicates.iter().any(|leaves_out| leaves_out(head)) {
             return None;
         }
-        let own_route = route.as_ref().map(|route| route(&head));
+        let own_route = route.as_ref().map(|route| route(head));
         let mut arrival = Arrival {
             method: head.method.as_str(),
             route: match &own_route {
                 Some(route) => route.as_deref(),
-                None => matched_route(&head),
+                None => matched_route(head),
             },
             path: head.uri.path(),
             scheme: head.uri.scheme_str().unwrap_or("http"),
             protocol: protocol(head.version),
             labels: &[],
-            body: request.body().size_hint().exact(),
+            body: body.size_hint().exact(),
         };
-        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(&head));
+        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(head));
         if request_labels.is_empty() {
             return self.recorder.arrive(&arrival, follow);
         }
         let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
-        values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(&head));
+        values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(head));
         let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
         arrival.labels = &labels[..request_labels.len().min(MOST_LABELS)];
         self.recorder.arrive(&arrival, follow)
@@ -151,11 +119,5 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "2",
         Version::HTTP_3 => "3",
         _ => "1.1",
-    }
-}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("recorder", &self.recorder).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,61 @@
+//! Rules: the functions of an application's by which its requests are measured.
+//!
+//! They see the heads of a framework, and are else the same: this makes those of its crate.
+
+/// Makes the `Rules` of a framework's crate, for functions of its heads of requests and answers. How a request is read
+/// is for the crate to add.
+///
+/// The crate's [`hook!`](crate::hook) has to be in scope.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! rules {
+    (for<$life:lifetime> ($request:ty, $response:ty)) => {
+        /// The functions and the recorder for which they work.
+        pub(crate) struct Rules {
+            pub(crate) recorder: $crate::Recorder,
+            pub(crate) functions: Functions,
+        }
+
+        /// The functions that a user has given.
+        #[derive(Default)]
+        pub(crate) struct Functions {
+            pub(crate) route: Option<Box<RouteFn>>,
+            pub(crate) request_labels: Vec<Box<RequestLabelFn>>,
+            pub(crate) response_labels: Vec<Box<ResponseLabelFn>>,
+            pub(crate) predicates: Vec<Box<PredicateFn>>,
+            pub(crate) exemplar: Option<Box<ExemplarFn>>,
+            pub(crate) hook: Option<Box<dyn AnyHook>>,
+        }
+
+        type RouteFn = dyn for<$life> Fn($request) -> Option<::std::borrow::Cow<$life, str>> + Send + Sync;
+        type RequestLabelFn = dyn for<$life> Fn($request) -> ::std::borrow::Cow<$life, str> + Send + Sync;
+        type ResponseLabelFn = dyn for<$life> Fn($response) -> ::std::borrow::Cow<$life, str> + Send + Sync;
+        type PredicateFn = dyn for<$life> Fn($request) -> bool + Send + Sync;
+        type ExemplarFn = dyn for<$life> Fn($request) -> Option<$crate::Exemplar> + Send + Sync;
+
+        impl Rules {
+            /// Gives a request its exemplar: by the application's function, else by the header `traceparent`, where that
+            /// is wanted.
+            #[inline]
+            fn take_exemplar<$life>(
+                &self,
+                life: &mut $crate::Life<Follower>,
+                request: $request,
+                traceparent: impl FnOnce() -> Option<&$life str>,
+            ) {
+                let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(request));
+                let sent = || match self.recorder.takes_traceparent() {
+                    true => $crate::Exemplar::of_traceparent(traceparent()?),
+                    false => None,
+                };
+                own.or_else(sent).into_iter().for_each(|exemplar| life.set_exemplar(exemplar));
+            }
+        }
+
+        impl ::std::fmt::Debug for Rules {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct("Rules").field("recorder", &self.recorder).finish_non_exhaustive()
+            }
+        }
+    };
+}
