@@ -1,15 +1,15 @@
 //! Counters: sums that never fall.
 
-use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
+use headcount_store::write::SumCells;
 
 use crate::error::RegisterError;
 use crate::exemplar::{self, IntoExemplar};
-use crate::family::{Family, sealed};
+use crate::family::Family;
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::local::LocalCounter;
 use crate::registry::Registry;
+use crate::summed::Summed;
 
 /// A count, exact up to 2⁶⁴−1 (then it begins again at 0, which Prometheus takes for a restart).
 ///
@@ -157,51 +157,27 @@ impl FloatCounter {
     }
 }
 
-impl sealed::Metric for Counter {
-    type Common = ();
+impl Summed for Counter {
+    const CELLS: u32 = 1;
 
-    fn common(_: &Shape) {}
-
-    fn create(
-        (): &'static (),
-        registration: &mut Registration,
-        store: Store,
-        family: u32,
-        values: &[&str],
-    ) -> Result<(Self, LifeCell), SpaceError> {
-        registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
+    fn of(cells: SumCells) -> Self {
+        Self(cells)
     }
 
-    fn cells(self, (): &'static ()) -> SeriesCells {
-        SeriesCells::Summed(self.0, 1)
-    }
-
-    fn lost((): &'static (), store: Store) -> Self {
-        Self(store.lost_cells())
+    fn cells(self) -> SumCells {
+        self.0
     }
 }
 
-impl sealed::Metric for FloatCounter {
-    type Common = ();
+impl Summed for FloatCounter {
+    const CELLS: u32 = 1;
 
-    fn common(_: &Shape) {}
-
-    fn create(
-        (): &'static (),
-        registration: &mut Registration,
-        store: Store,
-        family: u32,
-        values: &[&str],
-    ) -> Result<(Self, LifeCell), SpaceError> {
-        registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
+    fn of(cells: SumCells) -> Self {
+        Self(cells)
     }
 
-    fn cells(self, (): &'static ()) -> SeriesCells {
-        SeriesCells::Summed(self.0, 1)
-    }
-
-    fn lost((): &'static (), store: Store) -> Self {
-        Self(store.lost_cells())
+    fn cells(self) -> SumCells {
+        self.0
     }
 }
 

@@ -24,7 +24,7 @@
 //! into it; `series`, where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`],
 //! what they are looked up as, `part`, and `table` and `place`, where children are found by that; `children`, how
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
-//! kinds, [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`],
+//! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`],
 //! [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to
 //! count with in a loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
@@ -69,6 +69,7 @@ mod search;
 mod series;
 pub mod state_set;
 pub mod summary;
+mod summed;
 mod sync;
 mod table;
 pub mod timing;

@@ -1,14 +1,14 @@
 //! Summaries: observations counted, and their sum. Quantiles over several processes cannot be computed
 //! from quantiles of each: use a histogram for those.
 
-use headcount_store::format::family::Shape;
-use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
+use headcount_store::write::SumCells;
 
 use crate::error::RegisterError;
-use crate::family::{Family, sealed};
+use crate::family::Family;
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::registry::Registry;
+use crate::summed::Summed;
 
 /// Observations counted, and their sum. A small handle that may be copied and used by any thread.
 ///
@@ -72,26 +72,14 @@ impl Summary {
     }
 }
 
-impl sealed::Metric for Summary {
-    type Common = ();
+impl Summed for Summary {
+    const CELLS: u32 = 2;
 
-    fn common(_: &Shape) {}
-
-    fn create(
-        (): &'static (),
-        registration: &mut Registration,
-        store: Store,
-        family: u32,
-        values: &[&str],
-    ) -> Result<(Self, LifeCell), SpaceError> {
-        registration.add_summed(store, family, values, 2).map(|(cells, life)| (Self(cells), life))
+    fn of(cells: SumCells) -> Self {
+        Self(cells)
     }
 
-    fn cells(self, (): &'static ()) -> SeriesCells {
-        SeriesCells::Summed(self.0, 2)
-    }
-
-    fn lost((): &'static (), store: Store) -> Self {
-        Self(store.lost_cells())
+    fn cells(self) -> SumCells {
+        self.0
     }
 }

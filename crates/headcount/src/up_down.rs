@@ -2,13 +2,14 @@
 
 use headcount_store::format::family::Shape;
 use headcount_store::metric::{GaugeMerge, GaugeMode};
-use headcount_store::write::{LifeCell, Registration, SeriesCells, SpaceError, Store, SumCells};
+use headcount_store::write::{Registration, SumCells};
 
 use crate::error::RegisterError;
-use crate::family::{Family, sealed};
+use crate::family::Family;
 use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::registry::Registry;
+use crate::summed::Summed;
 
 /// A gauge that goes up and down by differences, and is never set: what is in flight, what is open.
 ///
@@ -142,27 +143,15 @@ pub(crate) fn shape(name: &str, mode: GaugeMode) -> Result<Shape, RegisterError>
     }
 }
 
-impl sealed::Metric for UpDown {
-    type Common = ();
+impl Summed for UpDown {
+    const CELLS: u32 = 1;
 
-    fn common(_: &Shape) {}
-
-    fn create(
-        (): &'static (),
-        registration: &mut Registration,
-        store: Store,
-        family: u32,
-        values: &[&str],
-    ) -> Result<(Self, LifeCell), SpaceError> {
-        registration.add_summed(store, family, values, 1).map(|(cells, life)| (Self(cells), life))
+    fn of(cells: SumCells) -> Self {
+        Self(cells)
     }
 
-    fn cells(self, (): &'static ()) -> SeriesCells {
-        SeriesCells::Summed(self.0, 1)
-    }
-
-    fn lost((): &'static (), store: Store) -> Self {
-        Self(store.lost_cells())
+    fn cells(self) -> SumCells {
+        self.0
     }
 }
 
