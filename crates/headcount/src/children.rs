@@ -185,26 +185,8 @@ mod tests {
     use headcount_store::metric::GaugeMode;
 
     use crate::buckets::Buckets;
-    use crate::labels::{LabelValue, Labels, Value};
+    use crate::one_label::OneLabel;
     use crate::registry::Registry;
-
-    struct Set<T>(T);
-
-    impl<T: LabelValue> Labels for Set<T> {
-        const COUNT: Option<usize> = T::COUNT;
-
-        fn names(prefix: &str, names: &mut Vec<String>) {
-            names.push(format!("{prefix}a"));
-        }
-
-        fn index(&self) -> usize {
-            self.0.index()
-        }
-
-        fn visit<'a>(&'a self, visit: &mut impl FnMut(Value<'a>)) {
-            visit(self.0.value());
-        }
-    }
 
     #[test]
     fn a_removed_series_is_not_shown_until_it_is_looked_up_again_and_then_counts_on() {
@@ -231,16 +213,16 @@ mod tests {
         let gauges = registry.gauge_family("g", "", GaugeMode::Sum, ["a"]).unwrap();
         let recent = registry.gauge_family("r", "", GaugeMode::MostRecent, ["a"]).unwrap();
         let histograms = registry.histogram_family("h", "", Buckets::default(), ["a"]).unwrap();
-        let numbered = registry.labelled_summary::<Set<bool>>("s", "").unwrap();
-        let numbers = registry.labelled_float_counter::<Set<u16>>("f", "").unwrap();
-        let texts = registry.labelled_counter::<Set<String>>("t", "").unwrap();
+        let numbered = registry.labelled_summary::<OneLabel<bool>>("s", "").unwrap();
+        let numbers = registry.labelled_float_counter::<OneLabel<u16>>("f", "").unwrap();
+        let texts = registry.labelled_counter::<OneLabel<String>>("t", "").unwrap();
         for round in 1..=3 {
             gauges.with(["x"]).set(1.0);
             recent.with(["x"]).set(1.0);
             histograms.with(["x"]).observe(1.0);
-            numbered.get(&Set(true)).observe(1.0);
-            numbers.get(&Set(7)).add(1.0);
-            texts.get(&Set("x".to_owned())).inc();
+            numbered.get(&OneLabel(true)).observe(1.0);
+            numbers.get(&OneLabel(7)).add(1.0);
+            texts.get(&OneLabel("x".to_owned())).inc();
             let text = registry.render();
             for sample in [
                 "g{a=\"x\"} 1\n".to_owned(),
@@ -261,8 +243,8 @@ mod tests {
                 texts.clear();
             } else {
                 assert!(gauges.remove(["x"]) && recent.remove(["x"]) && histograms.remove(["x"]));
-                assert!(numbered.remove(&Set(true)) && !numbered.remove(&Set(false)));
-                assert!(numbers.remove(&Set(7)) && texts.remove(&Set("x".to_owned())));
+                assert!(numbered.remove(&OneLabel(true)) && !numbered.remove(&OneLabel(false)));
+                assert!(numbers.remove(&OneLabel(7)) && texts.remove(&OneLabel("x".to_owned())));
             }
             assert!(registry.render().lines().all(|line| line.starts_with('#')), "{}", registry.render());
         }
@@ -295,14 +277,14 @@ mod tests {
     fn threads_that_look_up_while_others_remove_lose_no_count() {
         let registry = Registry::private().unwrap();
         let family = registry.counter_family("c", "", ["a"]).unwrap();
-        let numbered = registry.labelled_counter::<Set<bool>>("n", "").unwrap();
+        let numbered = registry.labelled_counter::<OneLabel<bool>>("n", "").unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for n in 0..5000 {
                         family.with([&(n % 50).to_string()]).inc();
                         family.with_literals(["x"]).inc();
-                        numbered.get(&Set(n % 2 == 0)).inc();
+                        numbered.get(&OneLabel(n % 2 == 0)).inc();
                     }
                 });
             }
@@ -311,7 +293,7 @@ mod tests {
                     for n in 0..200 {
                         family.remove([&(n % 50).to_string()]);
                         family.remove(["x"]);
-                        numbered.remove(&Set(n % 2 == 0));
+                        numbered.remove(&OneLabel(n % 2 == 0));
                         if n % 50 == 0 {
                             family.clear();
                         }
@@ -322,7 +304,7 @@ mod tests {
         for n in 0..50 {
             let _ = family.with([&n.to_string()]);
         }
-        let _ = (family.with_literals(["x"]), numbered.get(&Set(true)), numbered.get(&Set(false)));
+        let _ = (family.with_literals(["x"]), numbered.get(&OneLabel(true)), numbered.get(&OneLabel(false)));
         let text = registry.render();
         let value = |line: &str| line.split_once("} ").and_then(|(_, value)| value.parse::<u64>().ok());
         let sum = |name| text.lines().filter(|line| line.starts_with(name)).filter_map(value).sum::<u64>();

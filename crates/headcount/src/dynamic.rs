@@ -16,7 +16,7 @@ use crate::counter::{Counter, FloatCounter};
 use crate::error::RegisterError;
 use crate::family::Metric;
 use crate::gauge::Gauge;
-use crate::histogram::Histogram;
+use crate::histogram::{self, Histogram};
 use crate::native::NativeHistogram;
 use crate::native_buckets::NativeBuckets;
 use crate::registry::Registry;
@@ -189,7 +189,7 @@ impl Registry {
         buckets: &Buckets,
         labels: &[&str],
     ) -> Result<DynamicFamily<Histogram>, RegisterError> {
-        self.dynamic(name, help, &Shape::Histogram { bounds: buckets.bounds().to_vec() }, labels)
+        self.dynamic(name, help, &histogram::shape(buckets), labels)
     }
 
     /// Native histograms; see [`NativeHistogram::family`].

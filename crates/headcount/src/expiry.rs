@@ -206,14 +206,7 @@ mod tests {
 
     use super::*;
     use crate::registry::Registry;
-
-    fn wait_until(condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            assert!(start.elapsed() < Duration::from_secs(30), "it does not come about");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
+    use crate::wait;
 
     #[test]
     fn a_series_that_is_idle_goes_and_one_that_moves_stays_or_comes_back() {
@@ -228,18 +221,18 @@ mod tests {
         idle.inc();
         kept.inc();
         gauges.with(["x"]).set(1.0);
-        wait_until(|| {
+        wait::until(|| {
             busy.inc();
             !shows("\"idle\"") && !shows("\"kept\"") && !shows("g{") && !shows("\"overflow\"")
         });
-        wait_until(|| {
+        wait::until(|| {
             busy.inc();
             shows("\"busy\"")
         });
         // By a handle, at the next look; by a look-up at once, also of those that had no place.
         kept.inc();
-        wait_until(|| shows("\"kept\"} 2"));
-        wait_until(|| {
+        wait::until(|| shows("\"kept\"} 2"));
+        wait::until(|| {
             let _ = family.with(["idle"]);
             gauges.with(["x"]).set(2.0);
             shows("\"idle\"} 1") && shows("g{a=\"x\"} 2")
@@ -252,15 +245,15 @@ mod tests {
         let idle = Duration::from_millis(40);
         let family = registry.counter_family("c", "", ["a"]).unwrap().expire_after(idle);
         let (removed, expired) = (family.with(["removed"]), family.with(["expired"]));
-        wait_until(|| !registry.render().contains("\"expired\""));
+        wait::until(|| !registry.render().contains("\"expired\""));
         // It may expire before.
-        wait_until(|| {
+        wait::until(|| {
             family.with(["removed"]).inc();
             family.remove(["removed"])
         });
         removed.inc();
         expired.inc();
-        wait_until(|| registry.render().contains("\"expired\"} 1"));
+        wait::until(|| registry.render().contains("\"expired\"} 1"));
         assert!(!registry.render().contains("\"removed\""), "{}", registry.render());
     }
 }

@@ -24,9 +24,9 @@
 //! into it; `series`, where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`],
 //! what they are looked up as, `part`, and `table` and `place`, where children are found by that; `children`, how
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
-//! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`] and [`native`],
-//! [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some of them keep, and [`local`], to
-//! count with in a loop; [`timing`]; [`updater`];
+//! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
+//! [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some
+//! of them keep, and [`local`], to count with in a loop; [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -60,6 +60,8 @@ mod native_local;
 mod noop;
 pub mod notify;
 mod once;
+#[cfg(test)]
+mod one_label;
 mod part;
 mod place;
 mod registration;
@@ -76,6 +78,8 @@ pub mod timing;
 pub mod up_down;
 pub mod updater;
 mod view;
+#[cfg(test)]
+mod wait;
 pub mod worker;
 
 pub use buckets::Buckets;

@@ -267,7 +267,7 @@ impl<M: Metric> Series<M> {
 
 #[cfg(test)]
 mod tests {
-    use crate::labels::{LabelValue, Labels, Value};
+    use crate::one_label::OneLabel;
     use crate::registry::Registry;
 
     #[test]
@@ -299,28 +299,12 @@ mod tests {
 
     #[test]
     fn labels_of_a_type_stand_under_the_limit_whether_they_are_numbered_or_not() {
-        struct Set<T>(T);
-        impl<T: LabelValue> Labels for Set<T> {
-            const COUNT: Option<usize> = T::COUNT;
-
-            fn names(prefix: &str, names: &mut Vec<String>) {
-                names.push(format!("{prefix}a"));
-            }
-
-            fn index(&self) -> usize {
-                self.0.index()
-            }
-
-            fn visit<'a>(&'a self, visit: &mut impl FnMut(Value<'a>)) {
-                visit(self.0.value());
-            }
-        }
         let registry = Registry::private().unwrap();
         let numbered = registry.labelled_counter("numbered", "").unwrap().limited_to(1);
         let numbers = registry.labelled_counter("numbers", "").unwrap().limited_to(1);
         for _ in 0..2 {
-            [true, false].into_iter().for_each(|value| numbered.get(&Set(value)).inc());
-            [7, 8].into_iter().for_each(|value| numbers.get(&Set(value)).inc());
+            [true, false].into_iter().for_each(|value| numbered.get(&OneLabel(value)).inc());
+            [7, 8].into_iter().for_each(|value| numbers.get(&OneLabel(value)).inc());
         }
         let text = registry.render();
         for (name, first) in [("numbered", "true"), ("numbers", "7")] {

@@ -76,17 +76,9 @@ impl Updater {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Instant;
 
     use super::*;
-
-    fn wait_until(condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            assert!(start.elapsed() < Duration::from_secs(30), "it does not come about");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
+    use crate::wait;
 
     #[test]
     fn updates_go_on_after_one_that_panics_and_end_with_the_updater() {
@@ -97,7 +89,7 @@ mod tests {
             assert!(before != 1, "expected");
         });
         assert!(updates.load(Ordering::Relaxed) >= 1);
-        wait_until(|| updates.load(Ordering::Relaxed) >= 4);
+        wait::until(|| updates.load(Ordering::Relaxed) >= 4);
         updater.unwrap().stop();
         assert_eq!(Arc::strong_count(&updates), 1);
     }
@@ -108,6 +100,6 @@ mod tests {
         let inside = Arc::clone(&held);
         let updater = Updater::start(Duration::from_secs(3600), move || drop(Arc::clone(&inside))).unwrap();
         drop(updater);
-        wait_until(|| Arc::strong_count(&held) == 1);
+        wait::until(|| Arc::strong_count(&held) == 1);
     }
 }
