@@ -1,14 +1,14 @@
 //! Native histograms: observations counted in buckets that nobody has to choose.
 //!
-//! A series has a table, which holds a bucket for whatever is observed. When it is full, a coarser one takes its
-//! place: no cell ever moves, so what the old one has counted stays there, and readers put both together.
+//! A series has a table (`native_table.rs`), which holds a bucket for whatever is observed, and another one when that
+//! is full.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use headcount_store::exponential::{Place, Scale, Schema};
+use headcount_store::exponential::Schema;
 use headcount_store::format::family::{Native, Shape};
-use headcount_store::write::{LifeCell, NewTable, Registration, SeriesCells, SpaceError, Store, TableCells};
+use headcount_store::write::{LifeCell, NewTable, Registration, SeriesCells, SpaceError, Store};
 
 use crate::error::RegisterError;
 use crate::family::{Family, sealed};
@@ -17,6 +17,7 @@ use crate::labelled::Labelled;
 use crate::labels::Labels;
 use crate::native_buckets::NativeBuckets;
 use crate::native_local::LocalNativeHistogram;
+use crate::native_table::Table;
 use crate::registry::Registry;
 use crate::search::Search;
 use crate::timing::Timer;
@@ -54,14 +55,6 @@ struct SeriesPlace {
     family: u32,
     values: Box<[Box<str>]>,
     life: LifeCell,
-}
-
-/// A table, and the one that has taken its place.
-#[derive(Debug)]
-pub(crate) struct Table {
-    scale: Scale,
-    cells: TableCells,
-    next: OnceLock<Box<Table>>,
 }
 
 /// What all series of a family share.
@@ -161,17 +154,13 @@ impl NativeHistogram {
     /// The table that is counted in now.
     #[inline]
     pub(crate) fn table(&self) -> &'static Table {
-        let mut table = &self.0.table;
-        while let Some(next) = table.next.get() {
-            table = next;
-        }
-        table
+        self.0.table.newest()
     }
 
     /// Adds to a cell of a table, to the sum, and to the bucket with a bound that holds `value`.
     #[inline]
     fn add(&self, table: &Table, cell: u32, value: f64, n: u64, sum: f64) {
-        let cells = table.cells.cells();
+        let cells = table.cells();
         cells.observe(cell, n, sum);
         if let Some(classic) = self.classic_cell(value) {
             cells.add(classic, n);
@@ -184,84 +173,27 @@ impl NativeHistogram {
         self.0.common.search.as_ref().map(|search| Native::CLASSIC + search.bucket(value))
     }
 
-    /// Counts a value whose bucket has no place yet: takes one, in a coarser table if need be.
+    /// Counts a value whose bucket has no place yet.
     #[cold]
     #[inline(never)]
     fn observe_elsewhere(&self, value: f64, n: u64, sum: f64) {
-        let mut table = self.table();
-        let cell = loop {
-            if let Some(cell) = table.find_or_take(value, self.limit_of(table)) {
-                break Some(cell);
-            }
-            match self.coarser(table) {
-                Some(coarser) => table = coarser,
-                // There is no space for it: here are places left.
-                None => break table.find_or_take(value, usize::MAX),
-            }
-        };
-        match cell {
-            Some(cell) => self.add(table, cell, value, n, sum),
+        let limit = self.0.common.declared.limit.into();
+        match self.table().take(value, limit, &mut |table| self.coarser(table)) {
+            Some((table, cell)) => self.add(table, cell, value, n, sum),
             None => self.0.store.lost_cells().add(0, 1),
         }
-    }
-
-    /// How many places of a table may be taken: all, in the coarsest, which has more than there are buckets.
-    fn limit_of(&self, table: &Table) -> usize {
-        if table.scale.schema == Schema::MIN { usize::MAX } else { self.0.common.declared.limit.into() }
     }
 
     /// The table that takes the place of one that is full.
     fn coarser(&self, table: &'static Table) -> Option<&'static Table> {
         let SeriesPlace { family, values, life } = self.0.place.as_ref()?;
         let mut registration = Registration::begin();
-        // Whoever comes second finds it.
-        if let Some(next) = table.next.get() {
-            return Some(next);
-        }
-        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
-        let scale = Scale { schema: table.scale.schema.coarser()?, ..table.scale };
-        let Series { common, store, .. } = self.0;
-        let new = common.table(scale.schema, Some(*life));
-        let first = common.declared.first_place();
-        let (cells, _) = registration.add_table(*store, *family, &values, first, new).ok()?;
-        Some(table.next.get_or_init(|| Box::new(Table { scale, cells, next: OnceLock::new() })))
-    }
-}
-
-impl Table {
-    /// The cell that counts `value`, if there is one.
-    #[inline]
-    pub(crate) fn find(&self, value: f64) -> Option<u32> {
-        match self.scale.place(value) {
-            Place::Bucket(key) => self.cells.find(key),
-            place => self.without_key(place),
-        }
-    }
-
-    fn find_or_take(&self, value: f64, limit: usize) -> Option<u32> {
-        match self.scale.place(value) {
-            Place::Bucket(key) => self.cells.find_or_take(key, limit),
-            place => self.without_key(place),
-        }
-    }
-
-    /// How many cells the series has in this table.
-    pub(crate) fn cells(&self) -> usize {
-        self.cells.end() as usize
-    }
-
-    /// Adds what something else has counted in each of these cells, and the sum.
-    pub(crate) fn add(&self, counts: &[u64], mut sum: f64) {
-        for (&count, cell) in counts.iter().zip(0..).filter(|(count, _)| **count > 0) {
-            // The sum goes with the first count.
-            self.cells.cells().observe(cell, count, std::mem::take(&mut sum));
-        }
-    }
-
-    #[inline]
-    fn without_key(&self, place: Place) -> Option<u32> {
-        let cell = if place == Place::Zero { Native::ZERO } else { Native::NOWHERE };
-        (!self.cells.are_lost()).then_some(cell)
+        table.follow(&mut registration, |registration, scale| {
+            let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+            let Series { common, store, .. } = self.0;
+            let (first, new) = (common.declared.first_place(), common.table(scale.schema, Some(*life)));
+            registration.add_table(*store, *family, &values, first, new).ok().map(|(cells, _)| cells)
+        })
     }
 }
 
@@ -301,21 +233,19 @@ impl sealed::Metric for NativeHistogram {
             registration.add_table(store, family, values, common.declared.first_place(), new)?;
         let values = values.iter().map(|&value| value.into()).collect();
         let place = Some(SeriesPlace { family, values, life });
-        let table = Table { scale, cells, next: OnceLock::new() };
+        let table = Table::new(scale, cells);
         Ok((Self(Box::leak(Box::new(Series { common, table, store, place }))), life))
     }
 
     fn cells(self, _: &'static Common) -> SeriesCells {
         // What is observed goes to the newest table.
-        let tables = std::iter::successors(Some(&self.0.table), |table| table.next.get().map(|next| &**next));
-        tables
-            .last()
-            .map_or(SeriesCells::None, |table| SeriesCells::Summed(table.cells.cells(), table.cells.count()))
+        let table = self.table();
+        SeriesCells::Summed(table.cells(), table.len())
     }
 
     fn lost(common: &'static Common, store: Store) -> Self {
         let scale = common.declared.scale;
-        let table = || Table { scale, cells: store.lost_table(), next: OnceLock::new() };
+        let table = || Table::new(scale, store.lost_table());
         Self(common.lost.get_or_init(|| Series { common, table: table(), store, place: None }))
     }
 }

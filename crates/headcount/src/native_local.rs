@@ -1,7 +1,8 @@
 //! Accumulators of native histograms, for loops; see [`crate::local`].
 
 use crate::histogram::Histogram;
-use crate::native::{NativeHistogram, Table};
+use crate::native::NativeHistogram;
+use crate::native_table::Table;
 
 /// Observes for a [`NativeHistogram`], until it is flushed or dropped; from [`NativeHistogram::local`].
 ///
@@ -28,7 +29,7 @@ pub struct LocalNativeHistogram {
 impl LocalNativeHistogram {
     pub(crate) fn new(histogram: NativeHistogram) -> Self {
         let table = histogram.table();
-        Self { histogram, table, counts: vec![0; table.cells()].into(), sum: 0.0 }
+        Self { histogram, table, counts: vec![0; table.len() as usize].into(), sum: 0.0 }
     }
 
     /// Counts `value`; see [`NativeHistogram::observe`].
@@ -65,7 +66,7 @@ impl LocalNativeHistogram {
         if !std::ptr::eq(self.table, self.histogram.table()) {
             self.flush();
             self.table = self.histogram.table();
-            self.counts = vec![0; self.table.cells()].into();
+            self.counts = vec![0; self.table.len() as usize].into();
         }
     }
 

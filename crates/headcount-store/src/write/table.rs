@@ -54,12 +54,6 @@ impl TableCells {
         self.cell(self.keys.len())
     }
 
-    /// How many summed cells there are.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.first + u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
-    }
-
     /// Whether there is no place at all, because the series could not be created.
     #[must_use]
     pub fn are_lost(&self) -> bool {
