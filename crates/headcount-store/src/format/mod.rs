@@ -12,6 +12,7 @@ pub mod family;
 pub mod folded;
 pub mod header;
 pub mod record;
+mod shape;
 pub mod source;
 pub mod table;
 
