@@ -3,7 +3,7 @@
 //! Read in this order: `memory` maps and allocates; `file` grows a file by extents and records;
 //! `naming` is how a file comes into the directory; `state` is everything of the process behind one
 //! lock; `slab`, `gauge` and `table` are what an update runs, `exemplar` what is kept beside one, and `life` what a
-//! removal does; `fork` moves a child to a file of its own; `store` is the way in.
+//! removal does; `fork` moves a child to a file of its own; `store` is the way in, and `shared` for what is set.
 
 mod exemplar;
 mod file;
@@ -12,6 +12,7 @@ mod gauge;
 mod life;
 mod memory;
 mod naming;
+mod shared;
 mod slab;
 mod state;
 mod store;

@@ -10,9 +10,7 @@ use nix::sys::stat::Mode;
 
 use super::file::FileWriter;
 use super::fork;
-use super::gauge::{BitCell, GaugeCell, MostRecentCells};
 use super::life::{self, LifeCell};
-use super::memory::Mapping;
 use super::naming::{NewFile, create_in_memory};
 use super::slab::SumCells;
 use super::state::{Backing, State};
@@ -126,6 +124,10 @@ impl Registration {
         &self.0
     }
 
+    pub(super) fn writer(&mut self, store: Store) -> &mut FileWriter {
+        &mut self.0.stores[store.index()].writer
+    }
+
     /// Creates this process's file in `directory`.
     ///
     /// The file appears under its name complete and locked; the lock is held as long as the process
@@ -188,8 +190,7 @@ impl Registration {
     pub fn add_family(&mut self, store: Store, family: &Family<'_>) -> Result<u32, SpaceError> {
         let mut record = Vec::new();
         family.encode(&mut record)?;
-        let writer = &mut self.0.stores[store.index()].writer;
-        writer.append_family(&record).map_err(SpaceError::NoSpace)
+        self.writer(store).append_family(&record).map_err(SpaceError::NoSpace)
     }
 
     /// Describes a series with `count` summed cells, which is there from now on.
@@ -278,7 +279,7 @@ impl Registration {
     }
 
     fn try_add_info(&mut self, store: Store, family: u32, values: &[&str]) -> Result<LifeCell, SpaceError> {
-        let writer = &mut self.0.stores[store.index()].writer;
+        let writer = self.writer(store);
         let life = begin_life(writer)?;
         let mut record = Vec::new();
         encode_series(family, 0, Some(life), None, values, &mut record)?;
@@ -287,89 +288,17 @@ impl Registration {
         Ok(LifeCell::at(life))
     }
 
-    /// Describes the series of a gauge in a mode other than `mostrecent` and `livemostrecent`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no space for it; the loss is counted in the file.
-    pub fn add_gauge(&mut self, store: Store, family: u32, values: &[&str]) -> Result<GaugeCell, SpaceError> {
-        let cell = |tail: &Mapping, at| GaugeCell::at(tail.u64(at));
-        let added = self.try_add_shared(store, family, values, 1, cell);
-        self.count_if_lost(store, added)
-    }
-
-    /// Describes the series of a gauge in the mode `mostrecent` or `livemostrecent`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no space for it; the loss is counted in the file.
-    pub fn add_most_recent(
-        &mut self,
-        store: Store,
-        family: u32,
-        values: &[&str],
-    ) -> Result<MostRecentCells, SpaceError> {
-        let cells = |tail: &Mapping, at| MostRecentCells::at(tail.u64(at), tail.u64(at + CELL));
-        let added = self.try_add_shared(store, family, values, 2, cells);
-        self.count_if_lost(store, added)
-    }
-
-    /// Describes a series with `count` shared cells, all as of gauges.
-    ///
-    /// # Errors
-    ///
-    /// When there is no space for it; the loss is counted in the file.
-    pub fn add_gauges(
-        &mut self,
-        store: Store,
-        family: u32,
-        values: &[&str],
-        count: u32,
-    ) -> Result<Box<[GaugeCell]>, SpaceError> {
-        let cells = |tail: &Mapping, at: u64| {
-            (0..u64::from(count)).map(|cell| GaugeCell::at(tail.u64(at + cell * CELL))).collect()
-        };
-        let added = self.try_add_shared(store, family, values, count, cells);
-        self.count_if_lost(store, added)
-    }
-
-    /// Describes a series with one shared cell of bits.
-    ///
-    /// # Errors
-    ///
-    /// When there is no space for it; the loss is counted in the file.
-    pub fn add_bits(&mut self, store: Store, family: u32, values: &[&str]) -> Result<BitCell, SpaceError> {
-        let cell = |tail: &Mapping, at| BitCell::at(tail.u64(at));
-        let added = self.try_add_shared(store, family, values, 1, cell);
-        self.count_if_lost(store, added)
-    }
-
-    fn try_add_shared<C>(
-        &mut self,
-        store: Store,
-        family: u32,
-        values: &[&str],
-        count: u32,
-        cells: impl FnOnce(&Mapping, u64) -> C,
-    ) -> Result<C, SpaceError> {
-        let writer = &mut self.0.stores[store.index()].writer;
-        writer.reserve_shared(count).map_err(SpaceError::NoSpace)?;
-        let (index, tail, at) = writer.next_shared().ok_or_else(no_number)?;
-        let cells = cells(tail, at);
-        let mut record = Vec::new();
-        encode_series(family, index, None, None, values, &mut record)?;
-        writer.append(&record).map_err(SpaceError::NoSpace)?;
-        writer.take_shared(count);
-        Ok(cells)
-    }
-
     /// What all threads of this process together have added to the first of these cells, an `f64`.
     #[must_use]
     pub fn sum_f64(&self, cells: SumCells) -> f64 {
         cells.sum_f64(&self.0)
     }
 
-    fn count_if_lost<C>(&self, store: Store, added: Result<C, SpaceError>) -> Result<C, SpaceError> {
+    pub(super) fn count_if_lost<C>(
+        &self,
+        store: Store,
+        added: Result<C, SpaceError>,
+    ) -> Result<C, SpaceError> {
         if added.is_err() {
             self.count_lost_series(store);
         }
@@ -401,6 +330,6 @@ fn begin_life(writer: &mut FileWriter) -> Result<u32, SpaceError> {
 }
 
 /// Cells are numbered by 32 bits.
-fn no_number() -> SpaceError {
+pub(super) fn no_number() -> SpaceError {
     SpaceError::NoSpace(io::ErrorKind::OutOfMemory.into())
 }
