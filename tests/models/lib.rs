@@ -9,6 +9,9 @@
 #![allow(unreachable_pub, reason = "what is public in its crate")]
 #![expect(clippy::print_stdout, reason = "the list of models is the result")]
 
+#[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../crates/headcount/src/entry.rs"]
+mod entry;
 mod format;
 #[allow(dead_code, reason = "models need less than programs")]
 #[path = "../../crates/headcount/src/labels.rs"]

@@ -22,7 +22,7 @@
 //! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
 //! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
 //! into it; `series`, where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`],
-//! what they are looked up as, `part`, and `table` and `place`, where children are found by that; `children`, how
+//! what they are looked up as, `part`, and `entry`, `table` and `place`, where children are found by that; `children`, how
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
 //! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
 //! `native_table` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some
@@ -41,6 +41,7 @@ mod children;
 pub mod counter;
 mod definition;
 pub mod dynamic;
+mod entry;
 pub mod error;
 pub mod exemplar;
 mod expiry;

@@ -13,64 +13,9 @@ use std::fmt;
 
 use headcount_store::write::Registration;
 
-use crate::part::{Key, Part, random_keys};
+use crate::entry::Entry;
+use crate::part::{Key, random_keys};
 use crate::sync::{AtomicU64, AtomicUsize, FIRST, OnceLock, Ordering};
-
-/// Parts that an entry holds in itself; more are a step away.
-const NEAR: usize = 3;
-
-/// A child and its labels.
-#[derive(Debug)]
-struct Entry<M> {
-    near: [Part; NEAR],
-    count: u32,
-    rest: Option<Box<Rest>>,
-    child: M,
-}
-
-#[derive(Debug)]
-struct Rest {
-    far: Box<[Part]>,
-    /// The texts of all parts, if one of them is long.
-    texts: Box<[Box<str>]>,
-}
-
-impl<M> Entry<M> {
-    fn new(key: &impl Key, texts: &[&str], child: M) -> Self {
-        let mut parts = Vec::new();
-        key.parts(|part| parts.push(part));
-        let (near_parts, far) = parts.split_at(parts.len().min(NEAR));
-        let mut near = [Part::default(); NEAR];
-        near[..near_parts.len()].copy_from_slice(near_parts);
-        let long = parts.iter().any(|part| part.is_long());
-        let rest = (long || !far.is_empty()).then(|| {
-            let texts = if long { texts.iter().copied().map(Box::from).collect() } else { Box::default() };
-            Box::new(Rest { far: far.into(), texts })
-        });
-        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        Self { near, count, rest, child }
-    }
-
-    #[inline(always)]
-    fn has(&self, key: &impl Key) -> bool {
-        let far = self.rest.as_ref().map_or(&[][..], |rest| &rest.far);
-        // Without branches: that it is another's entry is rare.
-        let (mut at, mut differ) = (0, 0);
-        key.parts(|part| {
-            let known =
-                if at < NEAR { self.near[at] } else { far.get(at - NEAR).copied().unwrap_or_default() };
-            differ |= (part.first ^ known.first) | (part.last ^ known.last);
-            at += 1;
-        });
-        differ == 0 && at == self.count as usize && self.rest.as_ref().is_none_or(|rest| rest.has_texts(key))
-    }
-}
-
-impl Rest {
-    fn has_texts(&self, key: &impl Key) -> bool {
-        self.texts.is_empty() || key.has_texts(&self.texts)
-    }
-}
 
 /// The first run of entries is [`FIRST`] long, the first index four times that, and each further one twice as long.
 const LEVELS: usize = 32;
@@ -256,18 +201,6 @@ fn fold(a: u64, b: u64) -> u64 {
     folded
 }
 
-/// The labels of an entry: what it takes to put it into another index.
-impl<M> Key for Entry<M> {
-    fn parts(&self, visit: impl FnMut(Part)) {
-        let far = self.rest.as_ref().map_or(&[][..], |rest| &rest.far);
-        self.near.iter().chain(far).take(self.count as usize).copied().for_each(visit);
-    }
-
-    fn has_texts(&self, texts: &[Box<str>]) -> bool {
-        self.rest.as_ref().is_some_and(|rest| *rest.texts == *texts)
-    }
-}
-
 /// Which run the entry of that number is in, and where in it.
 fn run_of(number: usize) -> (usize, usize) {
     let run = (number / FIRST + 1).ilog2();
@@ -321,6 +254,7 @@ impl<M> fmt::Debug for Table<M> {
 mod tests {
     use super::*;
     use crate::labels::Value;
+    use crate::part::Part;
 
     /// Parts, and the text of the only one that is long.
     struct Labels<'a>(Vec<Part>, &'a str);
