@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "leases have no safe interface")]
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs};
 
@@ -32,10 +32,15 @@ const LOCAL: [FsType; 4] = [TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRF
 /// Which signal tells of a lease that is broken; `libc` does not have it.
 const F_SETSIG: libc::c_int = 10;
 
+/// Whether a file is on a file system of which this kernel knows all.
+pub(crate) fn is_local(file: impl AsFd) -> bool {
+    fstatfs(file).is_ok_and(|system| LOCAL.contains(&system.filesystem_type()))
+}
+
 /// Who could write to a file that was opened for reading only.
 #[must_use]
 pub fn writers(file: &File) -> Writers {
-    if !fstatfs(file).is_ok_and(|system| LOCAL.contains(&system.filesystem_type())) {
+    if !is_local(file) {
         return Writers::Unknown;
     }
     let descriptor = file.as_raw_fd();

@@ -4,11 +4,9 @@
 //! layout in which the lengths lead exactly to the end of what is in use: after the first entry, the
 //! wrong layout would take part of a key for a length.
 
-use std::fs::File;
-
 use crate::error::FileError;
 use crate::format::u32_at;
-use crate::read::read_up_to;
+use crate::read::View;
 
 /// Bytes before the first entry: how many are in use (u32), and four of padding.
 const START: usize = 8;
@@ -61,10 +59,11 @@ pub struct Entry<'a> {
 /// # Errors
 ///
 /// When the file cannot be read, has no header, or ends before what should be in use.
-pub fn read<'a>(file: &File, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileError> {
+pub fn read<'a, 'f>(file: impl Into<View<'f>>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileError> {
+    let view = file.into();
     grow(buffer, FIRST_READ);
-    let first = read_up_to(file, &mut buffer[..FIRST_READ], 0).map_err(FileError::Unreadable)?;
-    let len = || file.metadata().map_or(0, |metadata| metadata.len());
+    let first = view.read_up_to(&mut buffer[..FIRST_READ], 0).map_err(FileError::Unreadable)?;
+    let len = || view.len().unwrap_or(0);
     match first {
         0 => return Err(FileError::Empty),
         1..=3 => return Err(FileError::TooShort { len: first as u64, need: 4 }),
@@ -78,7 +77,7 @@ pub fn read<'a>(file: &File, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileEr
             return Err(beyond_end());
         }
         grow(buffer, used);
-        let rest = read_up_to(file, &mut buffer[first..used], first as u64).map_err(FileError::Unreadable)?;
+        let rest = view.read_up_to(&mut buffer[first..used], first as u64).map_err(FileError::Unreadable)?;
         if rest < used - first {
             return Err(beyond_end());
         }
@@ -98,18 +97,19 @@ const PART: usize = 64 * 1024;
 /// # Errors
 ///
 /// When the file cannot be read, or ends before a value.
-pub fn read_values(
-    file: &File,
+pub fn read_values<'a>(
+    file: impl Into<View<'a>>,
     used: usize,
     layout: Layout,
     offsets: impl Iterator<Item = u32>,
     buffer: &mut Vec<u8>,
     values: &mut Vec<(f64, f64)>,
 ) -> Result<bool, FileError> {
+    let view = file.into();
     values.clear();
     grow(buffer, PART);
     let mut start = 0;
-    let mut filled = read_part(file, start, used, buffer)?;
+    let mut filled = read_part(view, start, used, buffer)?;
     if filled < 4 || u32_at(buffer, 0) as usize != used {
         return Ok(false);
     }
@@ -117,7 +117,7 @@ pub fn read_values(
         let offset = offset as usize;
         if offset + layout.len() > start + filled {
             start = offset;
-            filled = read_part(file, start, used, buffer)?;
+            filled = read_part(view, start, used, buffer)?;
             if filled < layout.len() {
                 return Err(FileError::UsedBeyondEnd { used: used as u64, len: (start + filled) as u64 });
             }
@@ -128,9 +128,9 @@ pub fn read_values(
 }
 
 /// Reads what is in use from `start` on, as far as it fits; returns how many bytes that are.
-fn read_part(file: &File, start: usize, used: usize, buffer: &mut [u8]) -> Result<usize, FileError> {
+fn read_part(view: View<'_>, start: usize, used: usize, buffer: &mut [u8]) -> Result<usize, FileError> {
     let len = PART.min(used.saturating_sub(start)).max(4);
-    read_up_to(file, &mut buffer[..len], start as u64).map_err(FileError::Unreadable)
+    view.read_up_to(&mut buffer[..len], start as u64).map_err(FileError::Unreadable)
 }
 
 fn grow(buffer: &mut Vec<u8>, len: usize) {

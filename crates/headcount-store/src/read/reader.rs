@@ -1,8 +1,6 @@
 //! Reading a file part by part.
 
-use std::fs::File;
-
-use super::{Cells, read_up_to};
+use super::{Cells, View};
 use crate::error::FileError;
 use crate::format::BLOCK;
 use crate::format::exemplar::{SLOT_LEN, Slot};
@@ -13,7 +11,7 @@ use crate::format::source::{self, Source};
 /// A file whose header and extents have been read.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    file: &'a File,
+    view: View<'a>,
     header: Header,
     extents: Vec<Extent>,
     /// The file's length in bytes.
@@ -29,17 +27,18 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// When the file cannot be read or is not what it should be.
-    pub fn open(file: &'a File) -> Result<Self, FileError> {
+    pub fn open(file: impl Into<View<'a>>) -> Result<Self, FileError> {
+        let view = file.into();
         let mut block = [0; 4096];
         // A block that is not filled is all that there is of the file.
-        let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
+        let filled = view.read_up_to(&mut block, 0).map_err(FileError::Unreadable)?;
         let header = Header::decode(&block[..filled], filled as u64)?;
         // The table after the mark, and the length after the table: so the table lists every extent that the
         // mark reaches into, and the file is as long as the table says.
-        let filled = read_up_to(file, &mut block, 0).map_err(FileError::Unreadable)?;
+        let filled = view.read_up_to(&mut block, 0).map_err(FileError::Unreadable)?;
         let count = Header::decode(&block[..filled], filled as u64)?.extent_count;
-        let len = file.metadata().map_err(FileError::Unreadable)?.len();
-        let mut reader = Self { file, header, extents: Vec::new(), len };
+        let len = view.len().map_err(FileError::Unreadable)?;
+        let mut reader = Self { view, header, extents: Vec::new(), len };
         reader.read_table(block[HEADER_LEN..].to_vec(), count)?;
         Ok(reader)
     }
@@ -173,7 +172,7 @@ impl<'a> Reader<'a> {
 
     /// A short read means that the file was truncated after its length was taken.
     fn read_exact(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
-        let read = read_up_to(self.file, buffer, offset).map_err(FileError::Unreadable)?;
+        let read = self.view.read_up_to(buffer, offset).map_err(FileError::Unreadable)?;
         if read < buffer.len() {
             return Err(FileError::UsedBeyondEnd { used: offset + buffer.len() as u64, len: self.len });
         }

@@ -1,0 +1,60 @@
+//! A file, and what of it is mapped: reading it gives the same either way.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::Mapped;
+
+/// A file that is read through its mapping, as far as there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    file: &'a File,
+    mapped: Option<&'a Mapped>,
+}
+
+impl<'a> From<&'a File> for View<'a> {
+    fn from(file: &'a File) -> Self {
+        Self::new(file, None)
+    }
+}
+
+impl<'a> View<'a> {
+    /// A file, and its mapping.
+    #[must_use]
+    pub fn new(file: &'a File, mapped: Option<&'a Mapped>) -> Self {
+        Self { file, mapped }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(self) -> &'a File {
+        self.file
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Fills as much of `buffer` as the file has from `offset` on, and tells how much that was.
+    pub(crate) fn read_up_to(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let (Some(mapped), Ok(start)) = (self.mapped, usize::try_from(offset))
+            && mapped.copy(start, buffer)
+            && mapped.is_whole(self.file, offset + buffer.len() as u64)
+        {
+            return Ok(buffer.len());
+        }
+        // It has grown beyond what is mapped, or there is less of it: then the system says how much.
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
