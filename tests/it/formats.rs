@@ -198,15 +198,10 @@ fn what_was_damaged_is_seen_by_the_parsers() {
     assert!(read.is_err(), "the end is missing");
 }
 
-/// A directory with everything that makes formats invalid.
-pub(crate) fn odd_directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
+/// Fills a directory with everything that makes formats invalid.
+pub(crate) fn write_odd(directory: &Path) {
     let mut runner = TestRunner::deterministic();
-    write(
-        directory.path(),
-        &prop::collection::vec(any_python_file(), 60).new_tree(&mut runner).unwrap().current(),
-    );
-    directory
+    write(directory, &prop::collection::vec(any_python_file(), 60).new_tree(&mut runner).unwrap().current());
 }
 
 /// A directory with a counter, a histogram with labels, and a gauge whose name not every reader knows.
@@ -216,6 +211,7 @@ pub(crate) fn small_directory() -> tempfile::TempDir {
     directory
 }
 
+/// Fills one with these.
 pub(crate) fn write_small(directory: &Path) {
     let counter = r#"["hits", "hits_total", {}, "Hits, \"all\"."]"#;
     let part = |sample: &str, le: &str| format!(r#"["h", "{sample}", {{"l": "x"{le}}}, "H."]"#);

@@ -12,6 +12,7 @@ mod bridge;
 mod container;
 mod deploy;
 mod directory;
+mod endpoint;
 mod environment;
 mod examples;
 mod exemplars;

@@ -21,16 +21,17 @@ impl Prometheus {
     /// A configuration that scrapes one target every second; with these further lines of the job, four spaces deep.
     #[must_use]
     pub fn config(target: &str, more: &str) -> String {
-        Self::config_of(target, &[("headcount", more)])
+        Self::config_of([("headcount", target, more)])
     }
 
-    /// A configuration that scrapes one target in several ways: the jobs' names, and lines of each.
+    /// A configuration of several jobs: of each its name, its target and further lines.
     #[must_use]
-    pub fn config_of(target: &str, jobs: &[(&str, &str)]) -> String {
-        let job = |(name, more): &(&str, &str)| {
+    pub fn config_of<'a, T: AsRef<str>>(jobs: impl IntoIterator<Item = (&'a str, &'a str, T)>) -> String {
+        let job = |(name, target, more): (&str, &str, T)| {
+            let more = more.as_ref();
             format!("  - job_name: {name}\n{more}    static_configs:\n      - targets: ['{target}']\n")
         };
-        let jobs: String = jobs.iter().map(job).collect();
+        let jobs: String = jobs.into_iter().map(job).collect();
         format!("global:\n  scrape_interval: 1s\nscrape_configs:\n{jobs}")
     }
 
