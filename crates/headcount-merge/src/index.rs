@@ -10,7 +10,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
-use headcount_store::text::write_labels;
+use headcount_store::text::{OWN_NAME, is_legal_label_name, write_labels};
 
 use crate::gauge::{GaugeSlot, initial_mode, prevailing};
 use crate::labels::decode;
@@ -93,8 +93,6 @@ pub(crate) struct Index {
     series_table: HashTable<u32>,
     /// The labels of all series, in the encoding of [`labels`](crate::labels).
     labels: Vec<u8>,
-    /// Space in which labels are spelled, to see whether they can be as they are.
-    scratch: Vec<u8>,
     slots: Slot,
     gauges: GaugeSlot,
     natives: NativeSlot,
@@ -247,8 +245,7 @@ impl Index {
         self.series_table.insert_unique(hash, added, |&found| series[found as usize].hash);
         let start = self.labels.len();
         self.labels.extend(labels);
-        self.scratch.clear();
-        let is_plain = write_labels(&mut self.scratch, decode(labels));
+        let is_plain = has_plain_names(labels);
         let sums = match self.family(family).kind {
             Kind::Gauge | Kind::Info | Kind::StateSet => Sums::Gauge(self.new_gauge()),
             Kind::GaugeHistogram => Sums::GaugeHistogram { sum: self.new_gauge(), buckets: Vec::new() },
@@ -313,6 +310,11 @@ impl Index {
         self.slots += count;
         first
     }
+}
+
+/// Whether labels can be [spelled](write_labels) as they are called.
+fn has_plain_names(labels: &[u8]) -> bool {
+    decode(labels).all(|(name, _)| is_legal_label_name(&name) && name != OWN_NAME)
 }
 
 /// Families, series and slots are numbered by 32 bits: four billion fit no machine's memory.

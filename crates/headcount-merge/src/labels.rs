@@ -25,8 +25,14 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
 
 /// The names and values, in order.
 pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    // What is no text as a whole has escapes in it.
+    let mut plain = std::str::from_utf8(bytes);
     let mut rest = bytes;
     std::iter::from_fn(move || {
+        if let Ok(plain) = &mut plain {
+            let name = next_plain(plain)?;
+            return Some((Cow::Borrowed(name), Cow::Borrowed(next_plain(plain)?)));
+        }
         if rest.is_empty() {
             return None;
         }
@@ -36,25 +42,26 @@ pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_
     })
 }
 
-fn decode_text<'a>(rest: &mut &'a [u8]) -> Cow<'a, str> {
-    let mut end = 0;
-    let mut escaped = false;
-    while let Some(at) = rest[end..].iter().position(|&byte| byte == END) {
-        end += at;
-        if rest.get(end + 1) != Some(&ESCAPE) {
+fn next_plain<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let end = rest.bytes().position(|byte| byte == END)?;
+    let text = &rest[..end];
+    *rest = &rest[end + 1..];
+    Some(text)
+}
+
+/// The next one of those in which there may be escapes.
+fn decode_text(rest: &mut &[u8]) -> Cow<'static, str> {
+    let mut text = Vec::new();
+    let mut bytes = rest.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if byte == END && bytes.next_if_eq(&ESCAPE).is_none() {
             break;
         }
-        escaped = true;
-        end += 2;
+        text.push(byte);
     }
-    let bytes = &rest[..end];
-    *rest = rest.get(end + 1..).unwrap_or_default();
-    if escaped {
-        let unescaped = bytes.iter().copied().filter(|&byte| byte != ESCAPE).collect();
-        return Cow::Owned(String::from_utf8(unescaped).unwrap_or_default());
-    }
+    *rest = &rest[rest.len() - bytes.len()..];
     // What was encoded was text.
-    Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or_default())
+    Cow::Owned(String::from_utf8(text).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{self, Deserialize, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::plain;
 use crate::error::FileError;
 
 /// Whose key it is.
@@ -44,6 +45,11 @@ impl<'a> Key<'a> {
     /// When it is not UTF-8, not JSON, or has not the four elements that a key has.
     pub fn decode(key: &'a [u8], offset: u64) -> Result<Self, FileError> {
         let text = std::str::from_utf8(key).map_err(|_| FileError::InvalidUtf8 { offset })?;
+        plain::decode(text).map_or_else(|| Self::parse(text, offset), Ok)
+    }
+
+    /// The same of any spelling.
+    pub(super) fn parse(text: &'a str, offset: u64) -> Result<Self, FileError> {
         let mut decoded: Self = serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => FileError::WrongElements { offset },
             _ => FileError::InvalidJson { offset },
