@@ -12,6 +12,7 @@ mod bridge;
 mod container;
 mod deploy;
 mod directory;
+mod documents;
 mod endpoint;
 mod environment;
 mod examples;
