@@ -10,74 +10,12 @@ use headcount_merge::{Buckets, Folded, Folder, Foreign, Merger};
 use headcount_store::directory::Directory;
 use proptest::prelude::*;
 
+use crate::host::Host;
 use crate::oracle::{Client, Process, any_process, write_own, write_python};
-use crate::peer_file::file_bytes;
 
-/// A directory of dead processes' files.
-struct Graves {
-    folder: tempfile::TempDir,
-    buried: usize,
-}
-
-impl Graves {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), buried: 0 }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn directory(&self) -> Directory {
-        Directory::open(self.path()).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.directory().list().unwrap().iter().map(|name| name.to_str().unwrap().to_owned()).collect()
-    }
-
-    /// Lets a process record something with our own client, and die.
-    fn bury_own(&mut self, record: impl FnOnce(&Path)) {
-        let written = tempfile::tempdir().unwrap();
-        record(written.path());
-        self.take(written.path());
-    }
-
-    /// Buries copies of all files in a folder: this process, which has written some, is alive.
-    fn take(&mut self, folder: &Path) {
-        let mut names: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        for name in names {
-            let name = name.to_str().unwrap();
-            let number = self.buried;
-            let grave = match name.strip_suffix(".db") {
-                Some(peer) if peer.starts_with("gauge_live") => continue,
-                Some(peer) => format!("{peer}.dead-{number}.db"),
-                None => format!("dead-{number}.hc"),
-            };
-            fs::copy(folder.join(name), self.path().join(grave)).unwrap();
-            self.buried += 1;
-        }
-    }
-
-    fn bury_peer(&mut self, name: &str, entries: &[(&str, f64)]) {
-        let bytes = file_bytes(entries.iter().map(|&(key, value)| (key, value, Some(1.5))));
-        fs::write(self.path().join(format!("{name}.dead-{}.db", self.buried)), bytes).unwrap();
-        self.buried += 1;
-    }
-
-    fn fold_with(&self, folder: &mut Folder) {
-        while folder.step(&self.directory(), 1, Duration::ZERO).unwrap().is_more {}
-    }
-
-    fn fold(&self) {
-        self.fold_with(&mut Folder::new(Foreign::Fold));
-    }
-
-    fn text(&self) -> String {
-        text(&mut Merger::default(), &self.directory())
-    }
+/// What a first merge comes to.
+fn text_of(host: &Host) -> String {
+    text(&mut Merger::default(), &host.directory())
 }
 
 fn text(merger: &mut Merger, directory: &Directory) -> String {
@@ -93,7 +31,7 @@ proptest! {
     fn an_archive_merges_to_what_its_sources_did(
         processes in prop::collection::vec((any_process(), any::<bool>()), 1..8),
     ) {
-        let (mut folded, mut whole) = (Graves::new(), Graves::new());
+        let (folded, whole) = (Host::new(), Host::new());
         let mut merger = Merger::default();
         for (number, (process, folds)) in processes.iter().enumerate() {
             let written = tempfile::tempdir().unwrap();
@@ -108,15 +46,15 @@ proptest! {
                 folded.fold();
                 prop_assert!(folded.names().len() <= 1);
             }
-            prop_assert_eq!(text(&mut merger, &folded.directory()), whole.text());
-            prop_assert_eq!(folded.text(), whole.text());
+            prop_assert_eq!(text(&mut merger, &folded.directory()), text_of(&whole));
+            prop_assert_eq!(text_of(&folded), text_of(&whole));
         }
     }
 }
 
 #[test]
 fn what_does_not_agree_is_folded_by_the_rules_of_the_merge() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     let ruby = |le: &str| format!(r#"["h","h_bucket",["le"],["{le}"]]"#);
     graves.bury_peer("counter_puma_1-0", &[(r#"["hits","hits",["code"],[200]]"#, 2.5)]);
     graves.bury_peer("histogram_puma_1-0", &[(&ruby("0.5"), 1.0), (&ruby("2"), 3.0), (&ruby("+Inf"), 4.0)]);
@@ -126,8 +64,7 @@ fn what_does_not_agree_is_folded_by_the_rules_of_the_merge() {
     graves.bury_peer("gauge_all_3", &[(r#"["g", "g", {"a": "x"}, ""]"#, 9.0)]);
     graves.bury_peer("gauge_all_3", &[(r#"["alone", "alone", {}, ""]"#, f64::NAN)]);
     graves.bury_peer("counter_3", &[(r#"["c", "c_total", {"l": "\u0000\n\""}, ""]"#, 0.1)]);
-    graves.bury_own(|path| {
-        let registry = Registry::in_directory(path).unwrap();
+    graves.bury(|registry| {
         registry.counter_family("c", "", ["l"]).unwrap().with(["\0\n\""]).add(u64::MAX / 2);
         registry.counter_family("c", "", ["l", "m"]).unwrap_err();
         registry.histogram("h", "A help", Bounds::new([0.5, 3.0]).unwrap()).unwrap().observe(2.0);
@@ -135,21 +72,20 @@ fn what_does_not_agree_is_folded_by_the_rules_of_the_merge() {
         registry.gauge("gone", "Its line of help stays.", GaugeMode::LiveSum).unwrap().set(4.0);
         registry.gauge("unset", "", GaugeMode::Sum).unwrap();
     });
-    graves.bury_own(|path| {
-        let registry = Registry::in_directory(path).unwrap();
+    graves.bury(|registry| {
         registry.counter_family("c", "", ["m", "l"]).unwrap().with(["1", "2"]).add(3);
         registry.gauge("h", "Another kind.", GaugeMode::Sum).unwrap().set(1.0);
     });
-    let before = graves.text();
+    let before = text_of(&graves);
     graves.fold();
     assert_eq!(graves.names(), ["archive-9.hc"]);
-    assert_eq!(graves.text(), before);
+    assert_eq!(text_of(&graves), before);
     // A living process may want all of it in another mode: nothing is lost.
     let late = |mode: GaugeMode, expected: f64| {
         let registry = Registry::in_directory(graves.path()).unwrap();
         registry.gauge("alone", "", mode).unwrap().set(2.0);
         let line = format!("alone {expected}");
-        assert!(graves.text().lines().any(|found| found == line), "{mode}: {}", graves.text());
+        assert!(text_of(&graves).lines().any(|found| found == line), "{mode}: {}", text_of(&graves));
     };
     late(GaugeMode::Sum, f64::NAN);
     late(GaugeMode::Max, 2.0);
@@ -157,7 +93,7 @@ fn what_does_not_agree_is_folded_by_the_rules_of_the_merge() {
 
 #[test]
 fn floats_add_up_to_the_same_digit_whenever_they_are_folded() {
-    let (mut graves, mut whole) = (Graves::new(), Graves::new());
+    let (graves, whole) = (Host::new(), Host::new());
     let key = r#"["c", "c_total", {}, ""]"#;
     for n in 0..300 {
         let value = f64::from(n) * 0.1 + 1e7 / f64::from(n + 1);
@@ -166,13 +102,13 @@ fn floats_add_up_to_the_same_digit_whenever_they_are_folded() {
         if n % 7 == 0 {
             graves.fold();
         }
-        assert_eq!(graves.text(), whole.text());
+        assert_eq!(text_of(&graves), text_of(&whole));
     }
 }
 
 #[test]
 fn of_gauges_that_show_each_process_the_sixteen_buried_last_are_kept() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     for n in 0..40 {
         graves.bury_peer(&format!("gauge_all_{n}"), &[(r#"["g", "g", {}, ""]"#, f64::from(n))]);
         if n % 9 == 0 {
@@ -181,17 +117,17 @@ fn of_gauges_that_show_each_process_the_sixteen_buried_last_are_kept() {
     }
     graves.fold();
     let lines: Vec<_> =
-        graves.text().lines().filter(|line| line.starts_with("g{")).map(str::to_owned).collect();
+        text_of(&graves).lines().filter(|line| line.starts_with("g{")).map(str::to_owned).collect();
     let expected: Vec<_> = (24..40).map(|n| format!("g{{pid=\"{n}\"}} {n}")).collect();
     assert_eq!(lines, expected);
 }
 
 #[test]
 fn an_archive_beside_its_sources_counts_once() {
-    let (mut graves, kept) = (Graves::new(), tempfile::tempdir().unwrap());
-    graves.bury_own(|path| Registry::in_directory(path).unwrap().counter("c", "").unwrap().add(5));
+    let (graves, kept) = (Host::new(), tempfile::tempdir().unwrap());
+    graves.bury(|registry| registry.counter("c", "").unwrap().add(5));
     graves.bury_peer("counter_7", &[(r#"["c", "c_total", {}, ""]"#, 2.0)]);
-    let before = graves.text();
+    let before = text_of(&graves);
     let names = graves.names();
     let link = |from: &Path, to: &Path, name: &str| fs::hard_link(from.join(name), to.join(name)).unwrap();
     names.iter().for_each(|name| link(graves.path(), kept.path(), name));
@@ -202,25 +138,24 @@ fn an_archive_beside_its_sources_counts_once() {
     let mut merger = Merger::default();
     for name in &names {
         assert_eq!(text(&mut merger, &graves.directory()), before);
-        assert_eq!(graves.text(), before);
+        assert_eq!(text_of(&graves), before);
         fs::remove_file(graves.path().join(name)).unwrap();
     }
-    assert_eq!(graves.text(), before);
+    assert_eq!(text_of(&graves), before);
     // The next fold sweeps them away, and an archive of the archive counts once, too.
     names.iter().for_each(|name| link(kept.path(), graves.path(), name));
     graves.bury_peer("counter_8", &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
     graves.fold();
     assert_eq!(graves.names(), ["archive-3.hc"]);
-    assert!(graves.text().contains("\nc_total 8\n"), "{}", graves.text());
+    assert!(text_of(&graves).contains("\nc_total 8\n"), "{}", text_of(&graves));
 }
 
 #[test]
 fn what_cannot_be_folded_stays_and_does_not_stand_in_the_way() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     let long = format!(r#"["long", "long_total", {{"l": "{}"}}, ""]"#, "x".repeat(300_000));
     graves.bury_peer("counter_1", &[(&long, 1.0)]);
-    fs::write(graves.path().join("counter_2.dead-1.db"), [0; 3]).unwrap();
-    graves.buried = 2;
+    graves.bury_bytes("counter_2", &[0; 3]);
     for n in 3..50 {
         graves.bury_peer(&format!("counter_{n}"), &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
     }
@@ -242,16 +177,16 @@ fn what_cannot_be_folded_stays_and_does_not_stand_in_the_way() {
 
 #[test]
 fn peers_files_stay_where_their_own_client_reads_them() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     graves.bury_peer("counter_1", &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
-    graves.bury_own(|path| Registry::in_directory(path).unwrap().counter("c", "").unwrap().add(5));
+    graves.bury(|registry| registry.counter("c", "").unwrap().add(5));
     graves.fold_with(&mut Folder::new(Foreign::Leave));
     assert_eq!(graves.names(), ["archive-2.hc", "counter_1.dead-0.db"]);
 }
 
 #[test]
 fn nothing_is_done_before_there_is_enough_to_do() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     let mut folder = Folder::new(Foreign::Fold);
     for n in 0..3 {
         graves.bury_peer(&format!("counter_{n}"), &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
@@ -262,7 +197,7 @@ fn nothing_is_done_before_there_is_enough_to_do() {
 
 #[test]
 fn a_reader_never_sees_a_sum_fall_or_run_ahead_while_files_are_folded() {
-    let mut graves = Graves::new();
+    let graves = Host::new();
     let done = AtomicBool::new(false);
     let (directory, buried) = (graves.directory(), std::sync::atomic::AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -291,12 +226,7 @@ fn a_reader_never_sees_a_sum_fall_or_run_ahead_while_files_are_folded() {
         }
         let mut folder = Folder::new(Foreign::Fold);
         for n in 0..1500 {
-            // A file appears at once, as a burial makes it.
-            let hidden = graves.path().join(".x");
-            fs::write(&hidden, file_bytes([(r#"["c", "c_total", {}, ""]"#, 1.0, Some(1.0))])).unwrap();
-            let number = graves.buried;
-            fs::rename(&hidden, graves.path().join(format!("counter_{n}.dead-{number}.db"))).unwrap();
-            graves.buried += 1;
+            graves.bury_peer(&format!("counter_{n}"), &[(r#"["c", "c_total", {}, ""]"#, 1.0)]);
             buried.fetch_add(1, Ordering::SeqCst);
             folder.step(&directory, 5, Duration::ZERO).unwrap();
         }

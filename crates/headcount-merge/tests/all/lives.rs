@@ -1,66 +1,29 @@
 //! Since when series are, and which are shown of those that processes have removed.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
-use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger, Otlp, SeriesValue};
-use headcount_store::directory::Directory;
+use headcount_merge::{Buckets, Exposition, Format, Merger, Otlp, SeriesValue};
 use proptest::prelude::*;
 
+use crate::host::Host;
 use crate::peer_file::file_bytes;
 use crate::sequences::sample_by_sample;
 
-/// A directory with files of this process, which is alive, and of dead ones.
-struct Processes {
-    folder: tempfile::TempDir,
-    buried: usize,
+/// The samples of `c`, by what stands behind the name.
+fn counted(host: &Host, merger: &mut Merger) -> Vec<String> {
+    let merged = merger.merge(&host.directory()).unwrap();
+    let text = String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap();
+    assert_eq!(sample_by_sample(&merged), text);
+    text.lines().filter_map(|line| line.strip_prefix("c_total").map(str::to_owned)).collect()
 }
 
-impl Processes {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), buried: 0 }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn directory(&self) -> Directory {
-        Directory::open(self.path()).unwrap()
-    }
-
-    fn living(&self, record: impl FnOnce(Registry)) {
-        record(Registry::in_directory(self.path()).unwrap());
-    }
-
-    fn dead(&mut self, record: impl FnOnce(Registry)) {
-        let folder = tempfile::tempdir().unwrap();
-        record(Registry::in_directory(folder.path()).unwrap());
-        let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        std::fs::copy(file, self.path().join(format!("dead-{}.hc", self.buried))).unwrap();
-        self.buried += 1;
-    }
-
-    fn fold(&self) {
-        let mut folder = Folder::new(Foreign::Fold);
-        while folder.step(&self.directory(), 1, Duration::ZERO).unwrap().is_more {}
-    }
-
-    /// The samples of `c`, by what stands behind the name.
-    fn counted(&self, merger: &mut Merger) -> Vec<String> {
-        let merged = merger.merge(&self.directory()).unwrap();
-        let text = String::from_utf8(merged.to_text(Buckets::Cumulative)).unwrap();
-        assert_eq!(sample_by_sample(&merged), text);
-        text.lines().filter_map(|line| line.strip_prefix("c_total").map(str::to_owned)).collect()
-    }
-
-    fn created(&self) -> Option<Duration> {
-        let mut merger = Merger::default();
-        let merged = merger.merge(&self.directory()).unwrap();
-        let family = merged.families().find(|family| family.name() == "c_total").unwrap();
-        family.series().next().unwrap().created()
-    }
+/// Since when `c` is.
+fn created(host: &Host) -> Option<Duration> {
+    let mut merger = Merger::default();
+    let merged = merger.merge(&host.directory()).unwrap();
+    let family = merged.families().find(|family| family.name() == "c_total").unwrap();
+    family.series().next().unwrap().created()
 }
 
 /// Counts in `c`, and removes it if so.
@@ -74,60 +37,60 @@ fn count(registry: Registry, label: &str, n: u64, is_removed: bool) {
 
 #[test]
 fn a_series_is_shown_with_all_that_was_counted_until_every_living_process_has_removed_it() {
-    let mut processes = Processes::new();
+    let host = Host::new();
     let mut merger = Merger::default();
-    let check = |processes: &Processes, merger: &mut Merger, expected: &[&str]| {
-        assert_eq!(processes.counted(merger), expected);
-        assert_eq!(processes.counted(&mut Merger::default()), expected);
+    let check = |host: &Host, merger: &mut Merger, expected: &[&str]| {
+        assert_eq!(counted(host, merger), expected);
+        assert_eq!(counted(host, &mut Merger::default()), expected);
     };
-    let one = Registry::in_directory(processes.path()).unwrap();
-    let two = Registry::in_directory(processes.path()).unwrap();
-    processes.dead(|registry| count(registry, "x", 1, false));
-    processes.dead(|registry| count(registry, "x", 2, true));
+    let one = Registry::in_directory(host.path()).unwrap();
+    let two = Registry::in_directory(host.path()).unwrap();
+    host.bury(|registry| count(registry, "x", 1, false));
+    host.bury(|registry| count(registry, "x", 2, true));
     count(one, "x", 4, false);
     count(two, "x", 8, false);
-    check(&processes, &mut merger, &["{l=\"x\"} 15"]);
+    check(&host, &mut merger, &["{l=\"x\"} 15"]);
     assert!(one.counter_family("c", "", ["l"]).unwrap().remove(["x"]));
-    check(&processes, &mut merger, &["{l=\"x\"} 15"]);
+    check(&host, &mut merger, &["{l=\"x\"} 15"]);
     assert!(two.counter_family("c", "", ["l"]).unwrap().remove(["x"]));
-    check(&processes, &mut merger, &[]);
+    check(&host, &mut merger, &[]);
     // The dead are folded meanwhile.
-    processes.fold();
-    check(&processes, &mut merger, &[]);
+    host.fold();
+    check(&host, &mut merger, &[]);
     count(one, "x", 16, false);
-    check(&processes, &mut merger, &["{l=\"x\"} 31"]);
+    check(&host, &mut merger, &["{l=\"x\"} 31"]);
 }
 
 #[test]
 fn what_only_the_dead_have_is_hidden_once_all_have_removed_it_whatever_is_folded() {
-    let mut processes = Processes::new();
-    processes.dead(|registry| count(registry, "x", 1, true));
-    processes.dead(|registry| count(registry, "y", 2, true));
-    processes.fold();
-    assert_eq!(processes.counted(&mut Merger::default()), [""; 0]);
-    processes.dead(|registry| count(registry, "x", 4, false));
+    let host = Host::new();
+    host.bury(|registry| count(registry, "x", 1, true));
+    host.bury(|registry| count(registry, "y", 2, true));
+    host.fold();
+    assert_eq!(counted(&host, &mut Merger::default()), [""; 0]);
+    host.bury(|registry| count(registry, "x", 4, false));
     let expected = ["{l=\"x\"} 5"];
-    assert_eq!(processes.counted(&mut Merger::default()), expected);
-    processes.fold();
-    assert_eq!(processes.counted(&mut Merger::default()), expected, "one of them had it to the last");
-    processes.living(|registry| count(registry, "y", 8, false));
-    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 5", "{l=\"y\"} 10"]);
+    assert_eq!(counted(&host, &mut Merger::default()), expected);
+    host.fold();
+    assert_eq!(counted(&host, &mut Merger::default()), expected, "one of them had it to the last");
+    host.live(|registry| count(registry, "y", 8, false));
+    assert_eq!(counted(&host, &mut Merger::default()), ["{l=\"x\"} 5", "{l=\"y\"} 10"]);
 }
 
 #[test]
 fn a_peer_never_removes_anything() {
-    let processes = Processes::new();
-    processes.living(|registry| count(registry, "x", 1, true));
-    assert_eq!(processes.counted(&mut Merger::default()), [""; 0]);
+    let host = Host::new();
+    host.live(|registry| count(registry, "x", 1, true));
+    assert_eq!(counted(&host, &mut Merger::default()), [""; 0]);
     let entry = (r#"["c", "c_total", {"l": "x"}, ""]"#, 2.0, None);
-    std::fs::write(processes.path().join("counter_1.db"), file_bytes([entry])).unwrap();
-    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 3"]);
-    assert_eq!(processes.created(), None, "since when the peer counts, it does not say");
+    std::fs::write(host.path().join("counter_1.db"), file_bytes([entry])).unwrap();
+    assert_eq!(counted(&host, &mut Merger::default()), ["{l=\"x\"} 3"]);
+    assert_eq!(created(&host), None, "since when the peer counts, it does not say");
 }
 
 #[test]
 fn a_removed_gauge_takes_no_part() {
-    let processes = Processes::new();
+    let host = Host::new();
     let set = |registry: Registry, value: f64, is_removed: bool| {
         let family = registry.gauge_family("c_total", "", GaugeMode::Sum, ["l"]).unwrap();
         family.with(["x"]).set(value);
@@ -135,36 +98,36 @@ fn a_removed_gauge_takes_no_part() {
             family.remove(["x"]);
         }
     };
-    processes.living(|registry| set(registry, 1.0, false));
-    processes.living(|registry| set(registry, 2.0, true));
-    assert_eq!(processes.counted(&mut Merger::default()), ["{l=\"x\"} 1"]);
+    host.live(|registry| set(registry, 1.0, false));
+    host.live(|registry| set(registry, 2.0, true));
+    assert_eq!(counted(&host, &mut Merger::default()), ["{l=\"x\"} 1"]);
 }
 
 #[test]
 fn a_series_is_as_old_as_in_the_first_process_whatever_is_folded() {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut processes = Processes::new();
+    let host = Host::new();
     let millis = |time: Duration| Duration::from_millis(u64::try_from(time.as_millis()).unwrap());
     let before = millis(now());
-    processes.dead(|registry| count(registry, "x", 1, false));
+    host.bury(|registry| count(registry, "x", 1, false));
     let between = now();
     // Otherwise the next one might be as old.
     while millis(now()) <= between {}
-    processes.dead(|registry| count(registry, "x", 1, false));
-    processes.living(|registry| count(registry, "x", 1, false));
-    let created = processes.created().unwrap();
-    assert!((before..=between).contains(&created), "{before:?} {created:?} {between:?}");
+    host.bury(|registry| count(registry, "x", 1, false));
+    host.live(|registry| count(registry, "x", 1, false));
+    let since = created(&host).unwrap();
+    assert!((before..=between).contains(&since), "{before:?} {since:?} {between:?}");
     for _ in 0..2 {
-        processes.fold();
-        assert_eq!(processes.created(), Some(created));
-        processes.dead(|registry| count(registry, "x", 1, false));
+        host.fold();
+        assert_eq!(created(&host), Some(since));
+        host.bury(|registry| count(registry, "x", 1, false));
     }
 }
 
 #[test]
 fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
-    let processes = Processes::new();
-    processes.living(|registry| {
+    let host = Host::new();
+    host.live(|registry| {
         registry.counter("a", "").unwrap().inc();
         registry.gauge("b", "", GaugeMode::MostRecent).unwrap().set(1.0);
         registry.float_counter("d", "").unwrap().add(0.5);
@@ -172,7 +135,7 @@ fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
         registry.summary("f", "").unwrap().observe(1.0);
     });
     let mut merger = Merger::default();
-    let merged = merger.merge(&processes.directory()).unwrap();
+    let merged = merger.merge(&host.directory()).unwrap();
     for series in merged.families().flat_map(|family| family.series().collect::<Vec<_>>()) {
         let is_gauge = matches!(series.value(), SeriesValue::Number(value) if value.to_f64() == 1.0)
             && series.created().is_none();
@@ -182,17 +145,17 @@ fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
 
 #[test]
 fn ages_and_units_are_said_in_every_format_that_has_a_place_for_them() {
-    let processes = Processes::new();
+    let host = Host::new();
     let record = |registry: Registry| {
         let registry = registry.with_unit("seconds");
         registry.float_counter("c", "").unwrap().add(0.5);
         registry.histogram("h_seconds", "", Bounds::new([1.0]).unwrap()).unwrap().observe(0.5);
         registry.gauge("g", "", GaugeMode::Sum).unwrap().set(1.0);
     };
-    processes.living(record);
+    host.live(record);
     let mut merger = Merger::default();
     let check = |merger: &mut Merger| {
-        let merged = merger.merge(&processes.directory()).unwrap();
+        let merged = merger.merge(&host.directory()).unwrap();
         let created = merged.families().next().unwrap().series().next().unwrap().created().unwrap();
         let encode = |format, created_samples| {
             let bytes = merged.encode(&Exposition { created_samples, ..Exposition::new(format) });
@@ -231,22 +194,20 @@ fn ages_and_units_are_said_in_every_format_that_has_a_place_for_them() {
     // What is kept of a merge knows when one that does not say it takes part.
     assert_eq!(check(&mut merger), created);
     let entry = (r#"["c_seconds", "c_seconds_total", {}, ""]"#, 0.0, None);
-    std::fs::write(processes.path().join("counter_1.db"), file_bytes([entry])).unwrap();
+    std::fs::write(host.path().join("counter_1.db"), file_bytes([entry])).unwrap();
     let encode = |merger: &mut Merger| {
-        merger.merge(&processes.directory()).unwrap().encode(&Exposition::new(Format::Protobuf))
+        merger.merge(&host.directory()).unwrap().encode(&Exposition::new(Format::Protobuf))
     };
     assert_eq!(encode(&mut merger), encode(&mut Merger::default()));
 }
 
 #[test]
 fn a_unit_that_a_name_does_not_end_with_is_none_and_of_two_the_first_stays() {
-    let processes = Processes::new();
-    processes
-        .living(|registry| registry.with_unit("per_second").gauge("x", "", GaugeMode::Sum).unwrap().set(1.0));
-    processes
-        .living(|registry| registry.with_unit("second").gauge("x_per", "", GaugeMode::Sum).unwrap().set(1.0));
+    let host = Host::new();
+    host.live(|registry| registry.with_unit("per_second").gauge("x", "", GaugeMode::Sum).unwrap().set(1.0));
+    host.live(|registry| registry.with_unit("second").gauge("x_per", "", GaugeMode::Sum).unwrap().set(1.0));
     let mut merger = Merger::default();
-    let merged = merger.merge(&processes.directory()).unwrap();
+    let merged = merger.merge(&host.directory()).unwrap();
     let units: Vec<_> = merged.families().map(|family| (family.name(), family.unit())).collect();
     assert_eq!(units, [("x_per_second", Some("per_second"))]);
 }
@@ -285,15 +246,15 @@ proptest! {
     fn what_is_shown_is_what_the_oracle_says_before_and_after_a_fold(
         deeds in prop::collection::vec(any_deed(), 0..7)
     ) {
-        let mut processes = Processes::new();
+        let host = Host::new();
         for deed in &deeds {
             let record = |registry| count(registry, &deed.label.to_string(), 1, deed.is_removed);
-            if deed.is_alive { processes.living(record) } else { processes.dead(record) }
+            if deed.is_alive { host.live(record) } else { host.bury(record) }
         }
         let mut merger = Merger::default();
-        prop_assert_eq!(processes.counted(&mut merger), oracle(&deeds));
-        processes.fold();
-        prop_assert_eq!(processes.counted(&mut merger), oracle(&deeds));
-        prop_assert_eq!(processes.counted(&mut Merger::default()), oracle(&deeds));
+        prop_assert_eq!(counted(&host, &mut merger), oracle(&deeds));
+        host.fold();
+        prop_assert_eq!(counted(&host, &mut merger), oracle(&deeds));
+        prop_assert_eq!(counted(&host, &mut Merger::default()), oracle(&deeds));
     }
 }

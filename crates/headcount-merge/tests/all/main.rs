@@ -5,6 +5,7 @@ mod any_file;
 mod every_format;
 mod exemplars;
 mod fold;
+mod host;
 mod hostile;
 mod lives;
 mod native;

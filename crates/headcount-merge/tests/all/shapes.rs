@@ -1,61 +1,39 @@
 //! Infos, state sets, gauge histograms and gauges of differences, across processes that live, die and are folded.
 
 use std::cell::RefCell;
-use std::fs;
-use std::time::Duration;
 
 use headcount::{Buckets as Bounds, GaugeMode, Registry};
-use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger};
-use headcount_store::directory::Directory;
+use headcount_merge::{Buckets, Exposition, Format, Merger};
 
-/// Processes that share a directory. All files are written by this one, which lives.
-struct Host(tempfile::TempDir, RefCell<Merger>);
+use crate::host::Host;
 
-impl Host {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap(), RefCell::default())
+/// Who scrapes a host, again and again.
+#[derive(Default)]
+struct Scraper(RefCell<Merger>);
+
+impl Scraper {
+    fn encode(&self, host: &Host, format: Format) -> String {
+        String::from_utf8(self.encode_bytes(host, format)).unwrap()
     }
 
-    fn live(&self, record: impl FnOnce(Registry)) {
-        record(Registry::in_directory(self.0.path()).unwrap());
-    }
-
-    /// A process that has died; of several, the one with the greater number later.
-    fn bury(&self, number: u32, record: impl FnOnce(Registry)) {
-        let own = tempfile::tempdir().unwrap();
-        record(Registry::in_directory(own.path()).unwrap());
-        let file = fs::read_dir(own.path()).unwrap().next().unwrap().unwrap().path();
-        // A copy is written by nobody.
-        fs::copy(file, self.0.path().join(format!("dead-{number}.hc"))).unwrap();
-    }
-
-    fn fold(&self) {
-        let directory = Directory::open(self.0.path()).unwrap();
-        Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
-    }
-
-    fn encode(&self, format: Format) -> String {
-        String::from_utf8(self.encode_bytes(format)).unwrap()
-    }
-
-    fn encode_bytes(&self, format: Format) -> Vec<u8> {
-        let directory = Directory::open(self.0.path()).unwrap();
+    fn encode_bytes(&self, host: &Host, format: Format) -> Vec<u8> {
+        let directory = host.directory();
         let encode = |merger: &mut Merger| {
             let merged = merger.merge(&directory).unwrap();
             assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
             merged.encode(&Exposition::new(format))
         };
-        let known = encode(&mut self.1.borrow_mut());
+        let known = encode(&mut self.0.borrow_mut());
         assert_eq!(known, encode(&mut Merger::default()), "what is known from before changes nothing");
         known
     }
 
     /// The samples, in text 0.0.4.
-    fn samples(&self) -> Vec<String> {
+    fn samples(&self, host: &Host) -> Vec<String> {
         for format in [Format::OpenMetrics, Format::Protobuf] {
-            self.encode_bytes(format);
+            self.encode_bytes(host, format);
         }
-        let text = self.encode(Format::Text);
+        let text = self.encode(host, Format::Text);
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 }
@@ -66,29 +44,29 @@ fn info(version: &'static str) -> impl Fn(Registry) {
 
 #[test]
 fn an_info_is_that_of_the_living_and_else_of_who_started_last() {
-    let host = Host::new();
+    let (host, scraper) = (Host::new(), Scraper::default());
     let shown = |version: &str| format!("app_info{{version=\"{version}\"}} 1");
-    host.bury(0, info("1"));
-    host.bury(1, info("2"));
-    assert_eq!(host.samples(), [shown("2")]);
+    host.bury(info("1"));
+    host.bury(info("2"));
+    assert_eq!(scraper.samples(&host), [shown("2")]);
     host.fold();
-    assert_eq!(host.samples(), [shown("2")], "an archive keeps it");
-    host.bury(2, info("3"));
-    assert_eq!(host.samples(), [shown("3")]);
+    assert_eq!(scraper.samples(&host), [shown("2")], "an archive keeps it");
+    host.bury(info("3"));
+    assert_eq!(scraper.samples(&host), [shown("3")]);
     host.fold();
-    host.bury(3, |registry| registry.counter("c", "").unwrap().inc());
+    host.bury(|registry| registry.counter("c", "").unwrap().inc());
     host.fold();
-    assert_eq!(host.samples()[..1], [shown("3")], "one that has none says nothing");
+    assert_eq!(scraper.samples(&host)[..1], [shown("3")], "one that has none says nothing");
     for _ in 0..2 {
         host.live(info("4"));
     }
     host.live(info("5"));
-    assert_eq!(host.samples()[..2], [shown("4"), shown("5")], "a deployment goes on");
+    assert_eq!(scraper.samples(&host)[..2], [shown("4"), shown("5")], "a deployment goes on");
 }
 
 #[test]
 fn a_state_is_on_if_any_living_process_is_in_it() {
-    let host = Host::new();
+    let (host, scraper) = (Host::new(), Scraper::default());
     let phase = |states: [&'static str; 2], on: &'static str| {
         move |registry: Registry| {
             let sets = registry.state_set_family("phase", "H.", states, ["zone"]).unwrap();
@@ -96,8 +74,8 @@ fn a_state_is_on_if_any_living_process_is_in_it() {
             let _unset = sets.with(["b"]);
         }
     };
-    host.bury(0, phase(["off", "on"], "off"));
-    assert_eq!(host.samples(), [""; 0], "the dead are in no state");
+    host.bury(phase(["off", "on"], "off"));
+    assert_eq!(scraper.samples(&host), [""; 0], "the dead are in no state");
     host.live(phase(["off", "on"], "on"));
     // Another version of the program.
     host.live(phase(["on", "half"], "half"));
@@ -105,20 +83,20 @@ fn a_state_is_on_if_any_living_process_is_in_it() {
     let shown = ["half", "off", "on"].into_iter().zip([1, 0, 1]);
     let shown: Vec<_> =
         shown.map(|(state, n)| format!("phase{{zone=\"a\",phase=\"{state}\"}} {n}")).collect();
-    assert_eq!(host.samples(), shown);
+    assert_eq!(scraper.samples(&host), shown);
 }
 
 #[test]
 fn a_gauge_histogram_is_the_sum_of_the_living_and_may_fall() {
-    let host = Host::new();
+    let (host, scraper) = (Host::new(), Scraper::default());
     let ages = |bounds: &'static [f64], values: &'static [f64]| {
         move |registry: Registry| {
             let bounds = Bounds::new(bounds.iter().copied()).unwrap();
             registry.gauge_histogram("age", "H.", bounds).unwrap().set(values.iter().copied());
         }
     };
-    host.bury(0, ages(&[1.0, 2.0], &[0.5]));
-    assert_eq!(host.encode(Format::Text), "# HELP age H.\n# TYPE age histogram\n");
+    host.bury(ages(&[1.0, 2.0], &[0.5]));
+    assert_eq!(scraper.encode(&host, Format::Text), "# HELP age H.\n# TYPE age histogram\n");
     host.live(ages(&[1.0, 2.0], &[0.5, 1.5, 9.0]));
     host.live(ages(&[1.0, 4.0], &[3.0]));
     host.fold();
@@ -135,8 +113,8 @@ age_gcount 4
 # TYPE age_gsum gauge
 age_gsum 14
 ";
-    assert_eq!(host.encode(Format::Text), text);
-    let directory = Directory::open(host.0.path()).unwrap();
+    assert_eq!(scraper.encode(&host, Format::Text), text);
+    let directory = host.directory();
     let mut merger = Merger::default();
     let by_bucket = merger.merge(&directory).unwrap().to_text(Buckets::PerBucket);
     let by_bucket = String::from_utf8(by_bucket).unwrap();
@@ -145,7 +123,7 @@ age_gsum 14
 
 #[test]
 fn differences_are_added_up_over_threads_and_processes() {
-    let host = Host::new();
+    let (host, scraper) = (Host::new(), Scraper::default());
     let differences = |n: f64| {
         move |registry: Registry| {
             for mode in [GaugeMode::Sum, GaugeMode::LiveSum] {
@@ -158,23 +136,23 @@ fn differences_are_added_up_over_threads_and_processes() {
             }
         }
     };
-    host.bury(0, differences(100.0));
-    host.bury(1, differences(20.0));
+    host.bury(differences(100.0));
+    host.bury(differences(20.0));
     let kept = |x: u32| ["g_sum{l=\"untouched\"} 0".to_owned(), format!("g_sum{{l=\"x\"}} {x}")];
-    assert_eq!(host.samples(), kept(120), "in flight is nothing of the dead");
+    assert_eq!(scraper.samples(&host), kept(120), "in flight is nothing of the dead");
     host.fold();
-    assert_eq!(host.samples(), kept(120));
+    assert_eq!(scraper.samples(&host), kept(120));
     host.live(differences(3.0));
     host.live(|registry| registry.gauge("g_livesum", "H.", GaugeMode::LiveSum).unwrap().set(0.5));
     let mut all = vec!["g_livesum 0.5".to_owned()];
     all.extend(["g_livesum{l=\"untouched\"} 0", "g_livesum{l=\"x\"} 3"].map(str::to_owned));
     all.extend(kept(123));
-    assert_eq!(host.samples(), all);
+    assert_eq!(scraper.samples(&host), all);
 }
 
 #[test]
 fn openmetrics_calls_each_by_its_type() {
-    let host = Host::new();
+    let (host, scraper) = (Host::new(), Scraper::default());
     host.live(|registry| {
         info("1")(registry);
         registry.state_set("phase", "H.", ["on"]).unwrap().set("on");
@@ -207,5 +185,5 @@ odd_gsum -0.5
 phase{phase=\"on\"} 1
 # EOF
 ";
-    assert_eq!(host.encode(Format::OpenMetrics), expected);
+    assert_eq!(scraper.encode(&host, Format::OpenMetrics), expected);
 }
