@@ -29,6 +29,18 @@ pub fn instrumented_python() -> PathBuf {
     peer("instrumentation/bin/python")
 }
 
+/// Python with FastAPI and what OpenTelemetry measures of it.
+#[must_use]
+pub fn opentelemetry_python() -> PathBuf {
+    peer("opentelemetry/bin/python")
+}
+
+/// An application with `axum-prometheus`.
+#[must_use]
+pub fn axum_prometheus() -> PathBuf {
+    peer("rust/bin/axum-prometheus")
+}
+
 /// Python with a client that speaks HTTP/2.
 #[must_use]
 pub fn http2_python() -> PathBuf {

@@ -8,8 +8,10 @@ use std::sync::OnceLock;
 
 use headcount::{Counter, UpDown};
 
-use crate::families::{Observer, observer, series};
+use crate::families::series;
 use crate::label::{CLIENT_GONE, Label, Values};
+use crate::metric::Metric;
+use crate::observer::{Observed, Observer, Sizes, observer};
 use crate::recorder::Recorder;
 use crate::tree::Tree;
 
@@ -55,8 +57,8 @@ pub(crate) struct Series {
     pub(crate) duration: Option<Observer>,
     pub(crate) overall_duration: Option<Observer>,
     pub(crate) first_byte: Option<Observer>,
-    pub(crate) request_size: Option<Observer>,
-    pub(crate) response_size: Option<Observer>,
+    pub(crate) request_size: Option<Sizes>,
+    pub(crate) response_size: Option<Sizes>,
 }
 
 /// What is counted of streamed answers.
@@ -152,20 +154,25 @@ impl Endpoint {
     }
 
     fn register(&self, status: u16, computed: &[&str]) -> Series {
-        let families = self.recorder.families();
-        let spelled = self.recorder.options().status.spell(status);
+        let (families, options) = (self.recorder.families(), self.recorder.options());
+        let spelled = options.status.spell(status);
         let failed = if status >= 500 || status == CLIENT_GONE { spelled.as_str() } else { "" };
         let values = self.values().with(Label::Status, &spelled).with(Label::ErrorType, failed);
         let computed: Vec<&str> =
             self.computed.iter().map(|value| &**value).chain(computed.iter().copied()).collect();
         let observer = |family| observer(family, &values, &computed);
+        let sizes = |family: Option<&'static Observed>, metric| {
+            let ignores_empty = options.ignores_empty(metric);
+            let make = if ignores_empty { Sizes::not_empty } else { Sizes::every };
+            family.map(|family| make(family, &values, &computed))
+        };
         Series {
             requests: series(families.requests.as_ref(), &values, &computed),
             duration: observer(families.duration.as_ref()),
             overall_duration: observer(families.overall_duration.as_ref()),
             first_byte: observer(families.first_byte.as_ref()),
-            request_size: observer(families.request_size.as_ref()),
-            response_size: observer(families.response_size.as_ref()),
+            request_size: sizes(families.request_size.as_ref(), Metric::RequestSize),
+            response_size: sizes(families.response_size.as_ref(), Metric::ResponseSize),
         }
     }
 

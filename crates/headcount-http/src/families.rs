@@ -1,15 +1,12 @@
 //! The metrics as they are registered, and a series of each for given labels.
 
-use std::time::Duration;
-
 use headcount::family::Metric as Cells;
-use headcount::{
-    Counter, DynamicFamily, Exemplar, Gauge, GaugeMode, Histogram, RegisterError, Registry, Summary, UpDown,
-};
+use headcount::{Counter, DynamicFamily, Gauge, GaugeMode, RegisterError, Registry, UpDown};
 
 use crate::error::BuildError;
 use crate::label::{Label, MOST_LABELS, Values};
 use crate::metric::{Metric, Shape, Spec};
+use crate::observer::Observed;
 use crate::options::Options;
 
 /// What is registered. A metric that is switched off is `None`.
@@ -39,19 +36,6 @@ pub(crate) struct Measured<M: Cells> {
     labels: Vec<Label>,
     constants: Vec<String>,
     takes_computed: bool,
-}
-
-/// A family of what is observed.
-pub(crate) enum Observed {
-    Histogram(Measured<Histogram>),
-    Summary(Measured<Summary>),
-}
-
-/// A series of what is observed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Observer {
-    Histogram(Histogram),
-    Summary(Summary),
 }
 
 impl Families {
@@ -175,28 +159,22 @@ impl<M: Cells> Measured<M> {
 
     /// The series with these values, and those of the computed labels, if it has such.
     pub(crate) fn child(&self, values: &Values<'_>, computed: &[&str]) -> M {
+        self.with(&self.values(values, computed))
+    }
+
+    /// The series with these values of all its labels.
+    pub(crate) fn with(&self, values: &[&str]) -> M {
+        self.children.with(values)
+    }
+
+    /// The values of all its labels.
+    pub(crate) fn values<'a>(&'a self, values: &Values<'a>, computed: &[&'a str]) -> Vec<&'a str> {
         let own = self.labels.iter().map(|label| values.get(*label));
         let mut all: Vec<&str> = own.chain(self.constants.iter().map(String::as_str)).collect();
         if self.takes_computed {
             all.extend(computed);
         }
-        self.children.with(&all)
-    }
-}
-
-impl Observed {
-    pub(crate) fn has(&self, label: Label) -> bool {
-        match self {
-            Self::Histogram(family) => family.has(label),
-            Self::Summary(family) => family.has(label),
-        }
-    }
-
-    pub(crate) fn child(&self, values: &Values<'_>, computed: &[&str]) -> Observer {
-        match self {
-            Self::Histogram(family) => Observer::Histogram(family.child(values, computed)),
-            Self::Summary(family) => Observer::Summary(family.child(values, computed)),
-        }
+        all
     }
 }
 
@@ -207,39 +185,6 @@ pub(crate) fn series<M: Cells>(
     computed: &[&str],
 ) -> Option<M> {
     family.map(|family| family.child(values, computed))
-}
-
-/// The series of one metric that is observed, if it is on.
-pub(crate) fn observer(
-    family: Option<&Observed>,
-    values: &Values<'_>,
-    computed: &[&str],
-) -> Option<Observer> {
-    family.map(|family| family.child(values, computed))
-}
-
-impl Observer {
-    #[inline]
-    pub(crate) fn observe(self, value: f64) {
-        match self {
-            Self::Histogram(histogram) => histogram.observe(value),
-            Self::Summary(summary) => summary.observe(value),
-        }
-    }
-
-    /// Observes a value, perhaps with an exemplar, which summaries cannot have.
-    #[inline]
-    pub(crate) fn observe_with(self, value: f64, exemplar: Option<Exemplar>) {
-        match (self, exemplar) {
-            (Self::Histogram(histogram), Some(_)) => histogram.observe_with_exemplar(value, exemplar),
-            _ => self.observe(value),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn observe_duration(self, duration: Duration) {
-        self.observe(duration.as_secs_f64());
-    }
 }
 
 impl Families {

@@ -23,7 +23,7 @@
 //! * `label`: labels, and what bounds their values; `metric`: the metrics.
 //! * `exclusion`: which requests are left out; `options`: what a user may choose; `preset`: what other packages
 //!   have chosen.
-//! * `families`: the metrics as registered.
+//! * `families`: the metrics as registered; `observer`: what is observed, of whatever kind.
 //! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
 //!   `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body was read; `life`: one
@@ -49,6 +49,7 @@ mod life;
 mod metric;
 mod metrics_endpoint;
 mod middleware;
+mod observer;
 mod options;
 mod preset;
 mod read;

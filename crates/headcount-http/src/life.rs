@@ -336,13 +336,13 @@ impl<F: Follow> Life<F> {
             observer.observe_with(to_head.as_secs_f64(), exemplar);
         }
         let request_bytes = self.request_bytes.or_else(|| self.read.as_ref().map(BytesRead::get));
-        if let (Some(observer), Some(bytes)) = (series.request_size, request_bytes) {
-            observer.observe(to_f64(bytes));
+        if let (Some(sizes), Some(bytes)) = (&series.request_size, request_bytes) {
+            sizes.observe(bytes);
         }
-        if let Some(observer) = series.response_size
+        if let Some(sizes) = &series.response_size
             && (self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty)
         {
-            observer.observe(to_f64(self.sent));
+            sizes.observe(self.sent);
         }
         self.stop_being_in_flight();
         self.stage = Stage::Over;
@@ -438,9 +438,4 @@ impl<F: Follow> Drop for Watch<'_, F> {
             self.life.panicked();
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
-fn to_f64(bytes: u64) -> f64 {
-    bytes as f64
 }

@@ -53,6 +53,8 @@ pub(crate) struct Spec {
     pub(crate) help: &'static str,
     pub(crate) shape: Shape,
     pub(crate) labels: Vec<Label>,
+    /// Whether the size of a body that is empty is not observed.
+    pub(crate) ignores_empty: bool,
 }
 
 /// The kind of a metric.
@@ -114,7 +116,14 @@ impl Metric {
             Self::GrpcResponses => (Shape::Counter, &[Route, Label::GrpcStatus]),
             Self::Overflow => (Shape::Counter, &[]),
         };
-        Spec { is_on: self.is_on_by_default(), name: name.to_owned(), help, shape, labels: labels.to_vec() }
+        Spec {
+            is_on: self.is_on_by_default(),
+            name: name.to_owned(),
+            help,
+            shape,
+            labels: labels.to_vec(),
+            ignores_empty: false,
+        }
     }
 
     fn is_on_by_default(self) -> bool {
@@ -184,6 +193,11 @@ fn bytes() -> Buckets {
     buckets(&[100.0, 1e3, 1e4, 1e5, 1e6, 1e7])
 }
 
+/// The defaults of OpenTelemetry's SDKs, which are what sizes have: its conventions name no bounds for them.
+pub(crate) fn open_telemetry_bytes() -> Buckets {
+    buckets(&[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3, 2.5e3, 5e3, 7.5e3, 1e4])
+}
+
 /// Streams last longer than requests.
 fn long_seconds() -> Buckets {
     buckets(&[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0])
@@ -222,8 +236,9 @@ mod tests {
 
     #[test]
     fn bounds_are_those_that_are_written_here() {
-        let lens = [bytes(), long_seconds(), fine_seconds(), go_seconds(), few_seconds()]
-            .map(|buckets| buckets.bounds().len());
-        assert_eq!(lens, [6, 13, 21, 11, 3]);
+        let lens =
+            [bytes(), open_telemetry_bytes(), long_seconds(), fine_seconds(), go_seconds(), few_seconds()]
+                .map(|buckets| buckets.bounds().len());
+        assert_eq!(lens, [6, 15, 13, 21, 11, 3]);
     }
 }

@@ -252,6 +252,14 @@ impl Options {
         self
     }
 
+    /// Observes no size of a body that is not there, as some packages do: of most requests with `GET`, of answers without
+    /// content. Otherwise it is observed as of no bytes. For a metric that is none of sizes, does nothing.
+    #[must_use]
+    pub fn ignore_empty(mut self, metric: Metric) -> Self {
+        self.spec(metric).ignores_empty = true;
+        self
+    }
+
     /// A gauge that is 1 and says in its labels what the application is.
     #[must_use]
     pub fn application_info(mut self, name: &str, labels: &[(&str, &str)]) -> Self {
@@ -300,6 +308,10 @@ impl Options {
         let bound = bound.unwrap_or(LABEL_VALUES);
         self.response_labels.push(Computed { name: name.to_owned(), bound });
         self
+    }
+
+    pub(crate) fn ignores_empty(&self, metric: Metric) -> bool {
+        self.specs[metric as usize].ignores_empty
     }
 
     pub(crate) fn spec(&mut self, metric: Metric) -> &mut Spec {

@@ -6,7 +6,7 @@
 use headcount::Buckets;
 
 use crate::label::{Label, StatusLabel};
-use crate::metric::{Metric, few_seconds, fine_seconds, go_seconds};
+use crate::metric::{Metric, few_seconds, fine_seconds, go_seconds, open_telemetry_bytes};
 use crate::options::Options;
 
 /// A package whose dashboards are to go on working.
@@ -17,9 +17,12 @@ pub enum Preset {
     /// `prometheus_flask_exporter` 0.23. Its default label is the raw path; here it is the template, under
     /// the same name. For its `group_by="url_rule"`, rename [`Label::Route`].
     FlaskExporter,
-    /// `axum-prometheus` 0.10. Unmatched requests have one constant and not the raw path.
+    /// `axum-prometheus` 0.10. Unmatched requests have one constant and not the raw path, durations are to the end of
+    /// the body, and a size of answers has a count and a sum, but no quantiles: those of several processes cannot be put
+    /// together.
     AxumPrometheus,
-    /// OpenTelemetry's semantic conventions for HTTP servers, as its exporter for Prometheus spells them.
+    /// OpenTelemetry's semantic conventions for HTTP servers, which are stable, as its exporter for Prometheus spells
+    /// them; without the labels `otel_scope_…` of whatever library it was that measured.
     OpenTelemetry,
 }
 
@@ -75,7 +78,9 @@ fn axum_prometheus(options: Options) -> Options {
         .metric(Metric::InFlight, "axum_http_requests_pending", &[Method, Route])
         // Off in the package, too, until it is asked for.
         .name(Metric::ResponseSize, "axum_http_response_body_size")
-        .labels(Metric::ResponseSize, &[Method, Status, Route])
+        .labels(Metric::ResponseSize, &[Method, Route])
+        .summary(Metric::ResponseSize)
+        .ignore_empty(Metric::ResponseSize)
 }
 
 fn open_telemetry(options: Options) -> Options {
@@ -93,7 +98,10 @@ fn open_telemetry(options: Options) -> Options {
         .buckets(Metric::Duration, Buckets::default())
         .metric(Metric::InFlight, "http_server_active_requests", &[Method, Scheme])
         .metric(Metric::RequestSize, "http_server_request_body_size_bytes", &labels)
+        .buckets(Metric::RequestSize, open_telemetry_bytes())
+        .ignore_empty(Metric::RequestSize)
         .metric(Metric::ResponseSize, "http_server_response_body_size_bytes", &labels)
+        .buckets(Metric::ResponseSize, open_telemetry_bytes())
 }
 
 impl Options {

@@ -4,8 +4,8 @@
 //! it, and the end ends it. `panic` panics, wherever it comes. After `hold` the end ends nothing: a server sees
 //! that a client is gone when it has read all that it sent. `/upgrade` is upgraded at once.
 //!
-//! With `fastapi` or `flask` as argument, it has the names of their packages, and the other routes are what
-//! `instrumented.py` has.
+//! With `fastapi`, `flask`, `opentelemetry` or `axum` as argument, it has the names of their packages, and the other routes
+//! are what `instrumented.py` and `axum_prometheus.rs` have.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::future::pending;
@@ -36,6 +36,8 @@ fn main() {
             .route("/users/{id}", get(async |Path(id): Path<String>| format!("user {id}")))
             .route("/echo", post(async |body: String| body))
             .route("/fail", get(async || -> StatusCode { panic!("as it was told") }))
+            .route("/broken", get(async || (StatusCode::INTERNAL_SERVER_ERROR, "broken")))
+            .route("/wait", get(async || pending::<String>().await))
             .fallback(async || (StatusCode::NOT_FOUND, r#"{"detail":"Not Found"}"#))
             .route("/talk", post(talk))
             .route("/upgrade", get(async || (StatusCode::SWITCHING_PROTOCOLS, [("upgrade", "words")])))
@@ -55,6 +57,8 @@ fn options() -> Options {
             let options = Options::new().preset(Preset::FlaskExporter);
             options.label_name(Label::Route, "url_rule").unmatched("None")
         }
+        Some("opentelemetry") => Options::new().preset(Preset::OpenTelemetry),
+        Some("axum") => Options::new().preset(Preset::AxumPrometheus).with(Metric::ResponseSize),
         Some(other) => panic!("there is no preset {other}"),
     }
 }

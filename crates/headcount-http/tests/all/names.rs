@@ -3,7 +3,7 @@
 use headcount::{Buckets, Registry};
 use headcount_http::{Arrival, Body, BuildError, Label, Metric, Options, Preset, Recorder, StatusLabel};
 
-use crate::{arrive, record};
+use crate::{arrive, record, value};
 
 /// The lines of an exposition that are no comments and no buckets, without their values.
 fn keys(registry: Registry) -> Vec<String> {
@@ -21,7 +21,7 @@ fn check(options: Options, expected: &[&str]) {
         path: "/a",
         scheme: "http",
         protocol: "1.1",
-        body: Some(0),
+        body: Some(3),
         ..Arrival::default()
     };
     let mut life = recorder.arrive(&arrival, || ()).unwrap();
@@ -64,7 +64,7 @@ fn presets_have_the_names_and_labels_of_what_they_stand_for() {
         ],
     );
     check(
-        Options::new().preset(Preset::AxumPrometheus),
+        Options::new().preset(Preset::AxumPrometheus).with(Metric::ResponseSize),
         &[
             "axum_http_requests_total{method=\"GET\",status=\"200\",endpoint=\"/a\"}",
             "axum_http_requests_duration_seconds_count{method=\"GET\",status=\"200\",endpoint=\"/a\"}",
@@ -117,6 +117,28 @@ fn buckets_are_the_users_and_a_counter_has_none() {
     let of = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(of("http_request_duration_seconds_bucket"), 3, "{text}");
     assert_eq!(of("http_requests_total{"), 1, "{text}");
+}
+
+#[test]
+fn bodies_that_are_empty_have_no_size_where_it_is_ignored() {
+    let options = Options::new().ignore_empty(Metric::RequestSize).ignore_empty(Metric::ResponseSize);
+    let (recorder, registry) = record(options.constant_label("region", "eu"));
+    let request = |body, answer| {
+        let arrival = Arrival { method: "GET", route: Some("/a"), body, ..Arrival::default() };
+        let mut life = recorder.arrive(&arrival, || ()).unwrap();
+        life.answered(200, Body::Sized(answer), Vec::new());
+        life.sent(answer);
+    };
+    request(Some(0), 0);
+    let names = || keys(registry).into_iter().filter(|key| key.contains("_size_bytes")).collect::<Vec<_>>();
+    assert!(names().is_empty(), "a series begins with the first body: {:?}", names());
+    request(Some(7), 5);
+    request(Some(0), 0);
+    let labels = "{method=\"GET\",route=\"/a\",region=\"eu\"}";
+    for (name, sum) in [("request", 7.0), ("response", 5.0)] {
+        assert_eq!(value(registry, &format!("http_{name}_size_bytes_count{labels}")), 1.0);
+        assert_eq!(value(registry, &format!("http_{name}_size_bytes_sum{labels}")), sum);
+    }
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! What is observed, durations and sizes, in whatever kind of metric they are wanted.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use headcount::{Exemplar, Histogram, Summary};
+
+use crate::families::Measured;
+use crate::label::{Label, Values};
+
+/// A family of what is observed.
+pub(crate) enum Observed {
+    Histogram(Measured<Histogram>),
+    Summary(Measured<Summary>),
+}
+
+/// A series of what is observed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Observer {
+    Histogram(Histogram),
+    Summary(Summary),
+}
+
+/// A series of the sizes of bodies.
+pub(crate) enum Sizes {
+    Every(Observer),
+    /// Only of bodies that are not empty: there may never be one, so that it is made with the first.
+    NotEmpty {
+        made: OnceLock<Observer>,
+        family: &'static Observed,
+        values: Vec<String>,
+    },
+}
+
+impl Observed {
+    pub(crate) fn has(&self, label: Label) -> bool {
+        match self {
+            Self::Histogram(family) => family.has(label),
+            Self::Summary(family) => family.has(label),
+        }
+    }
+
+    fn values<'a>(&'a self, values: &Values<'a>, computed: &[&'a str]) -> Vec<&'a str> {
+        match self {
+            Self::Histogram(family) => family.values(values, computed),
+            Self::Summary(family) => family.values(values, computed),
+        }
+    }
+
+    fn with(&self, values: &[&str]) -> Observer {
+        match self {
+            Self::Histogram(family) => Observer::Histogram(family.with(values)),
+            Self::Summary(family) => Observer::Summary(family.with(values)),
+        }
+    }
+}
+
+/// The series of one metric that is observed, if it is on.
+pub(crate) fn observer(
+    family: Option<&Observed>,
+    values: &Values<'_>,
+    computed: &[&str],
+) -> Option<Observer> {
+    family.map(|family| family.with(&family.values(values, computed)))
+}
+
+impl Observer {
+    #[inline]
+    pub(crate) fn observe(self, value: f64) {
+        match self {
+            Self::Histogram(histogram) => histogram.observe(value),
+            Self::Summary(summary) => summary.observe(value),
+        }
+    }
+
+    /// Observes a value, perhaps with an exemplar, which summaries cannot have.
+    #[inline]
+    pub(crate) fn observe_with(self, value: f64, exemplar: Option<Exemplar>) {
+        match (self, exemplar) {
+            (Self::Histogram(histogram), Some(_)) => histogram.observe_with_exemplar(value, exemplar),
+            _ => self.observe(value),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn observe_duration(self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
+    }
+}
+
+impl Sizes {
+    pub(crate) fn every(family: &Observed, values: &Values<'_>, computed: &[&str]) -> Self {
+        Self::Every(family.with(&family.values(values, computed)))
+    }
+
+    pub(crate) fn not_empty(family: &'static Observed, values: &Values<'_>, computed: &[&str]) -> Self {
+        let values = family.values(values, computed).into_iter().map(str::to_owned).collect();
+        Self::NotEmpty { made: OnceLock::new(), family, values }
+    }
+
+    #[inline]
+    pub(crate) fn observe(&self, bytes: u64) {
+        let observer = match self {
+            Self::Every(observer) => *observer,
+            Self::NotEmpty { .. } if bytes == 0 => return,
+            Self::NotEmpty { made, family, values } => {
+                let make = || family.with(&values.iter().map(String::as_str).collect::<Vec<_>>());
+                *made.get_or_init(make)
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
+        observer.observe(bytes as f64);
+    }
+}
