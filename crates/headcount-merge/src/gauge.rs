@@ -50,9 +50,23 @@ impl GaugeCells {
         (start, u32::try_from(self.cells.len() - start).unwrap_or(u32::MAX))
     }
 
-    /// Cells that were taken, from one on and so far apart.
-    pub(crate) fn apart(&self, start: usize, stride: usize) -> impl Iterator<Item = u64> {
-        self.cells[start..].iter().step_by(stride).copied()
+    /// Brings cells that were taken, from one on and so far apart, to the places that they belong to.
+    pub(crate) fn bring<T>(
+        &self,
+        (start, stride): (usize, usize),
+        places: impl ExactSizeIterator<Item = T>,
+        take: impl FnMut(T, u64),
+    ) {
+        let cells = self.cells.get(start..).unwrap_or_default();
+        // Those that stand so near each other, as most do, are taken several at a time.
+        match stride {
+            1 => bring_each::<1, T>(cells, places, take),
+            2 if cells.len() / 2 >= places.len() => bring_each::<2, T>(cells, places, take),
+            _ => {
+                let mut take = take;
+                places.zip(cells.iter().step_by(stride)).for_each(|(place, &cell)| take(place, cell));
+            }
+        }
     }
 
     /// Takes values and when they were set, two cells each; tells where the first is.
@@ -96,12 +110,24 @@ impl GaugeCells {
     }
 }
 
+/// The first of so many cells each, as far as there are as many.
+fn bring_each<const STRIDE: usize, T>(
+    cells: &[u64],
+    places: impl Iterator<Item = T>,
+    mut take: impl FnMut(T, u64),
+) {
+    let (groups, _) = cells.as_chunks::<STRIDE>();
+    places.zip(groups).for_each(|(place, group)| take(place, group[0]));
+}
+
 /// What the gauges have come to whose modes make one value of all.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
     values: Vec<f64>,
+    /// All cells that took part, bit by bit: 0 where there was none that was set.
+    marks: Vec<u64>,
+    /// When values were set, if some gauge asks for that.
     times: Vec<f64>,
-    are_set: Vec<bool>,
 }
 
 impl Gauges {
@@ -113,12 +139,11 @@ impl Gauges {
         mode: impl Fn(u32) -> GaugeMode,
         processes: &Processes,
     ) {
-        self.are_set.clear();
-        self.are_set.resize(len as usize, false);
+        self.marks.clear();
+        self.marks.resize(len as usize, 0);
         // To which one can add whatever there is.
         self.values.clear();
         self.values.resize(len as usize, -0.0);
-        self.times.resize(len as usize, 0.0);
         for (run, merge) in cells.runs(mode, processes) {
             match merge {
                 GaugeMerge::All => {}
@@ -131,25 +156,29 @@ impl Gauges {
         }
     }
 
-    /// Without a branch, as there are many.
+    /// Without a branch, as there are many. What was never set adds nothing, otherwise it is [decoded](decode_gauge).
     fn add(&mut self, cells: &GaugeCells, run: &GaugeRun) {
-        let slots = run.first as usize..(run.first + run.len) as usize;
-        let places = self.values[slots.clone()].iter_mut().zip(&mut self.are_set[slots]);
-        for ((value, is_set), cell) in places.zip(cells.apart(run.start, run.stride)) {
-            *value += decode_gauge(cell).unwrap_or(-0.0);
-            *is_set |= cell != 0;
-        }
+        const NOTHING: u64 = (-0.0_f64).to_bits();
+        self.each(cells, run, |value, mark, cell| {
+            *value += f64::from_bits(if cell == 0 { NOTHING } else { !cell });
+            *mark |= cell;
+        });
     }
 
     fn combine(&mut self, cells: &GaugeCells, run: &GaugeRun, combine: impl Fn(f64, f64) -> f64) {
-        let slots = run.first as usize..(run.first + run.len) as usize;
-        let places = self.values[slots.clone()].iter_mut().zip(&mut self.are_set[slots]);
-        let merge = |((value, is_set), cell): ((&mut f64, &mut bool), u64)| {
+        self.each(cells, run, |value, mark, cell| {
             let Some(new) = decode_gauge(cell) else { return };
-            *value = if *is_set { combine(*value, new) } else { new };
-            *is_set = true;
-        };
-        places.zip(cells.apart(run.start, run.stride)).for_each(merge);
+            *value = if *mark == 0 { new } else { combine(*value, new) };
+            *mark |= cell;
+        });
+    }
+
+    /// Merges each cell of a run into its gauge.
+    fn each(&mut self, cells: &GaugeCells, run: &GaugeRun, merge: impl Fn(&mut f64, &mut u64, u64)) {
+        let slots = run.first as usize..(run.first + run.len) as usize;
+        let (values, marks) = (&mut self.values[slots.clone()], &mut self.marks[slots]);
+        let places = values.iter_mut().zip(marks);
+        cells.bring((run.start, run.stride), places, |(value, mark), cell| merge(value, mark, cell));
     }
 
     /// Of two that were set at the same instant, the greater.
@@ -157,25 +186,26 @@ impl Gauges {
         if !run.has_time {
             return;
         }
+        self.times.resize(self.values.len(), 0.0);
         for (slot, (cell, time)) in (run.first as usize..).zip(cells.cells_of(run)) {
             let (value, time) = (decode_gauge(cell), f64::from_bits(time));
             let Some(value) = value.filter(|_| time > 0.0) else { continue };
             let known = (self.times[slot], self.values[slot]);
             let is_later = time.total_cmp(&known.0).then(value.total_cmp(&known.1)).is_gt();
-            if !self.are_set[slot] || is_later {
-                (self.times[slot], self.values[slot], self.are_set[slot]) = (time, value, true);
+            if self.marks[slot] == 0 || is_later {
+                (self.times[slot], self.values[slot], self.marks[slot]) = (time, value, cell);
             }
         }
     }
 
     /// The value of a gauge; `None` if nobody who counts has set it.
     pub(crate) fn get(&self, slot: GaugeSlot) -> Option<f64> {
-        self.are_set[slot as usize].then(|| self.values[slot as usize])
+        (self.marks[slot as usize] != 0).then(|| self.values[slot as usize])
     }
 
     /// When the value that was set last was set, of a gauge that has a value.
     pub(crate) fn time(&self, slot: GaugeSlot) -> f64 {
-        self.times[slot as usize]
+        self.times.get(slot as usize).copied().unwrap_or_default()
     }
 }
 

@@ -42,9 +42,20 @@ struct SilentRun {
 }
 
 impl LifeRun {
-    /// What belongs to each of its series, of what all series have.
-    fn places<'a, T>(&self, all: &'a mut [T]) -> impl Iterator<Item = &'a mut T> {
-        all[self.first as usize..].iter_mut().step_by(self.step as usize)
+    /// Brings each life cell to what belongs to its series, of what all series have.
+    fn bring<T>(&self, cells: &GaugeCells, all: &mut [T], mut take: impl FnMut(&mut T, u64)) {
+        let (mut at, step) = (self.first as usize, self.step as usize);
+        cells.bring((self.start, self.stride as usize), 0..self.len, |_, cell| {
+            take(&mut all[at], cell);
+            at += step;
+        });
+    }
+
+    /// Whether any of its cells says that something has been removed.
+    fn has_removed(&self, cells: &GaugeCells) -> bool {
+        let mut any = 0;
+        cells.bring((self.start, self.stride as usize), 0..self.len, |_, cell| any |= cell);
+        any & REMOVED != 0
     }
 }
 
@@ -64,23 +75,16 @@ impl Lives {
         self.silent.push(SilentRun { process, series });
     }
 
-    fn cells(run: &LifeRun, cells: &GaugeCells) -> impl Iterator<Item = u64> {
-        cells.apart(run.start, run.stride as usize).take(run.len as usize)
-    }
-
     /// The series that are not to be shown, in order; `series` is how many there are.
     pub(crate) fn hidden(&self, series: u32, cells: &GaugeCells, processes: &Processes) -> Vec<u32> {
         // Most often nothing is removed, and that is seen without looking at each.
-        let any = |run| Self::cells(run, cells).fold(0, |any, cell| any | cell) & REMOVED != 0;
-        if !self.runs.iter().any(any) {
+        if !self.runs.iter().any(|run| run.has_removed(cells)) {
             return Vec::new();
         }
         let mut said = vec![Said::default(); series as usize];
         for run in &self.runs {
             let is_alive = processes.get(run.process).life == ProcessLife::Alive;
-            for (said, cell) in run.places(&mut said).zip(Self::cells(run, cells)) {
-                said.add(is_alive, cell & REMOVED != 0);
-            }
+            run.bring(cells, &mut said, |said, cell| said.add(is_alive, cell & REMOVED != 0));
         }
         for SilentRun { process, series } in &self.silent {
             let is_alive = processes.get(*process).life == ProcessLife::Alive;
@@ -96,10 +100,10 @@ impl Lives {
     fn created(&self, series: u32, cells: &GaugeCells) -> Vec<u64> {
         let mut created = vec![u64::MAX; series as usize];
         for run in &self.runs {
-            for (created, cell) in run.places(&mut created).zip(Self::cells(run, cells)) {
+            run.bring(cells, &mut created, |created, cell| {
                 let own = Life::decode(cell).created;
                 *created = (*created).min(if own == 0 { run.since } else { own });
-            }
+            });
         }
         for SilentRun { series, .. } in &self.silent {
             created[series.start as usize..series.end as usize].fill(0);

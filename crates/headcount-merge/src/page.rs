@@ -1,6 +1,6 @@
 //! Bodies of expositions, page by page: what has not changed since the last one is the same page.
 //!
-//! A page is shared and never written to. So a body can be sent while the next one is made, the same body to many, and
+//! A page that is shared is never written to. So a body can be sent while the next one is made, the same body to many, and
 //! what is made of a page, such as its compressed form, is made once for as long as the page stays.
 
 use std::sync::{Arc, OnceLock};
@@ -24,6 +24,12 @@ pub struct Compressed {
 impl Page {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, compressed: OnceLock::new() }
+    }
+
+    /// Its bytes, to be changed. What it was compressed to is forgotten.
+    pub(crate) fn change(&mut self) -> &mut [u8] {
+        self.compressed.take();
+        &mut self.bytes
     }
 
     /// Its space, for another page.

@@ -13,9 +13,14 @@ pub(crate) type Slot = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     integers: Vec<u64>,
-    floats: Vec<f64>,
-    /// What the floats are off by.
-    rests: Vec<f64>,
+    floats: Vec<Float>,
+}
+
+/// A sum of floats, and what it is off by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Float {
+    sum: f64,
+    rest: f64,
 }
 
 impl Totals {
@@ -23,15 +28,13 @@ impl Totals {
     pub(crate) fn clear(&mut self) {
         self.integers.clear();
         self.floats.clear();
-        self.rests.clear();
     }
 
     /// Makes room for slots below `end`.
     pub(crate) fn grow(&mut self, end: Slot) {
         let len = self.integers.len().max(end as usize);
         self.integers.resize(len, 0);
-        self.floats.resize(len, 0.0);
-        self.rests.resize(len, 0.0);
+        self.floats.resize(len, Float::default());
     }
 
     /// Adds integers to consecutive slots. A counter wraps around, as one process's does.
@@ -42,24 +45,24 @@ impl Totals {
 
     /// Adds floats to consecutive slots.
     pub(crate) fn add_floats(&mut self, first: Slot, values: impl IntoIterator<Item = f64>) {
-        let sums = self.floats[first as usize..].iter_mut().zip(&mut self.rests[first as usize..]);
-        sums.zip(values).for_each(|((sum, rest), value)| add(sum, rest, value));
+        let sums = self.floats[first as usize..].iter_mut();
+        sums.zip(values).for_each(|(sum, value)| sum.add(value));
     }
 
     /// Makes of integers that were just added the floats whose bits they are. What was wrapped around on the way there is
     /// so on the way back.
     pub(crate) fn turn_into_floats(&mut self, first: Slot, values: impl IntoIterator<Item = u64>) {
         let first = first as usize;
-        let sums = self.floats[first..].iter_mut().zip(&mut self.rests[first..]);
-        for ((integer, (sum, rest)), value) in self.integers[first..].iter_mut().zip(sums).zip(values) {
+        let sums = self.integers[first..].iter_mut().zip(&mut self.floats[first..]);
+        for ((integer, float), value) in sums.zip(values) {
             *integer = integer.wrapping_sub(value);
-            add(sum, rest, f64::from_bits(value));
+            float.add(f64::from_bits(value));
         }
     }
 
     /// Adds to one slot.
     pub(crate) fn add_float(&mut self, slot: Slot, value: f64) {
-        add(&mut self.floats[slot as usize], &mut self.rests[slot as usize], value);
+        self.floats[slot as usize].add(value);
     }
 
     /// The sum, exact if no float took part.
@@ -69,7 +72,7 @@ impl Totals {
 
     /// The sum, to be added to others.
     pub(crate) fn parts(&self, slot: Slot) -> Sum {
-        Sum { integer: self.integer(slot), float: self.float(slot).0 }
+        Sum { integer: self.integer(slot), float: self.floats[slot as usize].nearest() }
     }
 
     /// The sum of the integers.
@@ -79,19 +82,30 @@ impl Totals {
 
     /// The float that is nearest to the sum of the floats, and the rest.
     pub(crate) fn float(&self, slot: Slot) -> (f64, f64) {
-        let (sum, rest) = (self.floats[slot as usize], self.rests[slot as usize]);
+        let Float { sum, rest } = self.floats[slot as usize];
         let nearest = sum + rest;
         // Of what is infinite or no number nothing is known to be off.
         if nearest.is_finite() { (nearest, (sum - nearest) + rest) } else { (sum, 0.0) }
     }
 }
 
-/// Adds a float, and to the rest what that loses: Knuth's `TwoSum`.
-fn add(sum: &mut f64, rest: &mut f64, value: f64) {
-    let new = *sum + value;
-    let added = new - *sum;
-    *rest += (*sum - (new - added)) + (value - added);
-    *sum = new;
+impl Float {
+    /// Adds a float, and to the rest what that loses: Knuth's `TwoSum`.
+    fn add(&mut self, value: f64) {
+        let new = self.sum + value;
+        let added = new - self.sum;
+        self.rest += (self.sum - (new - added)) + (value - added);
+        self.sum = new;
+    }
+
+    fn nearest(self) -> f64 {
+        // Most often no float has taken part.
+        if self.sum.to_bits() | self.rest.to_bits() == 0 {
+            return 0.0;
+        }
+        let nearest = self.sum + self.rest;
+        if nearest.is_finite() { nearest } else { self.sum }
+    }
 }
 
 /// A sum of integers and one of floats.

@@ -5,6 +5,7 @@
 //! whole scrape: a character that a name may not contain becomes an underscore, as Prometheus' own
 //! `underscores` escaping has it.
 
+use crate::digits;
 use crate::metric::Kind;
 
 /// The Content-Type of this format.
@@ -169,7 +170,27 @@ fn write_escaped(out: &mut Vec<u8>, text: &str, quotes: Quotes) {
 pub fn write_value(out: &mut Vec<u8>, value: Value) {
     match value {
         Value::Integer(value) => out.extend(itoa::Buffer::new().format(value).as_bytes()),
-        Value::Float(value) => write_float(out, value),
+        Value::Float(value) => {
+            spell_float(value, |spelled| out.extend(spelled));
+        }
+    }
+}
+
+/// Writes a value in the place of another one, if it is as long; otherwise the place stays as it is. Tells which.
+#[inline]
+pub fn overwrite_value(place: &mut [u8], value: Value) -> bool {
+    match value {
+        Value::Integer(value) => digits::overwrite(place, value),
+        Value::Float(value) => match exact_integer(value).map(u64::try_from) {
+            Some(Ok(integer)) => digits::overwrite(place, integer),
+            _ => spell_float(value, |spelled| {
+                let fits = spelled.len() == place.len();
+                if fits {
+                    place.copy_from_slice(spelled);
+                }
+                fits
+            }),
+        },
     }
 }
 
@@ -194,8 +215,12 @@ impl Value {
     }
 
     /// Whether this is the lesser number, exactly: two integers may be the same float.
+    #[inline]
     #[must_use]
     pub fn is_below(self, other: Self) -> bool {
+        if let (Self::Integer(one), Self::Integer(two)) = (self, other) {
+            return one < two;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "a float that an integer is rounded to is whole")]
         let exact = |value| match value {
             Self::Integer(value) => i128::from(value),
@@ -210,13 +235,13 @@ impl Value {
 /// Every integer up to here is exact as a float.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-fn write_float(out: &mut Vec<u8>, value: f64) {
+fn spell_float<T>(value: f64, read: impl FnOnce(&[u8]) -> T) -> T {
     if let Some(word) = special(value) {
-        out.extend(word.as_bytes());
+        read(word.as_bytes())
     } else if let Some(integer) = exact_integer(value) {
-        out.extend(itoa::Buffer::new().format(integer).as_bytes());
+        read(itoa::Buffer::new().format(integer).as_bytes())
     } else {
-        out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
+        read(zmij::Buffer::new().format_finite(value).as_bytes())
     }
 }
 
@@ -371,6 +396,20 @@ mod tests {
         check(f64::INFINITY, "+Inf");
         check(f64::NEG_INFINITY, "-Inf");
         assert_eq!(text(|out| write_value(out, Value::Integer(u64::MAX))), "18446744073709551615");
+    }
+
+    #[test]
+    fn a_value_takes_the_place_of_one_that_is_as_long() {
+        let mut place = *b"12.5";
+        for value in [1234.0, -3.5, -123.0, f64::INFINITY, f64::NEG_INFINITY, 1e-9, -0.0] {
+            assert!(overwrite_value(&mut place, Value::Float(value)), "{value}");
+            assert_eq!(place, text(|out| write_value(out, Value::Float(value))).as_bytes());
+        }
+        for value in [Value::Integer(0), Value::Integer(12345), Value::Float(f64::NAN), Value::Float(0.25e-7)]
+        {
+            assert!(!overwrite_value(&mut place, value), "{value:?}");
+        }
+        assert_eq!(place, *b"-0.0");
     }
 
     #[test]

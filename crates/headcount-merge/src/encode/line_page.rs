@@ -1,12 +1,13 @@
 //! A page of lines, in which nothing but values changes.
 //!
-//! What stands between the values, names and labels, is most of a page. When values have changed, the new page is the
-//! old one with these exchanged: all else is copied, from one changed value to the next in one piece.
+//! What stands between the values, names and labels, is most of a page. So values are exchanged where they stand. Only
+//! when one is longer or shorter than the one before, the page is copied, from one such to the next in one piece; and from
+//! each changed value to the next, if somebody still has the old page.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use headcount_store::text::write_value;
+use headcount_store::text::{Value, overwrite_value, write_value};
 
 use crate::figures::Figures;
 use crate::page::Page;
@@ -79,32 +80,33 @@ impl LinePage {
 
     /// Whether some figure has changed since figures were taken the time before.
     pub(super) fn is_changed(&self, figures: &Figures) -> bool {
-        figures.changed(self.figures()).contains(&true)
+        figures.are_changed(self.figures())
     }
 
     /// Brings the page up to date, of which all values may have changed or those only of the last time. `spare` is
     /// space to write it to; it becomes that of the old page, if nobody else has that.
     pub(super) fn refresh(&mut self, figures: &Figures, all: bool, spare: &mut Vec<u8>) -> Result<(), Stale> {
-        let old = self.page.bytes();
+        let mut old = Old::of(&mut self.page, all);
         let mut new = std::mem::take(spare);
         new.clear();
-        if new.capacity() < old.len() + LEAST_ROOM {
-            new = Vec::with_capacity(with_room(old.len()));
-        }
         let (mut at, mut copied) = (0, 0);
-        let changed = figures.changed(self.figures());
-        for ((line, &changed), figure) in self.lines.iter_mut().zip(changed).zip(self.figures.clone()) {
-            let start = at;
+        for (line, (value, changed)) in self.lines.iter_mut().zip(figures.each(self.figures.clone())) {
+            let start = at + line.fixed();
             at += line.len();
             if !changed && !all {
                 continue;
             }
-            match (line.value(), figures.get(figure)) {
+            match (line.value(), value) {
                 (None, None) => {}
                 (Some(len), Some(value)) => {
-                    let value_start = start + line.fixed();
-                    new.extend_from_slice(&old[copied..value_start]);
-                    copied = value_start + len;
+                    if old.overwrite(start..start + len, value) {
+                        continue;
+                    }
+                    if copied == 0 && new.capacity() < old.bytes().len() + LEAST_ROOM {
+                        new = Vec::with_capacity(with_room(old.bytes().len()));
+                    }
+                    new.extend_from_slice(&old.bytes()[copied..start]);
+                    copied = start + len;
                     let written = new.len();
                     write_value(&mut new, value);
                     *line = u32::try_from(new.len() - written)
@@ -115,14 +117,48 @@ impl LinePage {
                 _ => return Err(Stale),
             }
         }
-        new.extend_from_slice(&old[copied..]);
-        if new == old {
+        if copied > 0 {
+            new.extend_from_slice(&old.bytes()[copied..]);
+        }
+        if copied == 0 || (all && new == old.bytes()) {
             *spare = new;
         } else {
             let old = std::mem::replace(&mut self.page, Arc::new(Page::new(new)));
             *spare = Arc::try_unwrap(old).map(Page::into_bytes).unwrap_or_default();
         }
         Ok(())
+    }
+}
+
+/// A page that is being brought up to date.
+enum Old<'a> {
+    /// Nobody else has it.
+    Own(&'a mut [u8]),
+    /// It stays as it is.
+    Kept(&'a [u8]),
+}
+
+impl<'a> Old<'a> {
+    fn of(page: &'a mut Arc<Page>, is_kept: bool) -> Self {
+        if is_kept || Arc::get_mut(page).is_none() {
+            return Self::Kept(page.bytes());
+        }
+        Arc::get_mut(page).map_or(Self::Kept(&[]), |page| Self::Own(page.change()))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Kept(bytes) => bytes,
+        }
+    }
+
+    /// Writes a value where another one stands, if it can. Tells whether it did.
+    fn overwrite(&mut self, place: Range<usize>, value: Value) -> bool {
+        match self {
+            Self::Own(bytes) => overwrite_value(&mut bytes[place], value),
+            Self::Kept(_) => false,
+        }
     }
 }
 

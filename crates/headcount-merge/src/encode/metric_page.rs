@@ -77,7 +77,7 @@ impl MetricPage {
 
     /// Whether some figure has changed since figures were taken the time before.
     pub(super) fn is_changed(&self, figures: &Figures) -> bool {
-        figures.changed(self.figures.clone()).contains(&true)
+        figures.are_changed(self.figures.clone())
     }
 
     /// Whether the head of a message that has become longer or shorter is on the page.
@@ -106,7 +106,7 @@ impl MetricPage {
                 draft.heads.push((draft.bytes.len(), place));
                 continue;
             };
-            if !all && !figures.changed(own.clone()).contains(&true) {
+            if !all && !figures.are_changed(own.clone()) {
                 draft.bytes.extend_from_slice(known);
                 continue;
             }
