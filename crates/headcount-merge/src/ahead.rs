@@ -4,18 +4,19 @@
 //! before, each key has to be found. Both need nothing but what is known already, and are done by two threads. What is
 //! learned is learned afterwards, file by file.
 
+use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, PeerType};
-use headcount_store::peer;
+use headcount_store::read::View;
 
-use crate::peer::{Keys, Looked, PeerContent};
+use crate::keys::Keys;
+use crate::peer::{PeerContent, Read};
 
 /// Below so many bytes, a thread costs more than it saves.
 const LEAST: u64 = 1 << 20;
@@ -31,24 +32,12 @@ pub(crate) struct Opened {
     pub(crate) metadata: Metadata,
 }
 
-/// What was read of a file.
-#[derive(Debug)]
-pub(crate) enum Content<'a> {
-    /// Nothing is new in it but values, and when they were set.
-    Values(Vec<(f64, f64)>),
-    /// It was not read before, or something has been added.
-    Looked(Looked<'a>),
-}
-
 /// A file as far as it was opened and read ahead.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead<'a> {
+pub(crate) struct Ahead {
     pub(crate) opened: Option<Result<Opened, FileError>>,
-    pub(crate) content: Option<Result<Content<'a>, FileError>>,
+    pub(crate) read: Option<Result<Read, FileError>>,
 }
-
-/// Where the bytes of files are kept that are read at the same time.
-pub(crate) type Buffers = [OnceLock<Vec<u8>>; FILES];
 
 impl Opened {
     pub(crate) fn open(directory: &Directory, name: &OsStr) -> Result<Self, FileError> {
@@ -87,15 +76,13 @@ fn metrics(name: &OsStr) -> Option<PeerType> {
     }
 }
 
-/// Opens peers' files, and reads them if they are large; not more of them than there are buffers. `known` is what is known
-/// of one.
-pub(crate) fn read<'a, 'k>(
+/// Opens peers' files, and reads them if they are large. `known` is what is known of one.
+pub(crate) fn read<'k>(
     directory: &Directory,
     names: &[OsString],
     keys: &Keys,
     known: impl Fn(&Opened) -> Option<&'k PeerContent>,
-    buffers: &'a Buffers,
-) -> Vec<Ahead<'a>> {
+) -> Vec<Ahead> {
     let open = |name: &OsString| {
         let metrics = metrics(name)?;
         Some((metrics, Opened::open(directory, name)))
@@ -103,33 +90,39 @@ pub(crate) fn read<'a, 'k>(
     let (mut files, mut sum) = (Vec::new(), 0);
     let opened: Vec<_> = names.iter().map(open).collect();
     let mut work = Vec::new();
-    for (place, (opened, buffer)) in opened.iter().zip(buffers).enumerate() {
+    for (place, opened) in opened.iter().enumerate() {
         let Some((metrics, Ok(opened))) = opened else { continue };
         // Of so many bytes a block is in this field, whatever it is in the file system.
         let bytes = 512 * opened.metadata.blocks();
         if sum + bytes <= MOST {
             sum += bytes;
             let known = known(opened).filter(|known| known.may_be(*metrics));
-            work.push((place, move || read_one(&opened.file, *metrics, keys, known, buffer)));
+            let view = View::from(&opened.file);
+            work.push((place, bytes, move |buffer: &mut Vec<u8>| {
+                keys.read(view, *metrics, known.unwrap_or(&PeerContent::default()), buffer)
+            }));
         }
     }
-    let mut contents = if sum < LEAST { Vec::new() } else { run_in_two(&work) };
+    // The longest first, so that no thread begins with one when the other is done.
+    work.sort_by_key(|&(_, bytes, _)| Reverse(bytes));
+    let mut read = if sum < LEAST { Vec::new() } else { run_in_two(&work) };
     drop(work);
-    contents.reverse();
+    read.reverse();
     for (place, opened) in opened.into_iter().enumerate() {
-        let content = contents.pop_if(|(of, _)| *of == place).map(|(_, content)| content);
-        files.push(Ahead { opened: opened.map(|(_, opened)| opened), content });
+        let read = read.pop_if(|(of, _)| *of == place).map(|(_, read)| read);
+        files.push(Ahead { opened: opened.map(|(_, opened)| opened), read });
     }
     files
 }
 
-/// Does all work in this thread and another one; returns what has come of it, in order, beside what it was given with.
-fn run_in_two<T: Send, F: Fn() -> T + Sync>(work: &[(usize, F)]) -> Vec<(usize, T)> {
+/// Does all work in this thread and another one, each with a buffer of its own; returns what has come of it by its place, in
+/// order.
+fn run_in_two<T: Send, F: Fn(&mut Vec<u8>) -> T + Sync>(work: &[(usize, u64, F)]) -> Vec<(usize, T)> {
     let next = AtomicUsize::new(0);
     let run_some = || {
-        let mut done = Vec::new();
-        while let Some((place, run)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((*place, run()));
+        let (mut done, mut buffer) = (Vec::new(), Vec::new());
+        while let Some((place, _, run)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((*place, run(&mut buffer)));
         }
         done
     };
@@ -146,24 +139,4 @@ fn run_in_two<T: Send, F: Fn() -> T + Sync>(work: &[(usize, F)]) -> Vec<(usize, 
     });
     done.sort_unstable_by_key(|(place, _)| *place);
     done
-}
-
-fn read_one<'a>(
-    file: &File,
-    metrics: PeerType,
-    keys: &Keys,
-    known: Option<&PeerContent>,
-    buffer: &'a OnceLock<Vec<u8>>,
-) -> Result<Content<'a>, FileError> {
-    let mut bytes = Vec::new();
-    if let Some(known) = known {
-        let mut values = Vec::new();
-        if known.read_values(file, metrics, &mut bytes, &mut values)? {
-            return Ok(Content::Values(values));
-        }
-    }
-    let used = peer::read(file, &mut bytes)?.len();
-    bytes.truncate(used);
-    let bytes = buffer.get_or_init(|| bytes);
-    keys.look(bytes, metrics, known.unwrap_or(&PeerContent::default())).map(Content::Looked)
 }

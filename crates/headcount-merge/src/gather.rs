@@ -19,7 +19,7 @@ use headcount_store::directory::{Directory, FileName, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
-use crate::ahead::{Buffers, batches};
+use crate::ahead::batches;
 use crate::exemplars::Exemplars;
 use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
@@ -155,8 +155,7 @@ impl Merger {
             // What an archive stands for was there before it, and is listed with it if it is there still.
             tally.has_graves = new.iter().filter(|name| burial(name).is_some()).count() > 1;
             for names in batches(new) {
-                let buffers = Buffers::default();
-                for (name, ahead) in names.iter().zip(known.read_ahead(directory, &names, &buffers)) {
+                for (name, ahead) in names.iter().zip(known.read_ahead(directory, &names)) {
                     match known.read_file(directory, (name, ahead), judge, tally, scratch) {
                         Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
                         Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
@@ -233,7 +232,7 @@ impl<'a> Gather<'a> {
         let process = Process { name: String::new(), pid_namespace: 0, life: Life::Alive, buried: 0 };
         let process = self.tally.processes.add(process);
         if let Sums::Gauge(first) = self.known.index.series(series).sums {
-            let start = self.tally.gauges.add_values(&[(value, 0.0)]);
+            let start = self.tally.gauges.add_values([(value, 0.0)].into_iter());
             let (len, stride, has_time, only) = (1, 2, false, None);
             self.tally.gauges.add_run(GaugeRun {
                 process,

@@ -70,15 +70,15 @@ impl GaugeCells {
     }
 
     /// Takes values and when they were set, two cells each; tells where the first is.
-    pub(crate) fn add_values(&mut self, values: &[(f64, f64)]) -> usize {
+    pub(crate) fn add_values(&mut self, values: impl Iterator<Item = (f64, f64)>) -> usize {
         let start = self.cells.len();
-        self.cells.extend(values.iter().flat_map(|&(value, time)| [encode_gauge(value), time.to_bits()]));
+        self.cells.extend(values.flat_map(|(value, time)| [encode_gauge(value), time.to_bits()]));
         start
     }
 
     /// Takes the value that a process has for one gauge.
     pub(crate) fn add_one(&mut self, family: u32, slot: GaugeSlot, process: u32, value: f64) {
-        let start = self.add_values(&[(value, 0.0)]);
+        let start = self.add_values([(value, 0.0)].into_iter());
         let (first, len, stride, has_time, only) = (slot, 1, 2, false, None);
         self.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });
     }
@@ -254,7 +254,7 @@ pub(crate) mod tests {
     ) {
         let process = processes.add(Process { name: name.into(), pid_namespace: 0, life, buried: 0 });
         let (value, time) = reading.split_once('@').unwrap_or((reading, "0"));
-        let start = cells.add_values(&[(value.parse().unwrap(), time.parse().unwrap())]);
+        let start = cells.add_values([(value.parse().unwrap(), time.parse().unwrap())].into_iter());
         let (family, first, len, stride) = (0, 0, 1, 2);
         cells.add_run(GaugeRun { process, family, first, len, start, stride, has_time: true, only: None });
     }

@@ -13,16 +13,17 @@ use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, PeerName, PeerType, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::Kind;
-use headcount_store::peer::{self, Client};
+use headcount_store::peer::Client;
 use headcount_store::read::{Cells, Reader};
 
-use crate::ahead::{self, Ahead, Buffers, Content, Opened};
+use crate::ahead::{self, Ahead, Opened};
 use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
+use crate::keys::Keys;
 use crate::liveness::{Doubted, Judge};
 use crate::marks::Marks;
 use crate::own::{self, Layouts, OwnFile};
-use crate::peer::{Keys, PeerContent};
+use crate::peer::{PeerContent, Read};
 use crate::process::{Life, Process};
 use crate::rendering::Rendering;
 
@@ -73,8 +74,6 @@ struct KnownFile {
 pub(crate) struct Scratch {
     cells: Cells,
     bytes: Vec<u8>,
-    /// Values of a peer's file, and when they were set.
-    values: Vec<(f64, f64)>,
 }
 
 impl FileId {
@@ -84,20 +83,15 @@ impl FileId {
 }
 
 impl Known {
-    /// Opens peers' files, and reads them if they are large; there is a buffer for each.
-    pub(crate) fn read_ahead<'a>(
-        &self,
-        directory: &Directory,
-        names: &[OsString],
-        buffers: &'a Buffers,
-    ) -> Vec<Ahead<'a>> {
+    /// Opens peers' files, and reads them if they are large.
+    pub(crate) fn read_ahead(&self, directory: &Directory, names: &[OsString]) -> Vec<Ahead> {
         let known = |opened: &Opened| {
             let id = FileId::of(&opened.metadata);
             // Otherwise it might be another file.
             id.born?;
             self.files.get(&id).map(|known| &known.peer)
         };
-        ahead::read(directory, names, &self.descriptions.keys, known, buffers)
+        ahead::read(directory, names, &self.descriptions.keys, known)
     }
 
     /// Begins a gather: all files are yet to be found.
@@ -111,7 +105,7 @@ impl Known {
     pub(crate) fn read_file(
         &mut self,
         directory: &Directory,
-        (name, ahead): (&OsStr, Ahead<'_>),
+        (name, ahead): (&OsStr, Ahead),
         judge: &mut Judge,
         tally: &mut Tally,
         scratch: &mut Scratch,
@@ -123,7 +117,7 @@ impl Known {
         if matches!(name_read, FileName::Lock | FileName::Unfinished) {
             return Ok(());
         }
-        let Ahead { opened, content } = ahead;
+        let Ahead { opened, read } = ahead;
         let Opened { file, metadata } = opened.unwrap_or_else(|| Opened::open(directory, name))?;
         if tally.is_covered(&name_read, &file)? {
             return Ok(());
@@ -140,15 +134,15 @@ impl Known {
         // Of so many bytes a block is in this field, whatever it is in the file system.
         tally.files.bytes += 512 * metadata.blocks();
         if !is_identified {
-            descriptions.keys.release(&mut known.peer);
+            known.peer = PeerContent::default();
             known.own.iter_mut().for_each(OwnFile::forget_content);
         }
         match name_read {
             FileName::Peer(peer) => {
                 known.own = None;
-                let read =
-                    descriptions.read_peer((&file, content), &peer, &mut known.peer, index, tally, scratch);
-                let process = read.inspect_err(|_| descriptions.keys.release(&mut known.peer))?;
+                let process = descriptions
+                    .read_peer((&file, read), &peer, &mut known.peer, index, tally, scratch)
+                    .inspect_err(|_| known.peer = PeerContent::default())?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
                 let dead = Life::Dead(0);
                 if is_live && judge.is_dead(Doubted { file: &file, name: &peer, inode, born }) {
@@ -158,7 +152,7 @@ impl Known {
                 }
             }
             _ => {
-                descriptions.keys.release(&mut known.peer);
+                known.peer = PeerContent::default();
                 // A process that is not buried yet may have died all the same.
                 let is_alive = matches!(name_read, FileName::Process { .. }) && is_locked(&file);
                 let last = known.own.take();
@@ -180,9 +174,8 @@ impl Known {
     /// describes.
     pub(crate) fn forget_vanished(&mut self) -> bool {
         let Self { descriptions: Descriptions { layouts, keys }, files, gathers, .. } = self;
-        let vanished = files.extract_if(|_, known| known.gather != *gathers);
-        vanished.for_each(|(_, mut known)| keys.release(&mut known.peer));
-        (layouts.forget_unused() | keys.take_lost()) && !self.is_all_described()
+        files.retain(|_, known| known.gather == *gathers);
+        (layouts.forget_unused() | keys.forget_unused()) && !self.is_all_described()
     }
 
     fn is_all_described(&self) -> bool {
@@ -274,31 +267,21 @@ impl Descriptions {
 
     fn read_peer(
         &mut self,
-        (file, ahead): (&File, Option<Result<Content<'_>, FileError>>),
+        (file, ahead): (&File, Option<Result<Read, FileError>>),
         name: &PeerName,
         known: &mut PeerContent,
         index: &mut Index,
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<u32, FileError> {
-        let Scratch { bytes, values, .. } = scratch;
         if !known.may_be(name.metrics) {
-            self.keys.release(known);
+            *known = PeerContent::default();
         }
-        match ahead.transpose()? {
-            Some(Content::Values(ahead)) => *values = ahead,
-            Some(Content::Looked(looked)) => {
-                let file = self.keys.accept(looked, index, known);
-                known.values_in(file, values);
-            }
-            None => {
-                if !known.read_values(file, name.metrics, bytes, values)? {
-                    let bytes = peer::read(file, bytes)?;
-                    let file = self.keys.resolve(bytes, name.metrics, index, known)?;
-                    known.values_in(file, values);
-                }
-            }
-        }
+        let read = match ahead.transpose()? {
+            Some(read) => read,
+            None => self.keys.read(file.into(), name.metrics, known, &mut scratch.bytes)?,
+        };
+        let values = self.keys.accept(read, name.metrics, index, known);
         known.note_mode(name.metrics, index);
         let process = match known.client() {
             Some(Client::Ruby) => {
@@ -314,7 +297,7 @@ impl Descriptions {
         let (name, buried) = (process.to_owned(), name.buried.unwrap_or(0));
         let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
-        known.plan().follow(values, process, tally);
+        known.plan().into_iter().for_each(|plan| plan.follow(&values, process, tally));
         known.series().iter().for_each(|series| tally.lives.add_silent(process, series.clone()));
         Ok(process)
     }

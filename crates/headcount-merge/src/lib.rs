@@ -27,7 +27,8 @@
 //! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
 //!   tables go; `layout`: where all cells of one
 //!   of our files go, by its descriptions.
-//! * `plan`: where the values of a peer's file go.
+//! * `values` and `plan`: the values of a peer's file, and where they go.
+//! * `new_keys`: keys of peers' files, taken apart; `sequence`: which keys a file has, and `keys`, all that are known.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `marks`: what is still described when files have gone.
 //! * `ahead`: peers' files read several at a time.
@@ -55,6 +56,7 @@ mod gather;
 mod gauge;
 mod gauge_layout;
 mod index;
+mod keys;
 mod known;
 mod labels;
 mod layout;
@@ -64,6 +66,7 @@ mod marks;
 mod merged;
 mod native;
 mod native_layout;
+mod new_keys;
 mod own;
 mod page;
 mod peer;
@@ -71,8 +74,10 @@ mod plan;
 mod process;
 mod reading;
 mod rendering;
+mod sequence;
 mod text;
 mod totals;
+mod values;
 
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;

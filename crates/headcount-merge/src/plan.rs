@@ -3,6 +3,7 @@
 use crate::gather::Tally;
 use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::totals::Slot;
+use crate::values::Values;
 
 /// Where an entry's value goes.
 #[derive(Clone, Copy, Debug)]
@@ -57,22 +58,23 @@ impl Plan {
         Self { steps }
     }
 
-    /// Adds values, and when they were set, to what they belong to. There is room for all sums.
-    pub(crate) fn follow(&self, mut values: &[(f64, f64)], process: u32, tally: &mut Tally) {
+    /// Adds values to what they belong to. There is room for all sums.
+    pub(crate) fn follow(&self, values: &Values, process: u32, tally: &mut Tally) {
         let mut cumulated = Vec::new();
+        let mut end = 0;
         for Step { entries, first } in &self.steps {
-            let (own, rest) = values.split_at((*entries as usize).min(values.len()));
-            values = rest;
+            let own = end..end + *entries as usize;
+            end = own.end;
             match *first {
-                Target::Sum(slot) => tally.totals.add_floats(slot, own.iter().map(|&(value, _)| value)),
+                Target::Sum(slot) => tally.totals.add_floats(slot, values.of(own).iter().copied()),
                 Target::Gauge { family, slot: first } => {
-                    let start = tally.gauges.add_values(own);
+                    let start = tally.gauges.add_values(values.with_times(own));
                     let (len, stride, has_time, only) = (*entries, 2, true, None);
                     let run = GaugeRun { process, family, first, len, start, stride, has_time, only };
                     tally.gauges.add_run(run);
                 }
                 Target::CumulatedBucket { series, bound, slot } => {
-                    cumulated.extend(own.iter().map(|&(value, _)| (series, bound, slot, value)));
+                    cumulated.extend(values.of(own).iter().map(|&value| (series, bound, slot, value)));
                 }
                 Target::Nowhere => {}
             }

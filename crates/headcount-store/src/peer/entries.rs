@@ -4,12 +4,15 @@
 //! layout in which the lengths lead exactly to the end of what is in use: after the first entry, the
 //! wrong layout would take part of a key for a length.
 
+use std::ops::Range;
+
+use super::words::{Words, length};
 use crate::error::FileError;
 use crate::format::u32_at;
 use crate::read::View;
 
 /// Bytes before the first entry: how many are in use (u32), and four of padding.
-const START: usize = 8;
+pub const START: usize = 8;
 /// Bytes of which the first read takes hold; most of the time that is all.
 const FIRST_READ: usize = 4096;
 
@@ -23,22 +26,68 @@ pub enum Layout {
 }
 
 impl Layout {
-    fn len(self) -> usize {
+    /// How many bytes follow a key and its spaces.
+    #[must_use]
+    pub fn value_len(self) -> usize {
         match self {
             Self::Value => 8,
             Self::ValueAndTime => 16,
         }
     }
 
-    /// The value and the time that stand at an offset; zeros beyond the end.
-    fn value_at(self, bytes: &[u8], offset: usize) -> (f64, f64) {
-        let float = |at: usize| {
-            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-            f64::from_le_bytes(bytes.unwrap_or_default())
+    /// Finds out which a file has.
+    ///
+    /// # Errors
+    ///
+    /// When the lengths lead to the end in neither.
+    pub fn of(words: impl Words) -> Result<Self, FileError> {
+        let fault = match Self::ValueAndTime.walk(words, START) {
+            Ok(()) => return Ok(Self::ValueAndTime),
+            Err(fault) => fault,
         };
-        let time = if self == Self::ValueAndTime { float(offset + 8) } else { 0.0 };
-        (float(offset), time)
+        match Self::Value.walk(words, START) {
+            Ok(()) => Ok(Self::Value),
+            // The layout that got farther is the one that is broken.
+            Err(other) => Err(FileError::BadLength { offset: fault.max(other) as u64 }),
+        }
     }
+
+    /// Whether a file has this one, if its lengths lead to the end in it.
+    pub fn is_first(self, words: impl Words) -> bool {
+        self == Self::ValueAndTime || Self::ValueAndTime.walk(words, START).is_err()
+    }
+
+    /// Follows the lengths from an entry on; the error is where they lead astray.
+    fn walk(self, words: impl Words, start: usize) -> Result<(), usize> {
+        let mut at = start;
+        while at < words.used() {
+            at = self.place(words, at).ok_or(at)?.end;
+        }
+        Ok(())
+    }
+
+    /// Where the parts of the entry at an offset are, which is a multiple of eight; `None` if it is not whole.
+    #[inline]
+    pub fn place(self, words: impl Words, at: usize) -> Option<Place> {
+        let key_len = length(words.word(at));
+        // One to eight spaces, so that the value is aligned.
+        let padding = 8 - (4 + key_len) % 8;
+        let key = at + 4..at + 4 + key_len;
+        let value = key.end + padding;
+        let end = value + self.value_len();
+        (end <= words.used()).then_some(Place { key, value, end })
+    }
+}
+
+/// Where the parts of an entry are in a file, in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The key, without its spaces.
+    pub key: Range<usize>,
+    /// The value.
+    pub value: usize,
+    /// The next entry.
+    pub end: usize,
 }
 
 /// One entry of a peer's file.
@@ -85,54 +134,6 @@ pub fn read<'a, 'f>(file: impl Into<View<'f>>, buffer: &'a mut Vec<u8>) -> Resul
     Ok(&buffer[..used])
 }
 
-/// Bytes of values that are read at a time: they stay in the processor's cache.
-const PART: usize = 64 * 1024;
-
-/// Reads the values that stand at these offsets, which ascend, and when they were set, in place of what
-/// `values` held.
-///
-/// It is for a file of which `used` bytes were in use when it was followed; `false` if that has changed.
-/// `buffer` is used again for the next file.
-///
-/// # Errors
-///
-/// When the file cannot be read, or ends before a value.
-pub fn read_values<'a>(
-    file: impl Into<View<'a>>,
-    used: usize,
-    layout: Layout,
-    offsets: impl Iterator<Item = u32>,
-    buffer: &mut Vec<u8>,
-    values: &mut Vec<(f64, f64)>,
-) -> Result<bool, FileError> {
-    let view = file.into();
-    values.clear();
-    grow(buffer, PART);
-    let mut start = 0;
-    let mut filled = read_part(view, start, used, buffer)?;
-    if filled < 4 || u32_at(buffer, 0) as usize != used {
-        return Ok(false);
-    }
-    for offset in offsets {
-        let offset = offset as usize;
-        if offset + layout.len() > start + filled {
-            start = offset;
-            filled = read_part(view, start, used, buffer)?;
-            if filled < layout.len() {
-                return Err(FileError::UsedBeyondEnd { used: used as u64, len: (start + filled) as u64 });
-            }
-        }
-        values.push(layout.value_at(buffer, offset - start));
-    }
-    Ok(true)
-}
-
-/// Reads what is in use from `start` on, as far as it fits; returns how many bytes that are.
-fn read_part(view: View<'_>, start: usize, used: usize, buffer: &mut [u8]) -> Result<usize, FileError> {
-    let len = PART.min(used.saturating_sub(start)).max(4);
-    view.read_up_to(&mut buffer[..len], start as u64).map_err(FileError::Unreadable)
-}
-
 fn grow(buffer: &mut Vec<u8>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0);
@@ -153,85 +154,21 @@ impl<'a> PeerFile<'a> {
     ///
     /// When the lengths lead to the end in neither layout.
     pub fn new(bytes: &'a [u8]) -> Result<Self, FileError> {
-        let fault = match walk(bytes, START, Layout::ValueAndTime) {
-            Ok(()) => return Ok(Self { bytes, layout: Layout::ValueAndTime }),
-            Err(fault) => fault,
-        };
-        match walk(bytes, START, Layout::Value) {
-            Ok(()) => Ok(Self { bytes, layout: Layout::Value }),
-            // The layout that got farther is the one that is broken.
-            Err(other) => Err(FileError::BadLength { offset: fault.max(other) as u64 }),
-        }
-    }
-
-    /// Takes a file that had this layout, and of which `known` bytes have been followed already.
-    ///
-    /// # Errors
-    ///
-    /// When it has become shorter, or the lengths of what has been added do not lead to the end.
-    pub fn grown(bytes: &'a [u8], layout: Layout, known: usize) -> Result<Self, FileError> {
-        if bytes.len() < known {
-            return Err(FileError::UsedBeyondEnd { used: known as u64, len: bytes.len() as u64 });
-        }
-        walk(bytes, known.max(START), layout).map_err(|at| FileError::BadLength { offset: at as u64 })?;
-        Ok(Self { bytes, layout })
-    }
-
-    /// What follows the keys.
-    #[must_use]
-    pub fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    /// How many bytes are in use.
-    #[must_use]
-    pub fn used(&self) -> usize {
-        self.bytes.len()
+        Ok(Self { bytes, layout: Layout::of(bytes)? })
     }
 
     /// The entries, in the order in which they were created.
     pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
-        self.entries_from(START)
-    }
-
-    /// The entries from the offset where one begins, in bytes.
-    pub fn entries_from(self, start: usize) -> impl Iterator<Item = Entry<'a>> {
-        let mut at = start.max(START);
+        let Self { bytes, layout } = self;
+        let float = move |at| f64::from_bits(bytes.word(at));
+        let mut at = START;
         std::iter::from_fn(move || {
-            let (key_end, offset, next) = bounds(self.bytes, at, self.layout)?;
-            let key = &self.bytes[at + 4..key_end];
-            at = next;
-            let (value, time) = self.value_at(offset);
-            Some(Entry { offset: offset as u64, key, value, time })
+            let Place { key, value, end } = layout.place(bytes, at)?;
+            at = end;
+            let time = if layout == Layout::ValueAndTime { float(value + 8) } else { 0.0 };
+            Some(Entry { offset: value as u64, key: &bytes[key], value: float(value), time })
         })
     }
-
-    /// The value and the time that stand at an offset; zeros beyond the end.
-    #[must_use]
-    pub fn value_at(&self, offset: usize) -> (f64, f64) {
-        self.layout.value_at(self.bytes, offset)
-    }
-}
-
-/// Where the entry at `at` has the end of its key, its value, and its own end; `None` beyond the last.
-fn bounds(bytes: &[u8], at: usize, layout: Layout) -> Option<(usize, usize, usize)> {
-    let length = bytes.get(at..at + 4)?;
-    let key_len = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    // One to eight spaces, so that the value is aligned.
-    let padding = 8 - (4 + key_len) % 8;
-    let key_end = at + 4 + key_len;
-    let value = key_end + padding;
-    let end = value + layout.len();
-    (end <= bytes.len()).then_some((key_end, value, end))
-}
-
-/// Follows the lengths from an entry on; the error is where they lead astray.
-fn walk(bytes: &[u8], start: usize, layout: Layout) -> Result<(), usize> {
-    let mut at = start;
-    while at < bytes.len() {
-        at = bounds(bytes, at, layout).ok_or(at)?.2;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -277,7 +214,7 @@ pub(crate) mod tests {
                 bytes.resize(65536, 0);
                 let used = read_bytes(&bytes).unwrap();
                 let file = PeerFile::new(&used).unwrap();
-                assert_eq!(file.layout(), layout);
+                assert_eq!(file.layout, layout);
                 let read: Vec<_> = file.entries().map(|entry| (entry.key, entry.value)).collect();
                 let written: Vec<_> =
                     entries[..count].iter().map(|entry| (entry.0.as_bytes(), entry.1)).collect();

@@ -32,6 +32,18 @@ impl<'a> View<'a> {
         self.file
     }
 
+    /// What of it is mapped.
+    #[must_use]
+    pub fn mapped(self) -> Option<&'a Mapped> {
+        self.mapped
+    }
+
+    /// Whether all that has been loaded from its mapping up to now was in the file, if that was nothing behind `end`.
+    #[must_use]
+    pub fn is_whole(self, end: u64) -> bool {
+        self.mapped.is_some_and(|mapped| mapped.is_whole(self.file, end))
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
