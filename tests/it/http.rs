@@ -1,14 +1,19 @@
 //! The middleware in a real server: every metric at every step of a request's life.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use headcount_tests::exposition::read_native;
 use headcount_tests::supervisor::Headcount;
-use headcount_tests::{text, wait};
+use headcount_tests::{http, text, wait};
 
 /// The server whose requests do what their clients say.
 const SERVER: &str = env!("CARGO_BIN_EXE_test-http");
+
+const PROTOBUF: &str =
+    "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 /// A request whose client says word by word what it is to do.
 struct Talk(TcpStream);
@@ -204,4 +209,35 @@ fn every_metric_is_right_at_every_step_of_a_request_in_one_worker() {
 #[test]
 fn every_metric_is_right_at_every_step_of_requests_merged_over_four_workers() {
     walk(4, 12);
+}
+
+#[test]
+fn native_histograms_of_requests_are_merged_over_workers_and_told_in_protobuf() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut headcount = Headcount::run(4, directory.path(), &[], &[SERVER, "native"]);
+    let server = headcount.server();
+    for path in ["/", "/users/1", "/users/1234"].repeat(10) {
+        http::get(&server, path).unwrap();
+    }
+    let labels = "method=\"GET\",region=\"eu\",route=\"/\",status=\"200\"";
+    let count = format!("http_request_duration_seconds_count{{{labels}}}");
+    wait::until_true("all requests are over", || text::value(&headcount.scrape(), &count) == Some(10.0));
+    let answer = http::request(&headcount.metrics(), "GET", "/metrics", &[PROTOBUF]).unwrap();
+    // "hello" has 5 bytes, "user 1" 6, and "user 1234" 9. Numbers of buckets are by the eighth part of a power of two.
+    let sizes = read_native(&answer.body, "http_response_size_bytes");
+    let sizes: Vec<_> = sizes.iter().map(|size| (size.labels["route"].as_str(), &size.buckets)).collect();
+    assert_eq!(
+        sizes,
+        [("/", &BTreeMap::from([(19, 10)])), ("/users/{id}", &BTreeMap::from([(21, 10), (26, 10)]))]
+    );
+    let durations = read_native(&answer.body, "http_request_duration_seconds");
+    let counts = durations.iter().map(|duration| duration.buckets.values().sum::<i64>());
+    assert_eq!(counts.collect::<Vec<_>>(), [10, 20]);
+    assert!(durations.iter().all(|duration| duration.labels["region"] == "eu" && duration.schema == 3));
+    // What knows only bounds finds them, and finds none where there are none.
+    let text = headcount.scrape();
+    let bounds = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(bounds(&format!("http_request_duration_seconds_bucket{{{labels},")), 15);
+    assert_eq!(bounds("http_response_size_bytes_bucket{method=\"GET\",region=\"eu\",route=\"/\","), 1);
+    assert!(headcount.stop().success());
 }

@@ -69,6 +69,24 @@ struct Distribution {
     sample_sum: f64,
     #[prost(message, repeated, tag = "3")]
     bucket: Vec<Bucket>,
+    /// What there is of a native histogram, as far as it is of positive numbers.
+    #[prost(sint32, optional, tag = "5")]
+    schema: Option<i32>,
+    #[prost(uint64, tag = "7")]
+    zero_count: u64,
+    #[prost(message, repeated, tag = "12")]
+    positive_span: Vec<Span>,
+    #[prost(sint64, repeated, tag = "13")]
+    positive_delta: Vec<i64>,
+}
+
+/// Buckets side by side, so far from those before.
+#[derive(Message)]
+struct Span {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
 }
 
 #[derive(Message)]
@@ -126,6 +144,53 @@ pub fn read_protobuf(mut bytes: &[u8]) -> Vec<Sample> {
         }
     }
     samples
+}
+
+/// A native histogram: its labels, its schema, and the counts of its buckets for positive numbers.
+#[derive(Debug, PartialEq)]
+pub struct Native {
+    /// Names and values.
+    pub labels: BTreeMap<String, String>,
+    /// How finely it tells numbers apart.
+    pub schema: i32,
+    /// By their numbers, those that are not empty.
+    pub buckets: BTreeMap<i32, i64>,
+}
+
+/// The native histograms of a family in delimited protobuf.
+///
+/// # Panics
+///
+/// When it is none, there is no such family, or one of its metrics is no native histogram.
+#[must_use]
+pub fn read_native(mut bytes: &[u8], name: &str) -> Vec<Native> {
+    loop {
+        let family = MetricFamily::decode_length_delimited(&mut bytes).unwrap();
+        if family.name == name {
+            return family.metric.iter().map(Native::of).collect();
+        }
+    }
+}
+
+impl Native {
+    fn of(metric: &Metric) -> Self {
+        let histogram = metric.histogram.as_ref().unwrap();
+        let (mut number, mut count, mut deltas) = (0, 0, histogram.positive_delta.iter());
+        let mut buckets = BTreeMap::new();
+        for span in &histogram.positive_span {
+            number += span.offset;
+            for _ in 0..span.length {
+                count += deltas.next().unwrap();
+                buckets.insert(number, count);
+                number += 1;
+            }
+        }
+        buckets.retain(|_, count| *count > 0);
+        let total = buckets.values().sum::<i64>().cast_unsigned() + histogram.zero_count;
+        assert_eq!(total, histogram.sample_count, "its buckets come to its count");
+        let labels = metric.label.iter().map(|label| (label.name.clone(), label.value.clone()));
+        Self { labels: labels.collect(), schema: histogram.schema.unwrap(), buckets }
+    }
 }
 
 /// The samples of JSON in the shape of `prom2json`.

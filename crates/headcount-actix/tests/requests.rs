@@ -15,7 +15,7 @@ use actix_web::http::header;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Bytes};
 use actix_web::{App, Error, HttpRequest, HttpResponse, error};
-use headcount::Registry;
+use headcount::{NativeBuckets, Registry};
 use headcount_actix::{
     Builder, Credentials, DoNotTrack, Exemplar, Exposition, Hook, HttpMetrics, Metric, MetricsEndpoint,
     Options, Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_exemplar, track_tokens,
@@ -156,7 +156,9 @@ fn however_a_request_ends_it_is_counted_once() {
 #[test]
 fn functions_of_the_applications_are_asked() {
     run(async {
-        let (layer, registry) = metrics(Options::new(), |builder| {
+        // Whatever is a metric's kind.
+        let options = Options::new().native(Metric::Duration, NativeBuckets::default());
+        let (layer, registry) = metrics(options, |builder| {
             builder
                 .route(|request| Some(Cow::Borrowed(request.path().split('/').nth(1)?)))
                 .bounded_label("tenant", 1, |request| match request.headers().get("x-tenant") {
@@ -176,7 +178,9 @@ fn functions_of_the_applications_are_asked() {
         let text = registry.render();
         for tenant in ["acme", "_OTHER"] {
             let labels = format!("route=\"users\",status=\"200\",tenant=\"{tenant}\",length=\"OK\"");
-            assert!(text.contains(&format!("http_requests_total{{method=\"GET\",{labels}}} 1\n")), "{text}");
+            for name in ["http_requests_total", "http_request_duration_seconds_count"] {
+                assert!(text.contains(&format!("{name}{{method=\"GET\",{labels}}} 1\n")), "{text}");
+            }
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("http_requests_total{")).count(), 2, "{text}");
     });

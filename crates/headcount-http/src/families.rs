@@ -116,16 +116,22 @@ impl Plan<'_> {
     }
 
     fn observed(&self, metric: Metric) -> Result<Option<Observed>, BuildError> {
-        let Some(spec) = self.spec(metric) else { return Ok(None) };
-        if let Shape::Histogram(buckets) = &spec.shape {
-            let family = self.register(metric, |name, spec, labels| {
-                self.registry.dynamic_histogram(name, spec.help, buckets, labels)
-            })?;
-            return Ok(family.map(Observed::Histogram));
-        }
-        let family = self
-            .register(metric, |name, spec, labels| self.registry.dynamic_summary(name, spec.help, labels))?;
-        Ok(family.map(Observed::Summary))
+        let (options, registry) = (self.options, self.registry);
+        Ok(match &options.specs[metric as usize].shape {
+            Shape::Histogram(buckets) => self
+                .register(metric, |name, spec, labels| {
+                    registry.dynamic_histogram(name, spec.help, buckets, labels)
+                })?
+                .map(Observed::Histogram),
+            Shape::Native(buckets) => self
+                .register(metric, |name, spec, labels| {
+                    registry.dynamic_native_histogram(name, spec.help, buckets.clone(), labels)
+                })?
+                .map(Observed::Native),
+            _ => self
+                .register(metric, |name, spec, labels| registry.dynamic_summary(name, spec.help, labels))?
+                .map(Observed::Summary),
+        })
     }
 
     fn register<M: Cells>(

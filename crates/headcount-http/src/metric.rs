@@ -1,6 +1,6 @@
 //! The metrics that there are, and what each is unless told otherwise.
 
-use headcount::Buckets;
+use headcount::{Buckets, NativeBuckets};
 
 use crate::label::Label;
 
@@ -63,7 +63,15 @@ pub(crate) enum Shape {
     Counter,
     Gauge,
     Histogram(Buckets),
+    Native(NativeBuckets),
     Summary,
+}
+
+impl Shape {
+    /// Whether it is of what is observed, so that users may choose how.
+    pub(crate) fn is_observed(&self) -> bool {
+        matches!(self, Self::Histogram(_) | Self::Native(_) | Self::Summary)
+    }
 }
 
 impl Metric {

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use headcount::{Exemplar, Histogram, Summary};
+use headcount::{Exemplar, Histogram, NativeHistogram, Summary};
 
 use crate::families::Measured;
 use crate::label::{Label, Values};
@@ -11,6 +11,7 @@ use crate::label::{Label, Values};
 /// A family of what is observed.
 pub(crate) enum Observed {
     Histogram(Measured<Histogram>),
+    Native(Measured<NativeHistogram>),
     Summary(Measured<Summary>),
 }
 
@@ -18,6 +19,7 @@ pub(crate) enum Observed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Observer {
     Histogram(Histogram),
+    Native(NativeHistogram),
     Summary(Summary),
 }
 
@@ -36,6 +38,7 @@ impl Observed {
     pub(crate) fn has(&self, label: Label) -> bool {
         match self {
             Self::Histogram(family) => family.has(label),
+            Self::Native(family) => family.has(label),
             Self::Summary(family) => family.has(label),
         }
     }
@@ -43,6 +46,7 @@ impl Observed {
     fn values<'a>(&'a self, values: &Values<'a>, computed: &[&'a str]) -> Vec<&'a str> {
         match self {
             Self::Histogram(family) => family.values(values, computed),
+            Self::Native(family) => family.values(values, computed),
             Self::Summary(family) => family.values(values, computed),
         }
     }
@@ -50,6 +54,7 @@ impl Observed {
     fn with(&self, values: &[&str]) -> Observer {
         match self {
             Self::Histogram(family) => Observer::Histogram(family.with(values)),
+            Self::Native(family) => Observer::Native(family.with(values)),
             Self::Summary(family) => Observer::Summary(family.with(values)),
         }
     }
@@ -69,11 +74,12 @@ impl Observer {
     pub(crate) fn observe(self, value: f64) {
         match self {
             Self::Histogram(histogram) => histogram.observe(value),
+            Self::Native(histogram) => observe_native(histogram, value),
             Self::Summary(summary) => summary.observe(value),
         }
     }
 
-    /// Observes a value, perhaps with an exemplar, which summaries cannot have.
+    /// Observes a value, perhaps with an exemplar, which only histograms with bounds keep.
     #[inline]
     pub(crate) fn observe_with(self, value: f64, exemplar: Option<Exemplar>) {
         match (self, exemplar) {
@@ -86,6 +92,12 @@ impl Observer {
     pub(crate) fn observe_duration(self, duration: Duration) {
         self.observe(duration.as_secs_f64());
     }
+}
+
+/// Apart, so that each observation is not as long as both kinds together.
+#[inline(never)]
+fn observe_native(histogram: NativeHistogram, value: f64) {
+    histogram.observe(value);
 }
 
 impl Sizes {

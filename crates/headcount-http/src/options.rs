@@ -2,7 +2,7 @@
 
 use std::env;
 
-use headcount::{Buckets, Registry};
+use headcount::{Buckets, NativeBuckets, Registry};
 
 use crate::exclusion::{Exclusion, Pattern};
 use crate::label::{Computed, Label, StatusLabel};
@@ -135,22 +135,52 @@ impl Options {
         self
     }
 
-    /// Makes a metric a histogram with these buckets. For a metric that counts or is set, does nothing.
+    /// Makes a metric a histogram with these buckets, and with no others. For a metric that counts or is set, does nothing.
     #[must_use]
-    pub fn buckets(mut self, metric: Metric, buckets: Buckets) -> Self {
-        let spec = self.spec(metric);
-        if matches!(spec.shape, Shape::Histogram(_) | Shape::Summary) {
-            spec.shape = Shape::Histogram(buckets);
-        }
-        self
+    pub fn buckets(self, metric: Metric, buckets: Buckets) -> Self {
+        self.shape(metric, |_| Shape::Histogram(buckets))
+    }
+
+    /// Makes a metric a native histogram, with no buckets with bounds but those that are [declared
+    /// beside](NativeBuckets::and_classic). For a metric that counts or is set, does nothing.
+    ///
+    /// Prometheus is told its buckets in protobuf, as the supervisor's exporter speaks it; in text there are its count,
+    /// its sum, and what it has with bounds. It keeps no exemplars.
+    ///
+    /// ```
+    /// use headcount::NativeBuckets;
+    /// use headcount_http::{Metric, Options};
+    ///
+    /// let options = Options::new().native(Metric::Duration, NativeBuckets::with_factor(1.05)?);
+    /// # let _ = options;
+    /// # Ok::<(), headcount::BucketError>(())
+    /// ```
+    #[must_use]
+    pub fn native(self, metric: Metric, buckets: NativeBuckets) -> Self {
+        self.shape(metric, |_| Shape::Native(buckets))
+    }
+
+    /// Makes a metric a [native histogram](Self::native) beside the buckets with bounds that it has, its own or those of a
+    /// preset: dashboards that know these go on working.
+    #[must_use]
+    pub fn and_native(self, metric: Metric, buckets: NativeBuckets) -> Self {
+        self.shape(metric, |shape| match shape {
+            Shape::Histogram(classic) => Shape::Native(buckets.and_classic(classic)),
+            _ => Shape::Native(buckets),
+        })
     }
 
     /// Makes a histogram a summary: its count and sum, without buckets.
     #[must_use]
-    pub fn summary(mut self, metric: Metric) -> Self {
-        let spec = self.spec(metric);
-        if matches!(spec.shape, Shape::Histogram(_)) {
-            spec.shape = Shape::Summary;
+    pub fn summary(self, metric: Metric) -> Self {
+        self.shape(metric, |_| Shape::Summary)
+    }
+
+    /// Gives a metric another kind, if it is one of those that observe.
+    fn shape(mut self, metric: Metric, change: impl FnOnce(Shape) -> Shape) -> Self {
+        let shape = &mut self.spec(metric).shape;
+        if shape.is_observed() {
+            *shape = change(shape.clone());
         }
         self
     }

@@ -4,7 +4,7 @@
 //! it, and the end ends it. `panic` panics, wherever it comes. After `hold` the end ends nothing: a server sees
 //! that a client is gone when it has read all that it sent. `/upgrade` is upgraded at once.
 //!
-//! With `fastapi`, `flask`, `opentelemetry` or `axum` as argument, it has the names of their packages, and the other routes
+//! With `native` as argument, durations and sizes are native histograms. With `fastapi`, `flask`, `opentelemetry` or `axum`, it has the names of their packages, and the other routes
 //! are what `instrumented.py` and `axum_prometheus.rs` have.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -17,6 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use headcount::NativeBuckets;
 use headcount::worker::Worker;
 use headcount_tower::{HttpMetrics, Label, Metric, Options, Preset};
 use http_body::Frame;
@@ -57,6 +58,11 @@ fn options() -> Options {
             let options = Options::new().preset(Preset::FlaskExporter);
             options.label_name(Label::Route, "url_rule").unmatched("None")
         }
+        // With a label that all series have.
+        Some("native") => Options::new()
+            .constant_label("region", "eu")
+            .and_native(Metric::Duration, NativeBuckets::default())
+            .native(Metric::ResponseSize, NativeBuckets::with_schema(3).unwrap()),
         Some("opentelemetry") => Options::new().preset(Preset::OpenTelemetry),
         Some("axum") => Options::new().preset(Preset::AxumPrometheus).with(Metric::ResponseSize),
         Some(other) => panic!("there is no preset {other}"),

@@ -1,6 +1,6 @@
 //! What is chosen is what is exposed.
 
-use headcount::{Buckets, Registry};
+use headcount::{Buckets, NativeBuckets, Registry};
 use headcount_http::{Arrival, Body, BuildError, Label, Metric, Options, Preset, Recorder, StatusLabel};
 
 use crate::{arrive, record, value};
@@ -117,6 +117,33 @@ fn buckets_are_the_users_and_a_counter_has_none() {
     let of = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(of("http_request_duration_seconds_bucket"), 3, "{text}");
     assert_eq!(of("http_requests_total{"), 1, "{text}");
+}
+
+#[test]
+fn what_is_observed_may_be_a_native_histogram_instead_of_buckets_with_bounds_or_beside_them() {
+    let native = || NativeBuckets::with_schema(5).unwrap();
+    let bounds = |options: Options| {
+        let (recorder, registry) = record(options.constant_label("region", "eu"));
+        arrive(recorder, "GET", "/a").answered(200, Body::None, Vec::new());
+        let labels = "{method=\"GET\",route=\"/a\",status=\"200\",region=\"eu\"}";
+        assert_eq!(value(registry, &format!("http_request_duration_seconds_count{labels}")), 1.0);
+        let text = registry.render();
+        let is_counted = |line: &&str| line.starts_with("http_requests_total{") && line.ends_with(" 1");
+        assert_eq!(text.lines().filter(is_counted).count(), 1, "{text}");
+        text.lines().filter(|line| line.starts_with("http_request_duration_seconds_bucket{")).count()
+    };
+    let own = || Options::new().buckets(Metric::Duration, Buckets::new([0.5, 7.0]).unwrap());
+    // In text, one without bounds has only that of everything.
+    assert_eq!(bounds(own().native(Metric::Duration, native())), 1);
+    assert_eq!(bounds(own().and_native(Metric::Duration, native())), 3);
+    assert_eq!(bounds(own().native(Metric::Duration, native().and_classic(Buckets::default()))), 15);
+    // The last word counts.
+    assert_eq!(bounds(own().native(Metric::Duration, native()).summary(Metric::Duration)), 0);
+    assert_eq!(bounds(own().summary(Metric::Duration).and_native(Metric::Duration, native())), 1);
+    let buckets = Buckets::new([1.0]).unwrap();
+    assert_eq!(bounds(own().native(Metric::Duration, native()).buckets(Metric::Duration, buckets)), 2);
+    // What counts or is set is none.
+    assert_eq!(bounds(own().native(Metric::Requests, native()).native(Metric::InFlight, native())), 3);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router, http::StatusCode};
-use headcount::Registry;
+use headcount::{NativeBuckets, Registry};
 use headcount_store::read::Image;
 use headcount_tower::{
     DoNotTrack, Exemplar, Hook, HttpMetrics, Metric, Options, Outcome, Report, Reporter, RequestHead,
@@ -23,7 +23,9 @@ use crate::{metrics, request, requests, send, value};
 fn labels_are_computed_from_requests_and_answers() {
     #[derive(Clone)]
     struct Version(&'static str);
-    let (layer, registry) = metrics(Options::new(), |builder| {
+    // Whatever is a metric's kind.
+    let options = Options::new().native(Metric::Duration, NativeBuckets::default());
+    let (layer, registry) = metrics(options, |builder| {
         builder
             .label("tenant", |request| match request.headers.get("x-tenant") {
                 Some(tenant) => String::from_utf8_lossy(tenant.as_bytes()),
@@ -39,10 +41,13 @@ fn labels_are_computed_from_requests_and_answers() {
     known.headers_mut().insert("x-tenant", "acme".parse().unwrap());
     send(&mut app, known);
     send(&mut app, request("POST", "/"));
-    let count = |labels: &str| value(registry, &format!("http_requests_total{{{labels}}}"));
     let text = registry.render();
-    assert_eq!(count("method=\"GET\",route=\"/\",status=\"200\",tenant=\"acme\",api=\"v2\""), 1.0, "{text}");
-    assert_eq!(count("method=\"POST\",route=\"/\",status=\"405\",tenant=\"none\",api=\"\""), 1.0, "{text}");
+    for name in ["http_requests_total", "http_request_duration_seconds_count"] {
+        let count = |labels: &str| value(registry, &format!("{name}{{{labels}}}"));
+        let known = "method=\"GET\",route=\"/\",status=\"200\",tenant=\"acme\",api=\"v2\"";
+        let other = "method=\"POST\",route=\"/\",status=\"405\",tenant=\"none\",api=\"\"";
+        assert_eq!((count(known), count(other)), (1.0, 1.0), "{text}");
+    }
 }
 
 #[test]
