@@ -69,7 +69,7 @@ impl NativeTable {
         sum.covered = sum.covered.wrapping_add(covered);
         for (&count, place) in counts.iter().zip(table.first_key..) {
             // One that is counted in has its key, though it may be seen only the next time.
-            if let Some(key) = Key::decode(cells.shared(place)).filter(|_| count > 0) {
+            if let Some(key) = Key::decode(cells.shared(place), table.schema).filter(|_| count > 0) {
                 sum.add(key, table.schema, count);
             }
         }

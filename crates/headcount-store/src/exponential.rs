@@ -62,6 +62,12 @@ impl Schema {
         shift_index(index, u32::from(finer.0.abs_diff(self.0)))
     }
 
+    /// The bucket that is nearest to this one, of those that some value is in: from that of the least number to that of
+    /// infinity.
+    fn clamp(self, index: i32) -> i32 {
+        index.clamp(shift_index(LEAST, self.shift()), shift_index(GREATEST, self.shift()))
+    }
+
     /// Where a bucket ends: the last finite one at the greatest number, and the one beyond it at infinity.
     #[must_use]
     pub fn upper_bound(self, index: i32) -> f64 {
@@ -110,12 +116,13 @@ impl Key {
         TAKEN | sign | u64::from(self.index.cast_unsigned())
     }
 
-    /// The key in a cell; `None` if it is free, or holds none.
+    /// The key in a cell of a table of this schema; `None` if it is free, or holds none. One that no value has is taken
+    /// for the nearest that some value has: whatever a cell says, what was counted there is not lost.
     #[must_use]
-    pub fn decode(cell: u64) -> Option<Self> {
+    pub fn decode(cell: u64, schema: Schema) -> Option<Self> {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half is the index")]
         let key = Self { is_negative: cell & NEGATIVE != 0, index: (cell as u32).cast_signed() };
-        (key.encode() == cell && key.index.unsigned_abs() <= 1 << 20).then_some(key)
+        (key.encode() == cell).then(|| Self { index: schema.clamp(key.index), ..key })
     }
 }
 
@@ -154,6 +161,9 @@ fn shift_index(index: i32, bits: u32) -> i32 {
 /// Buckets of the finest schema between a power of two and the next.
 const STEPS: usize = 1 << STEP_BITS;
 const STEP_BITS: u32 = 8;
+/// The indexes of the least number, 2^−1074, and of infinity.
+const LEAST: i32 = -1074 << STEP_BITS;
+const GREATEST: i32 = (1024 << STEP_BITS) + 1;
 const MANTISSA_BITS: u32 = 52;
 const MANTISSA: u64 = (1 << MANTISSA_BITS) - 1;
 /// The bits of 1.
@@ -361,12 +371,27 @@ mod tests {
 
     #[test]
     fn keys_are_read_back_from_their_cells_and_a_free_cell_has_none() {
-        for is_negative in [false, true] {
-            for index in [0, 1, -1, 275_000, -275_000] {
-                let key = Key { is_negative, index };
-                assert_eq!(Key::decode(key.encode()), Some(key));
+        for schema in schemas() {
+            let read_back = |key: Key| Key::decode(key.encode(), schema);
+            for value in [f64::from_bits(1), 1.0, 1e-9, f64::INFINITY] {
+                for value in [value, -value] {
+                    let Place::Bucket(key) = (Scale { schema, zero_threshold: 0.0 }).place(value) else {
+                        panic!("{value:e} is in no bucket");
+                    };
+                    assert_eq!(read_back(key), Some(key));
+                    // Beyond the first one and the last one there is nothing.
+                    let ends = if value.abs() < 1e-300 {
+                        [i32::MIN, key.index - 1]
+                    } else if value.is_infinite() {
+                        [key.index + 1, i32::MAX]
+                    } else {
+                        continue;
+                    };
+                    assert_eq!(ends.map(|index| read_back(Key { index, ..key })), [Some(key); 2]);
+                }
             }
         }
-        assert_eq!([0, 1, u64::MAX, 1 << 63 | 1 << 40].map(Key::decode), [None; 4]);
+        let none = [0, 1, u64::MAX, 1 << 63 | 1 << 40].map(|cell| Key::decode(cell, Schema::MAX));
+        assert_eq!(none, [None; 4]);
     }
 }

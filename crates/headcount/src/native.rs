@@ -323,7 +323,8 @@ mod tests {
                 Record::Series { first_cell, table, .. } => {
                     let table = table.unwrap();
                     let count = |place| image.cells().sum(first_cell + Native::CLASSIC + classic + place);
-                    let key = |place| Key::decode(image.cells().shared(table.first_key + place));
+                    let key =
+                        |place| Key::decode(image.cells().shared(table.first_key + place), table.schema);
                     let places = (0..table.places).filter_map(|place| Some((key(place)?, count(place))));
                     let mut buckets: Vec<_> = places.collect();
                     buckets.sort_unstable();

@@ -266,7 +266,7 @@ fn add_series(
         add(suffix, None, cell, sum(cell), 0.0);
     }
     for (at, cell) in (0..table.places).zip(first + native.first_place()..) {
-        if let Some(key) = Key::decode(shared(table.first_key + at)) {
+        if let Some(key) = Key::decode(shared(table.first_key + at), table.schema) {
             add(" (bucket)", Some(Bucket::Of(key, table.schema)), cell, sum(cell), 0.0);
         }
     }

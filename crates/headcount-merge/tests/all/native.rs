@@ -10,7 +10,7 @@ use headcount_merge::{
     SeriesValue,
 };
 use headcount_store::directory::Directory;
-use headcount_store::exponential::{Place, Scale};
+use headcount_store::exponential::{Key, Place, Scale};
 use proptest::prelude::*;
 
 /// The native view of the only series, if there is one.
@@ -150,6 +150,33 @@ fn observations_of_processes_to_which_it_is_not_native_are_not_left_out() {
     histogram(temporary.path(), NativeBuckets::default()).observe(0.25);
     let text = String::from_utf8(merger.merge(&directory).unwrap().to_text(Buckets::Cumulative)).unwrap();
     assert!(text.contains("h_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_count 3\n"), "{text}");
+}
+
+#[test]
+fn a_bucket_that_no_value_is_in_counts_as_the_last_that_some_value_is_in() {
+    let (written, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let buckets = NativeBuckets::with_schema(0).unwrap().zero_threshold(0.0).unwrap();
+    let histogram = histogram(written.path(), buckets);
+    [2.0, 2.0, -3.0].into_iter().for_each(|value| histogram.observe(value));
+    let file = fs::read_dir(written.path()).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(file).unwrap();
+    let mut damage = |is_negative, index, wrong| {
+        let key = |index| Key { is_negative, index }.encode().to_le_bytes();
+        let found = bytes.windows(8).position(|window| window == key(index)).unwrap();
+        bytes[found..found + 8].copy_from_slice(&key(wrong));
+    };
+    damage(false, 1, i32::MAX);
+    damage(true, 2, i32::MIN);
+    fs::write(folder.path().join("dead-0.hc"), bytes).unwrap();
+    let directory = Directory::open(folder.path()).unwrap();
+    let check = || {
+        let shown = native(&Merger::default().merge(&directory).unwrap()).unwrap();
+        assert_eq!((shown.positive, shown.negative), (vec![(1025, 2)], vec![(-1074, 1)]));
+        exposed(&Merger::default().merge(&directory).unwrap())
+    };
+    let before = check();
+    Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+    assert_eq!(check(), before);
 }
 
 #[test]

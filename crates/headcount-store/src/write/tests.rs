@@ -406,7 +406,7 @@ fn threads_that_take_places_at_once_take_each_bucket_once_and_lose_nothing() {
     assert_eq!((described.places, described.schema), (128, Schema::MAX));
     let mut found: Vec<_> = (0..described.places)
         .filter_map(|place| {
-            let key = Key::decode(image.cells().shared(described.first_key + place))?;
+            let key = Key::decode(image.cells().shared(described.first_key + place), described.schema)?;
             Some((key, image.cells().sum(first + 3 + place)))
         })
         .collect();
