@@ -16,11 +16,14 @@ use crate::counter::{Counter, FloatCounter};
 use crate::error::RegisterError;
 use crate::family::Metric;
 use crate::gauge::Gauge;
+use crate::gauge_histogram::{self, GaugeHistogram};
 use crate::histogram::{self, Histogram};
+use crate::info::Info;
 use crate::native::NativeHistogram;
 use crate::native_buckets::NativeBuckets;
 use crate::registry::Registry;
 use crate::series::Found;
+use crate::state_set::{self, StateSet};
 use crate::summary::Summary;
 use crate::up_down::{self, UpDown};
 
@@ -192,6 +195,21 @@ impl Registry {
         self.dynamic(name, help, &histogram::shape(buckets), labels)
     }
 
+    /// Gauge histograms; see [`GaugeHistogram::family`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn dynamic_gauge_histogram(
+        self,
+        name: &str,
+        help: &str,
+        buckets: &Buckets,
+        labels: &[&str],
+    ) -> Result<DynamicFamily<GaugeHistogram>, RegisterError> {
+        self.dynamic(name, help, &gauge_histogram::shape(buckets), labels)
+    }
+
     /// Native histograms; see [`NativeHistogram::family`].
     ///
     /// # Errors
@@ -220,6 +238,35 @@ impl Registry {
     ) -> Result<DynamicFamily<Summary>, RegisterError> {
         self.dynamic(name, help, &Shape::Summary, labels)
     }
+
+    /// Facts; see [`Info::family`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn dynamic_info(
+        self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<DynamicFamily<Info>, RegisterError> {
+        self.dynamic(name, help, &Shape::Info, labels)
+    }
+
+    /// Sets of these states; see [`StateSet::family`].
+    ///
+    /// # Errors
+    ///
+    /// See [`RegisterError`].
+    pub fn dynamic_state_set(
+        self,
+        name: &str,
+        help: &str,
+        states: &[&str],
+        labels: &[&str],
+    ) -> Result<DynamicFamily<StateSet>, RegisterError> {
+        self.dynamic(name, help, &state_set::shape(name, states)?, labels)
+    }
 }
 
 #[cfg(test)]
@@ -237,6 +284,45 @@ mod tests {
         let text = registry.render();
         assert!(text.contains("c_total{a=\"x\",b=\"y\"} 2\n"), "{text}");
         assert!(text.contains("c_total{a=\"x\",b=\"\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn every_kind_may_have_labels_of_any_number() {
+        let registry = Registry::private().unwrap();
+        let (labels, values) = (["a", "b"], ["x", "y"]);
+        let buckets = Buckets::new([1.0]).unwrap();
+        registry.dynamic_counter("counter", "", &labels).unwrap().with(&values).inc();
+        registry.dynamic_float_counter("float", "", &labels).unwrap().with(&values).add(0.5);
+        registry.dynamic_gauge("gauge", "", GaugeMode::Sum, &labels).unwrap().with(&values).set(2.0);
+        registry.dynamic_up_down("up_down", "", GaugeMode::Sum, &labels).unwrap().with(&values).inc();
+        registry.dynamic_histogram("histogram", "", &buckets, &labels).unwrap().with(&values).observe(1.5);
+        let lengths = registry.dynamic_gauge_histogram("lengths", "", &buckets, &labels).unwrap();
+        lengths.with(&values).set([0.5, 2.5]);
+        let native =
+            registry.dynamic_native_histogram("native", "", NativeBuckets::default(), &labels).unwrap();
+        native.with(&values).observe(1.5);
+        registry.dynamic_summary("summary", "", &labels).unwrap().with(&values).observe(1.5);
+        registry.dynamic_info("build", "", &labels).unwrap().with(&values).hold();
+        let phase = registry.dynamic_state_set("phase", "", &["on", "off"], &labels).unwrap();
+        phase.with(&values).set("on");
+        let text = registry.render();
+        for sample in [
+            "counter_total{} 1",
+            "float_total{} 0.5",
+            "gauge{} 2",
+            "up_down{} 1",
+            "histogram_count{} 1",
+            "lengths_gsum{} 3",
+            "native_count{} 1",
+            "summary_sum{} 1.5",
+            "build_info{} 1",
+        ] {
+            let sample = sample.replace("{}", "{a=\"x\",b=\"y\"}");
+            assert!(text.contains(&format!("\n{sample}\n")), "{sample} is not in {text}");
+        }
+        assert!(text.contains("phase{a=\"x\",b=\"y\",phase=\"on\"} 1\n"), "{text}");
+        let refused = registry.dynamic_state_set("none", "", &[], &labels).unwrap_err();
+        assert!(matches!(refused, RegisterError::States { .. }), "{refused}");
     }
 
     #[test]
