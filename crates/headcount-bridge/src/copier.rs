@@ -28,8 +28,18 @@ pub(crate) struct Copier {
 enum Copied {
     Counter(Total),
     Gauge(Gauge),
-    Histogram { histogram: Histogram, counts: Vec<u64>, sum: f64 },
-    Summary { summary: Summary, count: u64, sum: f64 },
+    Histogram {
+        histogram: Histogram,
+        counts: Vec<u64>,
+        sum: f64,
+    },
+    Summary {
+        summary: Summary,
+        count: u64,
+        sum: f64,
+    },
+    /// That it is there says all.
+    Info,
 }
 
 /// Whether what a series has come to is added.
@@ -57,7 +67,7 @@ impl Copier {
 
     fn copy_sample(&mut self, name: &str, family: &Exposed, sample: &Sample, add: Add) {
         let reserved = match family.kind {
-            Kind::Counter => "",
+            Kind::Counter | Kind::Info => "",
             Kind::Gauge => "pid",
             Kind::Histogram => "le",
             Kind::Summary => "quantile",
@@ -106,6 +116,12 @@ impl Copied {
                 count: 0,
                 sum: 0.0,
             },
+            Kind::Info => {
+                let info =
+                    families.series(labels, |registry, names| registry.dynamic_info(name, help, names));
+                info.or_noop().hold();
+                Self::Info
+            }
         }
     }
 
@@ -209,6 +225,7 @@ mod tests {
         let buckets = ["m_bucket{a=\"x\",le=\"1.0\"} 1", "m_bucket{a=\"x\",le=\"2.0\"} 3"];
         check(Kind::Histogram, &values, &[buckets[0], buckets[1], "m_count{a=\"x\"} 6", "m_sum{a=\"x\"} 12"]);
         check(Kind::Summary, &values, &["m_count{a=\"x\"} 6", "m_sum{a=\"x\"} 12"]);
+        check(Kind::Info, &[number(1.0), number(1.0)], &["m_info{a=\"x\"} 1"]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Kind {
     Histogram,
     /// Observations and their sum. Quantiles of several processes cannot be merged, and are left out.
     Summary,
+    /// A fact, told by labels.
+    Info,
 }
 
 /// A series.
@@ -38,7 +40,7 @@ pub struct Sample {
 /// What a series has come to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A counter's total, or what a gauge is set to.
+    /// A counter's total, or what a gauge is set to; of an info, nothing that matters.
     Number(f64),
     /// What was observed.
     Observed {

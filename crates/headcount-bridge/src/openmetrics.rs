@@ -34,14 +34,14 @@ fn parse(text: &str) -> Vec<Exposed> {
 }
 
 fn begin(name: &str, kind: &str, help: String) -> Exposed {
-    let (kind, ending) = match kind {
-        "counter" => (Kind::Counter, ""),
-        "histogram" => (Kind::Histogram, ""),
-        "summary" => (Kind::Summary, ""),
-        "info" => (Kind::Gauge, "_info"),
-        _ => (Kind::Gauge, ""),
+    let kind = match kind {
+        "counter" => Kind::Counter,
+        "histogram" => Kind::Histogram,
+        "summary" => Kind::Summary,
+        "info" => Kind::Info,
+        _ => Kind::Gauge,
     };
-    Exposed { name: format!("{name}{ending}"), help, kind, samples: Vec::new() }
+    Exposed { name: name.to_owned(), help, kind, samples: Vec::new() }
 }
 
 /// A sample, as it is written.
@@ -100,7 +100,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn add(family: &mut Exposed, mut line: Line<'_>) {
-    if matches!(family.kind, Kind::Counter | Kind::Gauge) {
+    if matches!(family.kind, Kind::Counter | Kind::Gauge | Kind::Info) {
         let is_created = family.kind == Kind::Counter && line.name.ends_with("_created");
         if !is_created {
             family.samples.push(Sample { labels: line.labels, value: Value::Number(line.value) });
@@ -158,7 +158,7 @@ mod tests {
         let value = Value::Observed { buckets: vec![(0.5, 1), (2.0, 2)], count: 3, sum: 10.25 };
         assert_eq!((found[1].name.as_str(), found[1].kind), ("app_took_seconds", Kind::Histogram));
         assert_eq!(found[1].samples, [Sample { labels: Vec::new(), value }]);
-        assert_eq!((found[2].name.as_str(), found[2].kind), ("app_build_info", Kind::Gauge));
+        assert_eq!((found[2].name.as_str(), found[2].kind), ("app_build", Kind::Info));
         let labels = vec![("version".to_owned(), "1".to_owned())];
         assert_eq!(found[2].samples, [Sample { labels, value: Value::Number(1.0) }]);
     }

@@ -33,7 +33,8 @@ fn family(family: &MetricFamily) -> Option<Exposed> {
 fn value(kind: Kind, metric: &Metric) -> Value {
     match kind {
         Kind::Counter => Value::Number(metric.get_counter().get_value()),
-        Kind::Gauge => Value::Number(metric.get_gauge().get_value()),
+        // That client has no infos.
+        Kind::Gauge | Kind::Info => Value::Number(metric.get_gauge().get_value()),
         Kind::Histogram => {
             let histogram = metric.get_histogram();
             let buckets = histogram.get_bucket().iter();
