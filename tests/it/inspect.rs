@@ -84,8 +84,11 @@ fn exemplars_are_shown_after_what_they_were_counted_with() {
     seconds.observe(0.25);
     seconds.observe_with_exemplar(2.5, [("trace_id", "abc"), ("a", "b")]);
     registry.counter("jobs", "Jobs.").unwrap().add_with_exemplar(7, [("trace_id", "def")]);
+    let native = registry.native_histogram("n", "", NativeBuckets::default()).unwrap();
+    native.observe_with_exemplar(4.0, [("trace_id", "ghi")]);
     let entries = inspect(directory.path());
     let place = |of: &str| entries.iter().position(|(key, ..)| key == of).unwrap();
+    assert_eq!(entries[place(r#"["n","n (exemplar)",{},{"trace_id":"ghi"}]"#)].1, 4.0);
     let exemplars = [
         (r#"["seconds","seconds_bucket (exemplar)",{"le":"+Inf"},{"a":"b","trace_id":"abc"}]"#, 2.5, 1.0),
         (r#"["jobs","jobs_total (exemplar)",{},{"trace_id":"def"}]"#, 7.0, 7.0),
@@ -96,5 +99,5 @@ fn exemplars_are_shown_after_what_they_were_counted_with() {
         assert_eq!((*value, entries[at - 1].1), (observed, counted), "{entries:?}");
         assert!((now() - time).abs() < 600.0, "{entries:?}");
     }
-    assert_eq!(entries.iter().filter(|(key, ..)| key.contains("(exemplar)")).count(), 2, "{entries:?}");
+    assert_eq!(entries.iter().filter(|(key, ..)| key.contains("(exemplar)")).count(), 3, "{entries:?}");
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use headcount::{Buckets, NativeBuckets, Registry};
 use headcount_tests::native::duration;
 use headcount_tests::prometheus::Prometheus;
 use headcount_tests::supervisor::Headcount;
@@ -110,6 +111,11 @@ fn check(program: &Path, classic: &str) {
     prometheus.wait_for("histogram_count(request_seconds)", f64::from(COUNT));
 }
 
+/// What asks the Prometheus of a suite for buckets with bounds beside the others.
+fn classic(suite: &str) -> &'static str {
+    if suite == "sid" { "always_scrape_classic_histograms" } else { "scrape_classic_histograms" }
+}
+
 /// A release that does not know native histograms as they are today takes them by their bounds.
 #[test]
 fn the_prometheus_of_this_system_takes_the_buckets_with_bounds() {
@@ -126,8 +132,44 @@ fn the_prometheus_of_this_system_takes_the_buckets_with_bounds() {
 #[test]
 fn later_prometheuses_find_quantiles_as_exact_as_the_schema_says() {
     for (suite, program) in peers::newer_prometheuses() {
-        let classic =
-            if suite == "sid" { "always_scrape_classic_histograms" } else { "scrape_classic_histograms" };
-        check(&program, classic);
+        check(&program, classic(suite));
+    }
+}
+
+#[test]
+fn later_prometheuses_store_exemplars_of_native_histograms_and_of_buckets_with_bounds() {
+    for (suite, program) in peers::newer_prometheuses() {
+        let directory = tempfile::tempdir().unwrap();
+        // Two processes' files.
+        for observed in [[(0.001, "fast"), (0.3, "older")], [(0.35, "newer"), (20.0, "slow")]] {
+            let registry = Registry::in_directory(directory.path()).unwrap();
+            let bounds = Buckets::new([0.01, 1.0]).unwrap();
+            let both = NativeBuckets::default().and_classic(bounds);
+            let only = registry.native_histogram("only", "", NativeBuckets::default()).unwrap();
+            let both = registry.native_histogram("both", "", both).unwrap();
+            for (value, id) in observed {
+                only.observe_with_exemplar(value, [("id", id)]);
+                both.observe_with_exemplar(value, [("id", id)]);
+            }
+        }
+        let path = directory.path().to_str().unwrap();
+        let headcount = Headcount::start(["serve", "--dir", path, "--web.listen-address", "127.0.0.1:0"]);
+        let flags = ["--enable-feature=native-histograms,exemplar-storage"];
+        let config = Prometheus::config(&headcount.metrics(), &format!("    {}: true\n", classic(suite)));
+        let prometheus = Prometheus::start_program(&program, &config, &flags);
+        prometheus.wait_for("histogram_count(only)", 4.0);
+        // The earlier one takes those of buckets with bounds, and no others.
+        let series =
+            ["only", "both", "both_bucket"].into_iter().filter(|series| suite == "sid" || *series != "only");
+        for series in series {
+            let found = wait::until(format!("{suite}: exemplars of {series}"), || {
+                let found = prometheus.exemplars(series).into_iter();
+                let mut ids: Vec<_> = found.map(|labels| labels["id"].clone()).collect();
+                ids.sort_unstable();
+                Some(ids).filter(|ids| ids.len() >= 3)
+            });
+            assert_eq!(found, ["fast", "newer", "slow"], "{suite}: {series}");
+        }
+        assert_eq!(prometheus.query("min_over_time(up[10m])"), Some(1.0));
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use headcount_store::cell::{Life, encode_gauge};
 use headcount_store::format::archive::{ArchiveBuilder, Summed};
-use headcount_store::format::family::{Family, Shape};
+use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::folded::{Folded, FoldedProcess};
 use headcount_store::format::header::Header;
 use headcount_store::format::record::TooLong;
@@ -284,7 +284,11 @@ impl Writer<'_> {
         let cells = [sum.covered, sum.zero, sum.nowhere].into_iter().chain(counts);
         let cells: Vec<_> = cells.map(Summed::Integer).collect();
         let family = self.describe(described, Shape::Folded(Folded::NativeHistogram(declared)))?;
-        self.builder.table(family, &described.values, (schema, &keys), &cells, described.life).map(drop)
+        let first = self.builder.table(family, &described.values, (schema, &keys), &cells, described.life)?;
+        // In whose cells they are says only whose they are.
+        let exemplars = self.exemplars.of_native(native);
+        exemplars.for_each(|exemplar| self.builder.exemplar(&exemplar.of_cell(first + Native::ZERO)));
+        Ok(())
     }
 
     /// Adds a series of sums, each with its slot, and the exemplars that belong to them.

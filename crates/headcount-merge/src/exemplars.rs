@@ -1,14 +1,17 @@
-//! Exemplars: of all processes' for one counter or bucket, the newest.
+//! Exemplars: of all processes' for one counter or bucket, the newest; of a native histogram, a few.
 //!
 //! A scraper takes each exemplar for one that it has not seen yet, or knows. So the newest is shown for as long as it
 //! may not have been scraped, whether its process lives or not, and nothing older than one that was shown takes its
 //! place. After [`MAX_AGE`] every scraper has come by, and the trace has been kept or not.
 
+use std::cmp::Ordering;
+use std::ops::Range;
 use std::time::Duration;
 
-use headcount_store::format::exemplar::{self, ExemplarLabels};
+use headcount_store::format::exemplar::{self, ExemplarLabels, NATIVE_EXEMPLARS, native_exemplar};
 use headcount_store::process::now_nanos;
 
+use crate::native::NativeSlot;
 use crate::totals::Slot;
 
 /// How old an exemplar may be that is shown, in seconds.
@@ -25,11 +28,13 @@ pub(crate) struct Exemplars {
     newest: Vec<Newest>,
     /// The place of each slot's exemplar among the newest, as far as there are any.
     by_slot: Vec<u32>,
+    /// The same of native histograms' exemplars: [`NATIVE_EXEMPLARS`] for each.
+    by_native: Vec<u32>,
     /// When the gather began to find any, in seconds since 1970.
     now: Option<f64>,
 }
 
-/// The newest exemplar of a slot.
+/// The newest exemplar of a slot, or of a native histogram's values that are alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Newest {
     time: f64,
@@ -80,8 +85,48 @@ impl<'a> Exemplar<'a> {
 
 impl Newest {
     fn is_newer(&self, other: &Self) -> bool {
+        self.by_age(other).is_gt()
+    }
+
+    fn by_age(&self, other: &Self) -> Ordering {
         let order = self.time.total_cmp(&other.time).then(self.value.total_cmp(&other.value));
-        order.then_with(|| self.labels.bytes().cmp(other.labels.bytes())).is_gt()
+        order.then_with(|| self.labels.bytes().cmp(other.labels.bytes()))
+    }
+}
+
+/// When this gather began to find exemplars, in seconds since 1970.
+fn now(begun: &mut Option<f64>) -> f64 {
+    *begun.get_or_insert_with(|| now_nanos() as f64 / 1e9)
+}
+
+/// The places of a native histogram's exemplars.
+fn of_native(native: NativeSlot) -> Range<usize> {
+    let len = NATIVE_EXEMPLARS as usize;
+    native as usize * len..(native as usize + 1) * len
+}
+
+/// Adds an exemplar under this number, if it is not too old and newer than the one that is there.
+fn add(
+    newest: &mut Vec<Newest>,
+    by_number: &mut Vec<u32>,
+    (now, at): (f64, usize),
+    exemplar: &exemplar::Exemplar,
+) {
+    let &exemplar::Exemplar { value, time, labels, .. } = exemplar;
+    if !(-MAX_LEAD..=MAX_AGE).contains(&(now - time)) {
+        return;
+    }
+    let new = Newest { time, value, labels };
+    if by_number.len() <= at {
+        by_number.resize(at + 1, NONE);
+    }
+    match newest.get_mut(by_number[at] as usize) {
+        Some(known) if new.is_newer(known) => *known = new,
+        Some(_) => {}
+        None => {
+            by_number[at] = u32::try_from(newest.len()).unwrap_or(NONE);
+            newest.push(new);
+        }
     }
 }
 
@@ -90,33 +135,27 @@ impl Exemplars {
     pub(crate) fn clear(&mut self) {
         self.newest.clear();
         self.by_slot.clear();
+        self.by_native.clear();
         self.now = None;
     }
 
     /// Adds an exemplar of what is summed in a slot.
     pub(crate) fn add(&mut self, slot: Slot, exemplar: &exemplar::Exemplar) {
-        let now = *self.now.get_or_insert_with(|| now_nanos() as f64 / 1e9);
+        let now = now(&mut self.now);
         self.add_at(now, slot, exemplar);
     }
 
+    /// Adds an exemplar of a native histogram that belongs to no bucket with a bound.
+    pub(crate) fn add_native(&mut self, native: NativeSlot, exemplar: &exemplar::Exemplar) {
+        let places = of_native(native);
+        self.by_native.resize(self.by_native.len().max(places.end), NONE);
+        let place = places.start + native_exemplar(exemplar.value) as usize;
+        let now = now(&mut self.now);
+        add(&mut self.newest, &mut self.by_native, (now, place), exemplar);
+    }
+
     fn add_at(&mut self, now: f64, slot: Slot, exemplar: &exemplar::Exemplar) {
-        let &exemplar::Exemplar { value, time, labels, .. } = exemplar;
-        if !(-MAX_LEAD..=MAX_AGE).contains(&(now - time)) {
-            return;
-        }
-        let new = Newest { time, value, labels };
-        let at = slot as usize;
-        if self.by_slot.len() <= at {
-            self.by_slot.resize(at + 1, NONE);
-        }
-        match self.newest.get_mut(self.by_slot[at] as usize) {
-            Some(known) if new.is_newer(known) => *known = new,
-            Some(_) => {}
-            None => {
-                self.by_slot[at] = u32::try_from(self.newest.len()).unwrap_or(NONE);
-                self.newest.push(new);
-            }
-        }
+        add(&mut self.newest, &mut self.by_slot, (now, slot as usize), exemplar);
     }
 
     /// Whether there are none at all.
@@ -130,13 +169,43 @@ impl Exemplars {
         self.newest.get(at as usize).map(Exemplar)
     }
 
+    /// Those of a native histogram that belong to no bucket with a bound.
+    pub(crate) fn of_native(&self, native: NativeSlot) -> impl Iterator<Item = Exemplar<'_>> {
+        let places = self.by_native.get(of_native(native)).unwrap_or_default();
+        places.iter().filter_map(|&at| self.newest.get(at as usize).map(Exemplar))
+    }
+
+    /// Those of a histogram, whatever they belong to, which may be native.
+    fn of_histogram(
+        &self,
+        buckets: &[(f64, Slot)],
+        native: Option<NativeSlot>,
+    ) -> impl Iterator<Item = Exemplar<'_>> {
+        let in_buckets = buckets.iter().filter_map(|&(_, slot)| self.get(slot));
+        in_buckets.chain(native.into_iter().flat_map(|native| self.of_native(native)))
+    }
+
+    /// Those of a native histogram, in the order of their times.
+    pub(crate) fn by_time(&self, buckets: &[(f64, Slot)], native: NativeSlot) -> Vec<Exemplar<'_>> {
+        if self.are_none() {
+            return Vec::new();
+        }
+        let mut found: Vec<_> = self.of_histogram(buckets, Some(native)).collect();
+        found.sort_unstable_by(|a, b| a.0.by_age(b.0));
+        found
+    }
+
     /// Those of a histogram, by the buckets that their values fall into: processes with other bounds have counted
     /// them in others. `None` if there are none; otherwise as many as there are buckets, and one for +Inf.
-    pub(crate) fn by_bucket(&self, buckets: &[(f64, Slot)]) -> Option<Vec<Option<Exemplar<'_>>>> {
+    pub(crate) fn by_bucket(
+        &self,
+        buckets: &[(f64, Slot)],
+        native: Option<NativeSlot>,
+    ) -> Option<Vec<Option<Exemplar<'_>>>> {
         if self.are_none() {
             return None;
         }
-        let mut found = buckets.iter().filter_map(|&(_, slot)| self.get(slot)).peekable();
+        let mut found = self.of_histogram(buckets, native).peekable();
         found.peek()?;
         let mut placed: Vec<Option<Exemplar<'_>>> = vec![None; buckets.len() + 1];
         for exemplar in found {
@@ -197,11 +266,11 @@ mod tests {
         let buckets = [(1.0, 10), (2.0, 11), (5.0, 12)];
         // Some process has no bound of 2, so it counted 1.5 up to 5; another one has no bounds.
         let collected = collect(&[(12, 1.0, 1.5), (11, 2.0, 2.0), (13, 1.0, 9.0), (10, 1.0, 1.0)]);
-        let placed = collected.by_bucket(&buckets).unwrap();
+        let placed = collected.by_bucket(&buckets, None).unwrap();
         assert_eq!(placed.into_iter().map(id).collect::<Vec<_>>(), [Some("3"), Some("0"), None, None]);
         let collected = collect(&[(10, 1.0, 100.0), (12, 2.0, f64::NEG_INFINITY)]);
-        let placed = collected.by_bucket(&buckets).unwrap();
+        let placed = collected.by_bucket(&buckets, None).unwrap();
         assert_eq!(placed.into_iter().map(id).collect::<Vec<_>>(), [Some("1"), None, None, Some("0")]);
-        assert!(collected.by_bucket(&[(1.0, 0)]).is_none());
+        assert!(collected.by_bucket(&[(1.0, 0)], None).is_none());
     }
 }

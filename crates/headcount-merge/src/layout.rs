@@ -17,6 +17,7 @@ use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeRun;
 use crate::marks::Marks;
+use crate::native::NativeSlot;
 use crate::native_layout::{Covered, NativeTable};
 use crate::process::{Life, Process};
 use crate::totals::Slot;
@@ -163,6 +164,8 @@ impl Layout {
         for exemplar in cells.exemplars() {
             if let Some(slot) = self.slot_of(exemplar.cell) {
                 tally.exemplars.add(slot, &exemplar);
+            } else if let Some(native) = self.native_of(exemplar.cell) {
+                tally.exemplars.add_native(native, &exemplar);
             }
         }
         self.natives.iter().for_each(|native| native.apply(cells, tally));
@@ -192,6 +195,12 @@ impl Layout {
         let at = self.runs.partition_point(|run| run.cells.start <= cell).checked_sub(1)?;
         let Run { cells, first_slot, .. } = &self.runs[at];
         cells.contains(&cell).then(|| first_slot + (cell - cells.start))
+    }
+
+    /// The native histogram of a summed cell that has no slot, in the same way.
+    fn native_of(&self, cell: u32) -> Option<NativeSlot> {
+        let at = self.natives.partition_point(|native| native.first_cell <= cell).checked_sub(1)?;
+        self.natives[at].cells().contains(&cell).then_some(self.natives[at].native)
     }
 
     fn add_gauge(&mut self, family: u32, first: GaugeSlot, first_cell: u32, content: GaugeContent) {

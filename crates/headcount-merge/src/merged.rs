@@ -18,7 +18,7 @@ use crate::gauge::Gauges;
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeParts;
-use crate::native::{NativeHistogram, NativeSum, Natives};
+use crate::native::{NativeHistogram, NativeSlot, NativeSum, Natives};
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos, one_for_each};
 use crate::rendering::Rendering;
@@ -63,7 +63,7 @@ impl<'a> Parts<'a> {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
             }
             Sums::Histogram { sum, buckets, native } => {
-                let native = native.and_then(|native| natives.get(native));
+                let native = native.and_then(|native| Some((native, natives.get(native)?)));
                 let numbers = Numbers::Summed(totals);
                 SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets, native })
             }
@@ -363,7 +363,8 @@ pub struct Histogram<'a> {
     sum: u32,
     /// Slots of the numbers.
     buckets: &'a [(f64, u32)],
-    native: Option<&'a NativeSum>,
+    /// Its number, and what it has come to.
+    native: Option<(NativeSlot, &'a NativeSum)>,
 }
 
 /// Where the numbers of a histogram are.
@@ -403,16 +404,25 @@ impl<'a> Histogram<'a> {
     #[must_use]
     pub fn exemplars(&self) -> Vec<Option<Exemplar<'a>>> {
         match self.numbers {
-            Numbers::Summed(_) => self.exemplars.by_bucket(self.buckets).unwrap_or_default(),
+            Numbers::Summed(_) => {
+                let native = self.native.map(|(native, _)| native);
+                self.exemplars.by_bucket(self.buckets, native).unwrap_or_default()
+            }
             Numbers::Set(_) => Vec::new(),
         }
+    }
+
+    /// The exemplars of a [native](Self::native) histogram, the oldest first.
+    #[must_use]
+    pub fn native_exemplars(&self) -> Vec<Exemplar<'a>> {
+        self.native.map(|(native, _)| self.exemplars.by_time(self.buckets, native)).unwrap_or_default()
     }
 
     /// Its buckets as a native histogram. `None` if it is none, and as long as there are observations of processes
     /// to which it is none: nobody can tell in which of these buckets they belong.
     #[must_use]
     pub fn native(&self) -> Option<NativeHistogram> {
-        let native = self.native?;
+        let (_, native) = self.native?;
         let is_covered = matches!(self.count(), Value::Integer(count) if count == native.covered);
         if is_covered { native.shown() } else { None }
     }

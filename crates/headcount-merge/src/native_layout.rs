@@ -42,6 +42,11 @@ impl NativeTable {
         }
     }
 
+    /// The summed cells of the series.
+    pub(crate) fn cells(&self) -> Range<u32> {
+        self.first_cell..self.first_cell + self.declared.first_place() + self.table.places
+    }
+
     /// Adds what a process's file holds.
     pub(crate) fn apply(&self, cells: &Cells, tally: &mut Tally) {
         let Self { declared, table, first_cell, .. } = self;

@@ -27,8 +27,8 @@ use crate::error::report_refused;
 /// assert!(headcount::render().contains("orders_total 2\n"));
 /// ```
 ///
-/// Of each counter and of each bucket, a process keeps the last one, of those in one millisecond the first; and it
-/// keeps those of [`EXEMPLAR_LIMIT`] counters and buckets. What a scrape shows of several processes' is the newest.
+/// Of each counter and of each bucket, a process keeps the last one, of those in one millisecond the first; of a native
+/// histogram without bounds at most eight. And it keeps those of [`EXEMPLAR_LIMIT`] counters and buckets. What a scrape shows of several processes' is the newest.
 /// Plain updates cost nothing for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exemplar(ExemplarLabels);
@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::buckets::Buckets;
+    use crate::native_buckets::NativeBuckets;
     use crate::registry::Registry;
 
     fn exemplars(registry: Registry) -> Vec<exemplar::Exemplar> {
@@ -203,6 +204,24 @@ mod tests {
         );
         let text = registry.render();
         assert!(text.contains("c_total 3\n") && text.contains("h_count 3\n"), "{text}");
+    }
+
+    #[test]
+    fn a_native_histogram_keeps_exemplars_of_values_that_are_far_apart_and_those_of_its_bounds() {
+        let registry = Registry::private().unwrap();
+        let buckets = NativeBuckets::with_schema(8).unwrap().limit(1).unwrap();
+        let native = registry.native_histogram("n", "", buckets.clone()).unwrap();
+        let values = [0.001, 0.05, 1.0, f64::NAN, -1.0, 1000.0];
+        for value in values {
+            native.observe_with_exemplar(value, [("id", value.to_string())]);
+        }
+        let bounds = buckets.and_classic(Buckets::new([1.0, 1.5]).unwrap());
+        let both = registry.native_histogram("both", "", bounds).unwrap();
+        [0.75, 1.25].into_iter().for_each(|value| both.observe_with_exemplar(value, [("id", "both")]));
+        let found: Vec<_> = exemplars(registry).iter().map(|found| found.value).collect();
+        assert_eq!(found, [0.001, 0.05, 1.0, -1.0, 1000.0, 0.75, 1.25]);
+        let text = registry.render();
+        assert!(text.contains("n_count 6\n") && text.contains("both_count 2\n"), "{text}");
     }
 
     #[test]

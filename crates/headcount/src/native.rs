@@ -7,10 +7,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use headcount_store::exponential::Schema;
+use headcount_store::format::exemplar::{NATIVE_EXEMPLARS, native_exemplar};
 use headcount_store::format::family::{Native, Shape};
 use headcount_store::write::{LifeCell, NewTable, Registration, SeriesCells, SpaceError, Store};
 
 use crate::error::RegisterError;
+use crate::exemplar::{self, IntoExemplar};
 use crate::family::{Family, sealed};
 use crate::histogram::Histogram;
 use crate::labelled::Labelled;
@@ -119,6 +121,30 @@ impl NativeHistogram {
         }
     }
 
+    /// Counts `value`, and keeps an exemplar of it, unless it is not a number: beside its bucket with a bound, if there
+    /// are such; otherwise one of eight, in the place of the last whose value was like this one. See
+    /// [`Exemplar`](crate::Exemplar).
+    ///
+    /// ```
+    /// use headcount::{Exemplar, NativeBuckets, NativeHistogram, OrNoop};
+    ///
+    /// let seconds = NativeHistogram::new("order_seconds", "How long orders take.", NativeBuckets::default()).or_noop();
+    /// seconds.observe_with_exemplar(0.3, [("order", "4711")]);
+    /// assert!(headcount::render().contains("order_seconds_count 1\n"));
+    /// ```
+    pub fn observe_with_exemplar(&self, value: f64, exemplar: impl IntoExemplar) {
+        self.observe(value);
+        // Those of the first table are those of the series.
+        let cells = self.0.table.cells();
+        let place = || self.0.common.declared.first_place() + native_exemplar(value);
+        exemplar::keep(cells, self.classic_cell(value).unwrap_or_else(place), value, exemplar);
+    }
+
+    /// Counts a duration, in seconds, and keeps an exemplar of it.
+    pub fn observe_duration_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
+        self.observe_with_exemplar(duration.as_secs_f64(), exemplar);
+    }
+
     #[inline]
     fn observe_times(&self, value: f64, n: u64, sum: f64) {
         let table = self.table();
@@ -198,12 +224,13 @@ impl NativeHistogram {
 }
 
 impl Common {
-    /// A table that has room for as many buckets as may be, and more, so that they are found at once.
+    /// A table that has room for as many buckets as may be, and more, so that they are found at once; and for as many
+    /// exemplars.
     fn table(&self, schema: Schema, life: Option<LifeCell>) -> NewTable {
         /// More than there are buckets in the coarsest schema, of both signs.
         const ENOUGH: u32 = 512;
         let limit = u32::from(self.declared.limit);
-        let places = (limit + limit / 2 + 1).next_power_of_two();
+        let places = (limit + limit / 2 + 1).max(NATIVE_EXEMPLARS).next_power_of_two();
         NewTable { schema, places: if schema == Schema::MIN { places.max(ENOUGH) } else { places }, life }
     }
 }

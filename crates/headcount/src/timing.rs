@@ -31,7 +31,7 @@ pub trait Observe {
     /// Records a duration.
     fn record(&self, duration: Duration);
 
-    /// Records a duration, and keeps an exemplar of it where there can be any: beside a histogram's bucket.
+    /// Records a duration, and keeps an exemplar of it where there can be any: in a histogram.
     fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar)
     where
         Self: Sized,
@@ -56,6 +56,10 @@ impl Observe for NativeHistogram {
     #[inline]
     fn record(&self, duration: Duration) {
         self.observe(duration.as_secs_f64());
+    }
+
+    fn record_with_exemplar(&self, duration: Duration, exemplar: impl IntoExemplar) {
+        self.observe_duration_with_exemplar(duration, exemplar);
     }
 }
 
@@ -349,6 +353,7 @@ mod tests {
 
     use super::*;
     use crate::buckets::Buckets;
+    use crate::native_buckets::NativeBuckets;
     use crate::registry::Registry;
 
     fn poll<F: Future>(future: F) -> Poll<F::Output> {
@@ -382,14 +387,16 @@ mod tests {
     fn a_timer_keeps_an_exemplar_where_there_can_be_any() {
         let registry = Registry::private().unwrap();
         let histogram = registry.histogram("h", "", Buckets::default()).unwrap();
+        let native = registry.native_histogram("n", "", NativeBuckets::default()).unwrap();
         let summary = registry.summary("s", "").unwrap();
+        native.start_timer().observe_duration_with_exemplar([("id", "c")]);
         Timer::start(&histogram).observe_duration_with_exemplar([("id", "a")]);
         summary.start_timer().observe_duration_with_exemplar([("id", "b")]);
         let text = registry.render();
         assert!(text.contains("h_count 1\n") && text.contains("s_count 1\n"), "{text}");
         let store = registry.store().unwrap();
         let image = headcount_store::write::Registration::begin().image(store).unwrap();
-        assert_eq!(image.cells().exemplars().count(), 1);
+        assert_eq!(image.cells().exemplars().count(), 2);
     }
 
     #[test]

@@ -119,8 +119,8 @@ fn read_own(file: &File) -> Result<Vec<Entry>, FileError> {
     let mut families: Vec<Family<'_>> = Vec::new();
     let mut processes: Vec<FoldedProcess<'_>> = Vec::new();
     let mut entries = Vec::new();
-    let exemplars: HashMap<u32, Exemplar> =
-        image.cells().exemplars().map(|exemplar| (exemplar.cell, exemplar)).collect();
+    let mut exemplars: HashMap<u32, Vec<Exemplar>> = HashMap::new();
+    image.cells().exemplars().for_each(|exemplar| exemplars.entry(exemplar.cell).or_default().push(exemplar));
     for record in image.records() {
         match record? {
             Record::Family(family) => families.push(family),
@@ -148,7 +148,7 @@ fn add_series(
     processes: &[FoldedProcess<'_>],
     &SeriesCells { first, table, life: life_cell }: &SeriesCells,
     values: Values<'_>,
-    exemplars: &HashMap<u32, Exemplar>,
+    exemplars: &HashMap<u32, Vec<Exemplar>>,
     entries: &mut Vec<Entry>,
 ) {
     let mut labels: serde_json::Map<String, serde_json::Value> =
@@ -157,6 +157,11 @@ fn add_series(
         let pid = processes.get(usize::from(process)).map_or("", |process| process.name);
         labels.insert("pid".to_owned(), pid.into());
     }
+    // Those of a native histogram that are no buckets with bounds.
+    let own_cells: Vec<u32> = family.shape.native().zip(table).map_or_else(Vec::new, |(native, table)| {
+        let places = first + native.first_place()..first + native.first_place() + table.places;
+        [first + Native::ZERO, first + Native::NOWHERE].into_iter().chain(places).collect()
+    });
     let life = image.cells().life(life_cell);
     let removed = if life.is_removed { " (removed)" } else { "" };
     if let Some((cell, created)) = life_cell.zip(created(image, family, life)) {
@@ -173,14 +178,11 @@ fn add_series(
         let name = format!("{}{suffix}{removed}", family.name);
         let key = json!([family.name, name, labels, family.help]).to_string();
         entries.push(Entry { key, value, time, offset: cell.into() });
-        // Cells of other kinds are counted by themselves.
-        let has_exemplars = matches!(family.shape.kind(), Kind::Counter | Kind::Histogram);
-        if let Some(exemplar) = exemplars.get(&cell).filter(|_| has_exemplars) {
-            let own: BTreeMap<_, _> = exemplar.labels.iter().collect();
-            let name = format!("{}{suffix} (exemplar)", family.name);
-            let key = json!([family.name, name, labels, own]).to_string();
-            let (value, time) = (Value::Float(exemplar.value), exemplar.time);
-            entries.push(Entry { key, value, time, offset: cell.into() });
+        // Cells of other kinds are counted by themselves, and those of a native histogram's places hold others'.
+        let has_exemplars =
+            matches!(family.shape.kind(), Kind::Counter | Kind::Histogram) && !own_cells.contains(&cell);
+        for exemplar in exemplars.get(&cell).into_iter().flatten().filter(|_| has_exemplars) {
+            entries.push(exemplar_entry(family, suffix, &labels, exemplar));
         }
     };
     let sum = |cell: u32| Value::Integer(image.cells().sum(cell));
@@ -275,6 +277,21 @@ fn add_series(
             add("_bucket", Some(Bucket::UpTo(bound)), cell, sum(cell), 0.0);
         }
     }
+    let own_exemplars = own_cells.iter().filter_map(|cell| exemplars.get(cell)).flatten();
+    entries.extend(own_exemplars.map(|exemplar| exemplar_entry(family, "", &labels, exemplar)));
+}
+
+fn exemplar_entry(
+    family: &Family<'_>,
+    suffix: &str,
+    labels: &serde_json::Map<String, serde_json::Value>,
+    exemplar: &Exemplar,
+) -> Entry {
+    let own: BTreeMap<_, _> = exemplar.labels.iter().collect();
+    let name = format!("{}{suffix} (exemplar)", family.name);
+    let key = json!([family.name, name, labels, own]).to_string();
+    let (value, time) = (Value::Float(exemplar.value), exemplar.time);
+    Entry { key, value, time, offset: exemplar.cell.into() }
 }
 
 /// Since when a series is, in seconds since 1970, if it is of a kind that says so and it is known.

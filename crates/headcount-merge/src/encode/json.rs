@@ -87,7 +87,10 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
                 out.push(b'"');
             }
             out.push(b'}');
-            histogram.native().iter().for_each(|native| put_native(out, native));
+            if let Some(native) = histogram.native() {
+                put_native(out, &native);
+                put_native_exemplars(out, histogram);
+            }
             put_exemplars(out, histogram);
         }
     }
@@ -113,6 +116,19 @@ fn put_exemplars(out: &mut Vec<u8>, histogram: Histogram<'_>) {
     if any {
         out.push(b'}');
     }
+}
+
+/// Those of a native histogram, in the order of their times.
+fn put_native_exemplars(out: &mut Vec<u8>, histogram: Histogram<'_>) {
+    let exemplars = histogram.native_exemplars();
+    if exemplars.is_empty() {
+        return;
+    }
+    for (at, exemplar) in exemplars.into_iter().enumerate() {
+        out.extend(if at == 0 { b",\"native_exemplars\":[".as_slice() } else { b"," });
+        put_exemplar(out, exemplar);
+    }
+    out.push(b']');
 }
 
 fn put_exemplar(out: &mut Vec<u8>, exemplar: Exemplar<'_>) {

@@ -245,10 +245,11 @@ fn put_exponential(out: &mut Vec<u8>, series: Series<'_>, native: &NativeHistogr
     let (schema, sides) = narrowed(native);
     // What is in no bucket is not to be counted.
     put_fixed(out, 4, native.count());
-    if let SeriesValue::Histogram(histogram) = series.value()
-        && histogram.sum().to_f64() >= 0.0
-    {
-        put_float(out, 5, histogram.sum().to_f64());
+    if let SeriesValue::Histogram(histogram) = series.value() {
+        if histogram.sum().to_f64() >= 0.0 {
+            put_float(out, 5, histogram.sum().to_f64());
+        }
+        histogram.native_exemplars().into_iter().for_each(|exemplar| put_exemplar(out, 11, exemplar));
     }
     put_signed(out, 6, schema.number().into());
     put_fixed(out, 7, native.zero);

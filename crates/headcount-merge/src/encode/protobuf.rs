@@ -127,7 +127,10 @@ fn put_histogram(out: &mut Vec<u8>, histogram: Histogram<'_>) {
     };
     put_integer(out, 1, count);
     put_float(out, 2, sum);
-    native.iter().for_each(|native| put_native(out, native));
+    if let Some(native) = &native {
+        put_native(out, native);
+        histogram.native_exemplars().into_iter().for_each(|exemplar| put_exemplar(out, 16, exemplar));
+    }
     if native.is_some() && !histogram.has_bounds() {
         return;
     }

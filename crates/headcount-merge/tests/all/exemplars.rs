@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use headcount::{Buckets, Exemplar, Registry};
-use headcount_merge::{Exposition, Folder, Foreign, Format, Merger, Otlp};
+use headcount::{Buckets, Exemplar, NativeBuckets, Registry};
+use headcount_merge::{Buckets as Cumulated, Exposition, Folder, Foreign, Format, Merger, Otlp, SeriesValue};
 use headcount_store::directory::Directory;
 use headcount_store::format::exemplar::{self, ExemplarLabels};
 use headcount_store::format::family::{Family, Shape};
@@ -102,6 +102,85 @@ fn an_exemplar_stands_in_the_bucket_of_the_merge_that_its_value_falls_into() {
     let expected =
         ["h_bucket{le=\"1.0\"} 1 # {id=\"low\"} 0.5", "h_bucket{le=\"2.0\"} 2 # {id=\"wide\"} 1.5"];
     assert_eq!(exemplars(directory.path()), expected);
+}
+
+/// Lets a process of its own observe in a native histogram `n`, each value with itself as the label `id`.
+fn observe(directory: &Path, buckets: NativeBuckets, values: &[f64]) {
+    let native = Registry::in_directory(directory).unwrap().native_histogram("n", "", buckets).unwrap();
+    for value in values {
+        native.observe_with_exemplar(*value, [("id", value.to_string())]);
+    }
+}
+
+/// The identities of the exemplars of the only histogram: those of the native one, those of buckets by their bounds, and
+/// how many the protobuf has of each.
+type Native = (Vec<String>, Vec<(String, String)>, [usize; 2]);
+
+fn native(directory: &Path) -> Native {
+    let mut merger = Merger::default();
+    let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
+    let family = merged.families().next().unwrap();
+    let SeriesValue::Histogram(histogram) = family.series().next().unwrap().value() else { panic!() };
+    let id = |exemplar: headcount_merge::Exemplar<'_>| exemplar.labels().next().unwrap().1.to_owned();
+    let times: Vec<_> = histogram.native_exemplars().into_iter().map(|exemplar| exemplar.time()).collect();
+    assert!(times.is_sorted(), "Prometheus refuses what is older than what it has seen");
+    let in_buckets = histogram.buckets(Cumulated::Cumulative).zip(histogram.exemplars());
+    let in_buckets = in_buckets.filter_map(|((bound, _), exemplar)| Some((bound.to_string(), id(exemplar?))));
+    let protobuf = merged.encode(&Exposition::new(Format::Protobuf));
+    let label = |value: &str| {
+        let value_field = [&[0x12, u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+        protobuf.windows(value_field.len()).filter(|window| *window == value_field).count()
+    };
+    let natives: Vec<_> = histogram.native_exemplars().into_iter().map(id).collect();
+    let in_buckets: Vec<_> = in_buckets.collect();
+    let has_bounds = histogram.has_bounds();
+    let all = natives.iter().map(|id| label(id)).sum();
+    let counts = [all, natives.len() + if has_bounds { in_buckets.len() } else { 0 }];
+    (natives, in_buckets, counts)
+}
+
+#[test]
+fn a_native_histogram_shows_exemplars_of_values_that_are_far_apart_and_folding_changes_nothing() {
+    let (written, graves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let coarse = || NativeBuckets::with_schema(-4).unwrap();
+    observe(written.path(), coarse(), &[0.25, 0.001, 30.0]);
+    observe(written.path(), NativeBuckets::default(), &[0.3, 1.5, -1.5]);
+    for (number, file) in fs::read_dir(written.path()).unwrap().enumerate() {
+        fs::copy(file.unwrap().path(), graves.path().join(format!("dead-{number}.hc"))).unwrap();
+    }
+    let (natives, in_buckets, [found, expected]) = native(graves.path());
+    assert_eq!(natives, ["0.001", "30", "0.3", "1.5", "-1.5"], "0.3 is newer than 0.25");
+    assert_eq!(in_buckets, [("inf".to_owned(), "-1.5".to_owned())]);
+    assert_eq!(found, expected);
+    let formats = [Format::OpenMetrics, Format::Protobuf, Format::Json];
+    let all = |directory: &Path| {
+        let mut merger = Merger::default();
+        let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
+        let otlp = merged.to_otlp(&Otlp { resource: &[], start: 0, time: 1 });
+        formats
+            .map(|format| merged.encode(&Exposition::new(format)))
+            .into_iter()
+            .chain([otlp])
+            .collect::<Vec<_>>()
+    };
+    let before = all(graves.path());
+    let json = String::from_utf8(before[2].clone()).unwrap();
+    assert!(
+        json.contains(r#","native_exemplars":[{"labels":{"id":"0.001"},"value":"0.001","timestamp":""#),
+        "{json}"
+    );
+    let directory = Directory::open(graves.path()).unwrap();
+    let mut folder = Folder::new(Foreign::Fold);
+    while folder.step(&directory, 1, Duration::ZERO).unwrap().is_more {}
+    assert_eq!(directory.list().unwrap().len(), 1);
+    assert_eq!(all(graves.path()), before);
+    // One that lives has a newer one, whatever its bounds, which then show those of all.
+    observe(graves.path(), coarse().and_classic(Buckets::new([0.1, 1.0, 2.0]).unwrap()), &[0.5, 1.7]);
+    let (natives, in_buckets, [found, expected]) = native(graves.path());
+    assert_eq!(natives, ["0.001", "30", "0.3", "1.5", "-1.5", "0.5", "1.7"]);
+    let shown = [("0.1", "-1.5"), ("1", "0.5"), ("2", "1.7"), ("inf", "30")];
+    assert_eq!(in_buckets, shown.map(|(bound, id)| (bound.to_owned(), id.to_owned())));
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -19,6 +19,20 @@ pub const LABELS_LEN: usize = SLOT_LEN - LABELS;
 /// Characters that the names and values of an exemplar's labels may have together: a rule of OpenMetrics.
 pub const MAX_CHARACTERS: usize = 128;
 
+/// How many exemplars a series of a native histogram has at most.
+pub const NATIVE_EXEMPLARS: u32 = 8;
+
+/// Which exemplar of a native histogram one with this value takes the place of. Values of which one is up to four times
+/// the other have the same, so that a fast one does not take that of a slow one; those that are 65,536 times as much
+/// have it again.
+#[must_use]
+pub fn native_exemplar(value: f64) -> u32 {
+    let [exponent, sign] = [value.to_bits() >> 53 & 0x3ff, value.to_bits() >> 63];
+    #[expect(clippy::cast_possible_truncation, reason = "a few bits are wanted")]
+    let both = (exponent ^ sign << 2) as u32;
+    both % NATIVE_EXEMPLARS
+}
+
 /// The number of the writing: odd while it goes on, 0 before the first.
 const SEQUENCE: usize = 0;
 const CELL: usize = 8;
@@ -296,6 +310,17 @@ mod tests {
             exemplar.labels.bytes[..8].copy_from_slice(b"\x01a\x01b\x01a\x01c");
             exemplar.labels.len = 8;
         });
+    }
+
+    #[test]
+    fn values_that_are_far_apart_have_exemplars_of_their_own() {
+        let places: Vec<_> = (0..16).map(|power| native_exemplar(0.001 * 4.0_f64.powi(power))).collect();
+        assert!((0..8).all(|first| (1..8).all(|next| places[first] != places[first + next])), "{places:?}");
+        assert_eq!(places[..8], places[8..]);
+        assert_eq!(native_exemplar(0.5), native_exemplar(1.9));
+        assert_ne!(native_exemplar(1.0), native_exemplar(-1.0));
+        let odd = [0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::from_bits(1)];
+        assert!(odd.into_iter().all(|value| native_exemplar(value) < NATIVE_EXEMPLARS));
     }
 
     #[test]
