@@ -97,6 +97,22 @@ pub fn write_labels<N: AsRef<str>, V: AsRef<str>>(
     !any_changed
 }
 
+/// Appends labels of which all names [can be written](write_labels) as they are.
+pub fn write_plain_labels<N: AsRef<str>, V: AsRef<str>>(
+    out: &mut Vec<u8>,
+    labels: impl IntoIterator<Item = (N, V)>,
+) {
+    for (at, (name, value)) in labels.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend(name.as_ref().as_bytes());
+        out.extend(b"=\"");
+        write_label_value(out, value.as_ref());
+        out.push(b'"');
+    }
+}
+
 /// Whether a label of this name has been written. A value has no bare quotation mark in it, so the
 /// name can only be found where one begins.
 fn has_label(written: &[u8], name: &[u8]) -> bool {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use headcount_store::metric::check_metric_name;
 use headcount_store::text::{
-    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_value,
+    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_plain_labels,
+    write_value,
 };
 
 use super::Escaping;
@@ -81,15 +82,14 @@ impl Lines {
     /// The samples that follow are of this series.
     pub(super) fn begin_series(&mut self, series: Series<'_>) {
         self.labels.clear();
-        let as_text = match self.escaping {
-            Escaping::Underscores => true,
-            Escaping::AllowUtf8 => self.has_plain_labels,
-            _ => false,
-        };
-        if as_text {
-            write_labels(&mut self.labels, series.labels());
-        } else {
-            self.write_escaped_labels(series);
+        match self.escaping {
+            Escaping::Underscores | Escaping::AllowUtf8 if self.has_plain_labels => {
+                write_plain_labels(&mut self.labels, series.labels());
+            }
+            Escaping::Underscores => {
+                write_labels(&mut self.labels, series.labels());
+            }
+            _ => self.write_escaped_labels(series),
         }
     }
 
