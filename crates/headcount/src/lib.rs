@@ -26,7 +26,8 @@
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
 //! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
 //! `native_table` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some
-//! of them keep, and [`local`], to count with in a loop; [`timing`]; [`updater`];
+//! of them keep, and [`local`], to count with in a loop; [`clock`] and
+//! [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -38,6 +39,7 @@ mod addresses;
 pub mod buckets;
 pub mod bytes;
 mod children;
+pub mod clock;
 pub mod counter;
 mod definition;
 pub mod dynamic;
