@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use headcount_http::Life;
+use headcount_http::{Life, Watch};
 use pin_project_lite::pin_project;
 
 use crate::hook::Follower;
@@ -22,8 +22,9 @@ pin_project! {
 }
 
 impl<B> MeasuredBody<B> {
-    pub(crate) fn new(inner: B, life: Option<Life<Follower>>) -> Self {
-        Self { inner, life: life.filter(|life| !life.is_over()) }
+    /// Takes what is left of the request's life along.
+    pub(crate) fn new(inner: B, life: &mut Option<Life<Follower>>) -> Self {
+        Self { inner, life: life.take_if(|life| !life.is_over()) }
     }
 }
 
@@ -36,14 +37,14 @@ impl<B: MessageBody> MessageBody for MeasuredBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
         let this = self.project();
-        let Some(life) = this.life else { return this.inner.poll_next(context) };
-        let polled = life.watch(|| this.inner.poll_next(context));
-        match &polled {
+        let watch = Watch::over(this.life.as_mut());
+        let polled = this.inner.poll_next(context);
+        watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Some(Ok(bytes))) => life.sent(bytes.len() as u64),
             Poll::Ready(Some(Err(_))) => life.body_failed(type_name::<B::Error>()),
             Poll::Ready(None) => life.ended(),
-        }
+        });
         polled
     }
 }

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use headcount_http::{Asked, Body, Life};
+use headcount_http::{Asked, Body, Life, Watch};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
@@ -47,10 +47,9 @@ where
         if let Some(read) = life.as_mut().and_then(Life::count_request) {
             payload::count(&mut request, read);
         }
-        let inner = match &mut life {
-            Some(life) => life.watch(|| self.inner.call(request)),
-            None => self.inner.call(request),
-        };
+        let watch = Watch::over(life.as_mut());
+        let inner = self.inner.call(request);
+        watch.end();
         ResponseFuture { inner, life, asked, rules: self.rules }
     }
 }
@@ -76,26 +75,27 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = match this.life {
-            Some(life) => life.watch(|| this.inner.poll(context)),
-            None => this.inner.poll(context),
-        };
-        let result = ready!(polled);
-        let mut life = this.life.take();
-        if let Some(life) = &mut life {
-            match &result {
-                Ok(response) => this.rules.answered(life, *this.asked, response),
-                // A middleware refused: actix makes an answer of the error further out.
-                Err(error) => {
-                    let status = error.as_response_error().status_code();
-                    if status.is_server_error() {
-                        life.errored(ERROR, status.as_u16());
-                    }
-                    let labels = Vec::new();
-                    life.answered(status.as_u16(), Body::None, labels);
+        let watch = Watch::over(this.life.as_mut());
+        let polled = this.inner.poll(context);
+        watch.end_then(|life| match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(response)) => this.rules.answered(life, *this.asked, response),
+            // A middleware refused: actix makes an answer of the error further out.
+            Poll::Ready(Err(error)) => {
+                let status = error.as_response_error().status_code();
+                if status.is_server_error() {
+                    life.errored(ERROR, status.as_u16());
                 }
+                let labels = Vec::new();
+                life.answered(status.as_u16(), Body::None, labels);
             }
+        });
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(response)) => {
+                Poll::Ready(Ok(response.map_body(|_, body| MeasuredBody::new(body, this.life))))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
-        Poll::Ready(result.map(|response| response.map_body(|_, body| MeasuredBody::new(body, life))))
     }
 }

@@ -30,6 +30,12 @@ impl Current {
     pub(crate) const fn of(reporter: Option<Reporter>) -> Self {
         Self { reporter, is_left_out: false, has_exemplar: false }
     }
+
+    /// Whether anything was noted of the request but what is counted already.
+    #[inline]
+    pub(crate) fn has_notes(self) -> bool {
+        self.is_left_out | self.has_exemplar
+    }
 }
 
 /// Begins to work on another request, and returns the one before.

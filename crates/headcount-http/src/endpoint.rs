@@ -6,13 +6,14 @@
 
 use std::sync::OnceLock;
 
-use headcount::{Counter, UpDown};
+use headcount::UpDown;
 
 use crate::families::series;
 use crate::label::{CLIENT_GONE, Label, Values};
 use crate::metric::Metric;
-use crate::observer::{Observed, Observer, Sizes, observer};
+use crate::observer::{Observed, Sizes, observer};
 use crate::recorder::Recorder;
+use crate::series::{Series, Streams};
 use crate::tree::Tree;
 
 /// Requests that are alike when they arrive.
@@ -51,26 +52,6 @@ struct Answers {
     next: Place,
 }
 
-/// What is counted when a request is over.
-pub(crate) struct Series {
-    pub(crate) requests: Option<Counter>,
-    pub(crate) duration: Option<Observer>,
-    pub(crate) overall_duration: Option<Observer>,
-    pub(crate) first_byte: Option<Observer>,
-    pub(crate) request_size: Option<Sizes>,
-    pub(crate) response_size: Option<Sizes>,
-}
-
-/// What is counted of streamed answers.
-pub(crate) struct Streams {
-    pub(crate) active: Option<UpDown>,
-    pub(crate) chunks: Option<Counter>,
-    pub(crate) bytes: Option<Counter>,
-    pub(crate) duration: Option<Observer>,
-    pub(crate) first_chunk: Option<Observer>,
-    pub(crate) errors: Option<Counter>,
-}
-
 /// What makes an endpoint.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrived<'a> {
@@ -101,6 +82,24 @@ impl Endpoint {
         endpoint
     }
 
+    /// Whether this is where such a request comes to.
+    #[inline]
+    pub(crate) fn is(&self, arrived: &Arrived<'_>) -> bool {
+        // Methods, schemes and protocols are texts of ours, and seldom at two places.
+        let same = |known: &str, text: &str| {
+            known.len() == text.len() && (known.as_ptr() == text.as_ptr() || known == text)
+        };
+        same(self.method, arrived.method)
+            && same(self.scheme, arrived.scheme)
+            && same(self.protocol, arrived.protocol)
+            && *self.route == *arrived.route
+            && (arrived.computed.is_empty() || self.has_computed(arrived.computed))
+    }
+
+    fn has_computed(&self, values: &[&str]) -> bool {
+        self.computed.iter().zip(values).all(|(known, value)| **known == **value)
+    }
+
     pub(crate) fn values(&self) -> Values<'_> {
         Values::none()
             .with(Label::Method, self.method)
@@ -116,6 +115,7 @@ impl Endpoint {
     }
 
     /// The series of an answer, if they are there.
+    #[inline]
     pub(crate) fn series(&self, status: u16, computed: &[&str]) -> Option<&'static Series> {
         let mut place = &self.answers;
         while let Some(&answers) = place.get() {

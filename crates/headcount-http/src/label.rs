@@ -56,6 +56,7 @@ impl Label {
 }
 
 /// The method, if it is one that HTTP defines; else [`OTHER`]: a client may send any word.
+#[inline]
 #[must_use]
 pub fn known_method(method: &str) -> &'static str {
     match method {

@@ -24,10 +24,11 @@
 //! * `exclusion`: which requests are left out; `options`: what a user may choose; `preset`: what other packages
 //!   have chosen.
 //! * `families`: the metrics as registered; `observer`: what is observed, of whatever kind.
-//! * `tree`: a table that is read without a lock; `endpoint`: the series of requests that are alike;
-//!   `recorder`: finds them.
-//! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body was read; `life`: one
-//!   request from its arrival to its end; `current`: what its handler reports.
+//! * `tree`: a table that is read without a lock; `series`: what is counted of a request; `endpoint`: the series of
+//!   requests that are alike; `recent`: those that a thread had lately; `recorder`: finds them.
+//! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
+//!   was read; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`: who else is told of
+//!   it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
 //!   port that only one process serves.
 //! * `hook`, `rules`, `middleware` and `metrics_endpoint`: what an application of any framework gets of all this. As
@@ -53,11 +54,15 @@ mod observer;
 mod options;
 mod preset;
 mod read;
+mod recent;
 mod recorder;
 mod reply;
+mod report;
 mod rules;
+mod series;
 mod sole;
 mod tree;
+mod watch;
 
 pub use asked::Asked;
 pub use credentials::Credentials;
@@ -69,11 +74,13 @@ pub use exposition::{CONTENT_TYPE, Exposition, OpenError};
 pub use grpc::{grpc_status, is_grpc};
 pub use headcount::Exemplar;
 pub use label::{CLIENT_GONE, Label, MOST_LABELS, OTHER, StatusLabel, known_method};
-pub use life::{Body, Follow, Life, Outcome, Report};
+pub use life::{Body, Life};
 pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
 pub use read::BytesRead;
 pub use recorder::{Arrival, Recorder};
 pub use reply::Reply;
+pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;
+pub use watch::Watch;

@@ -6,35 +6,36 @@
 
 use std::fmt;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headcount::Exemplar;
+use headcount::clock::Moment;
 
 use crate::current::{self, Current, Reporter};
-use crate::endpoint::{Endpoint, Series};
+use crate::endpoint::Endpoint;
 use crate::label::{CLIENT_GONE, MOST_LABELS};
-use crate::read::BytesRead;
+use crate::read::{BytesRead, RequestBytes};
+use crate::report::{Follow, Outcome, Report};
+use crate::series::{Ended, Series};
+use crate::watch::Watch;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
 pub struct Life<F: Follow = ()> {
     endpoint: &'static Endpoint,
-    arrived: Instant,
-    /// The bytes of its body, if it declared them.
-    request_bytes: Option<u64>,
-    /// Those that were read, if it did not.
-    read: Option<BytesRead>,
-    stage: Stage,
-    status: u16,
-    /// From the arrival to the head; known if anybody wants to.
-    to_head: Option<Duration>,
+    arrived: Moment,
+    request: RequestBytes,
+    /// Seconds from the arrival to the head; known if anybody wants to.
+    to_head: Option<f64>,
     body: Body,
     sent: u64,
     /// Values of labels that are computed from the answer.
     labels: Box<[String]>,
-    grpc: Grpc,
     /// In a box, because most have none.
     exemplar: Option<Box<Exemplar>>,
     follow: F,
+    status: u16,
+    stage: Stage,
+    grpc: Grpc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,58 +68,6 @@ enum Grpc {
 const GRPC_UNKNOWN: u16 = 2;
 const GRPC_CANCELLED: u16 = 1;
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// By an answer.
-    Answered,
-    /// The service failed without an answer, or the body of its answer did.
-    Failed,
-    /// By a panic.
-    Panicked,
-    /// The client went away, or something else gave it up.
-    ClientGone,
-}
-
-/// A request that is over.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    /// The method, one of those that are known.
-    pub method: &'a str,
-    /// The route's template, or the constant for requests without one.
-    pub route: &'a str,
-    /// The status under which it was counted.
-    pub status: u16,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// From its arrival to its end.
-    pub duration: Duration,
-    /// From its arrival to the head of the answer: the duration without the body. `None` if there was none.
-    pub to_head: Option<Duration>,
-    /// The bytes of the request's body: as it declared them, else as they were read so far.
-    pub request_bytes: Option<u64>,
-    /// The bytes of the answer's body that were handed on.
-    pub response_bytes: u64,
-}
-
-/// What follows a request to its end.
-pub trait Follow {
-    /// Whether there is anybody, who then wants to know how long the head took.
-    fn is_there(&self) -> bool;
-
-    /// The request is over. Called once, unless it is left out.
-    fn finished(&mut self, report: &Report<'_>);
-}
-
-/// Nothing follows it.
-impl Follow for () {
-    fn is_there(&self) -> bool {
-        false
-    }
-
-    fn finished(&mut self, _: &Report<'_>) {}
-}
-
 impl<F: Follow> Life<F> {
     #[inline]
     pub(crate) fn begin(endpoint: &'static Endpoint, request_bytes: Option<u64>, follow: F) -> Self {
@@ -127,18 +76,17 @@ impl<F: Follow> Life<F> {
         }
         Self {
             endpoint,
-            arrived: Instant::now(),
-            request_bytes,
-            read: None,
-            stage: Stage::Handling,
-            status: 0,
+            arrived: Moment::now(),
+            request: request_bytes.map_or(RequestBytes::Unknown, RequestBytes::Declared),
             to_head: None,
             body: Body::None,
             sent: 0,
             labels: Box::default(),
-            grpc: Grpc::Not,
             exemplar: None,
             follow,
+            status: 0,
+            stage: Stage::Handling,
+            grpc: Grpc::Not,
         }
     }
 
@@ -146,11 +94,31 @@ impl<F: Follow> Life<F> {
     /// request.
     #[inline]
     pub fn watch<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        let mine = Current::of(Some(self.reporter()));
-        let mut watch = Watch { outer: current::replace(mine), life: self, is_done: false };
+        let watch = Watch::over(Some(self));
         let result = work();
-        watch.is_done = true;
+        watch.end();
         result
+    }
+
+    /// A part of the request's work is over: what goes on is what went on before.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, outer: Current) {
+        let mine = current::replace(outer);
+        if mine.has_notes() {
+            self.note(mine);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, mine: Current) {
+        if mine.has_exemplar
+            && let Some(exemplar) = current::take_exemplar()
+        {
+            self.exemplar = Some(exemplar);
+        }
+        if mine.is_left_out {
+            self.leave_out();
+        }
     }
 
     /// Keeps an exemplar with what the request counts: its trace, which leads from a slow bucket to a slow request.
@@ -162,13 +130,20 @@ impl<F: Follow> Life<F> {
     /// somebody wants to know.
     #[inline]
     pub fn count_request(&mut self) -> Option<BytesRead> {
-        if self.request_bytes.is_some() {
+        match self.request {
+            RequestBytes::Declared(_) => None,
+            _ => self.count_undeclared(),
+        }
+    }
+
+    #[cold]
+    fn count_undeclared(&mut self) -> Option<BytesRead> {
+        if self.endpoint.recorder.families().request_size.is_none() && !self.follow.is_there() {
             return None;
         }
-        if self.endpoint.recorder.families().request_size.is_some() || self.follow.is_there() {
-            self.read = Some(BytesRead::default());
-        }
-        self.read.clone()
+        let read = BytesRead::default();
+        self.request = RequestBytes::Read(read.clone());
+        Some(read)
     }
 
     /// What follows the request.
@@ -193,13 +168,13 @@ impl<F: Follow> Life<F> {
             self.labels = labels.into_boxed_slice();
         }
         if body == Body::None || body == Body::Sized(0) {
-            let took = self.arrived.elapsed();
+            let took = self.seconds();
             self.to_head = Some(took);
             return self.finish(Outcome::Answered, took);
         }
         let families = self.endpoint.recorder.families();
         if families.first_byte.is_some() || body == Body::Streamed || self.follow.is_there() {
-            self.to_head = Some(self.arrived.elapsed());
+            self.to_head = Some(self.seconds());
         }
         if body == Body::Streamed
             && let Some(active) = self.endpoint.streams().active
@@ -213,7 +188,7 @@ impl<F: Follow> Life<F> {
         if self.stage == Stage::Handling {
             self.status = 500;
             self.reporter().count_exception(kind, 500);
-            self.finish(Outcome::Failed, self.arrived.elapsed());
+            self.finish(Outcome::Failed, self.seconds());
         }
     }
 
@@ -258,7 +233,7 @@ impl<F: Follow> Life<F> {
             && bytes > 0
             && let Some(first_chunk) = streams.first_chunk
         {
-            first_chunk.observe_duration(self.arrived.elapsed());
+            first_chunk.observe(self.seconds());
         }
         if let Some(chunks) = streams.chunks {
             chunks.inc();
@@ -272,7 +247,7 @@ impl<F: Follow> Life<F> {
     pub fn body_failed(&mut self, kind: &str) {
         if self.stage == Stage::Sending {
             self.reporter().count_exception(kind, self.status);
-            self.finish(Outcome::Failed, self.arrived.elapsed());
+            self.finish(Outcome::Failed, self.seconds());
         }
     }
 
@@ -280,7 +255,7 @@ impl<F: Follow> Life<F> {
     #[inline]
     pub fn ended(&mut self) {
         if self.stage == Stage::Sending {
-            self.finish(Outcome::Answered, self.arrived.elapsed());
+            self.finish(Outcome::Answered, self.seconds());
         }
     }
 
@@ -298,61 +273,58 @@ impl<F: Follow> Life<F> {
         }
     }
 
-    fn panicked(&mut self) {
+    /// Since its arrival.
+    #[inline]
+    fn seconds(&self) -> f64 {
+        Moment::now().seconds_since(self.arrived)
+    }
+
+    #[cold]
+    pub(crate) fn panicked(&mut self) {
         if self.stage != Stage::Over {
             self.status = 500;
             self.reporter().count_exception("panic", 500);
-            self.finish(Outcome::Panicked, self.arrived.elapsed());
+            self.finish(Outcome::Panicked, self.seconds());
         }
     }
 
     #[inline]
-    fn finish(&mut self, outcome: Outcome, duration: Duration) {
+    fn finish(&mut self, outcome: Outcome, seconds: f64) {
         if self.grpc == Grpc::Awaited {
             self.grpc_status(if outcome == Outcome::ClientGone { GRPC_CANCELLED } else { GRPC_UNKNOWN });
         }
         if self.body == Body::Streamed {
-            self.end_stream(outcome, duration);
+            self.end_stream(outcome, seconds);
         }
         let series = match self.endpoint.recorder.options().response_labels.len() {
             0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
             count => self.labelled_series(count),
         };
-        let exemplar = self.exemplar.as_deref().copied();
-        if let Some(requests) = series.requests {
-            match exemplar {
-                None => requests.inc(),
-                Some(_) => requests.inc_with_exemplar(exemplar),
-            }
-        }
-        let seconds = duration.as_secs_f64();
-        if let Some(observer) = series.duration {
-            observer.observe_with(seconds, exemplar);
-        }
-        if let Some(observer) = series.overall_duration {
-            observer.observe_with(seconds, exemplar);
-        }
-        if let (Some(observer), Some(to_head)) = (series.first_byte, self.to_head) {
-            observer.observe_with(to_head.as_secs_f64(), exemplar);
-        }
-        let request_bytes = self.request_bytes.or_else(|| self.read.as_ref().map(BytesRead::get));
-        if let (Some(sizes), Some(bytes)) = (&series.request_size, request_bytes) {
-            sizes.observe(bytes);
-        }
-        if let Some(sizes) = &series.response_size
-            && (self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty)
-        {
-            sizes.observe(self.sent);
-        }
+        let is_sent = self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty;
+        let request_bytes = self.request.get();
+        series.count(&Ended {
+            seconds,
+            to_head: self.to_head,
+            request_bytes,
+            response_bytes: is_sent.then_some(self.sent),
+            exemplar: self.exemplar.as_deref(),
+        });
         self.stop_being_in_flight();
         self.stage = Stage::Over;
+        if self.follow.is_there() {
+            self.report(outcome, seconds, request_bytes);
+        }
+    }
+
+    #[cold]
+    fn report(&mut self, outcome: Outcome, seconds: f64, request_bytes: Option<u64>) {
         let report = Report {
             method: self.endpoint.method,
             route: &self.endpoint.route,
             status: self.status,
             outcome,
-            duration,
-            to_head: self.to_head,
+            duration: Duration::from_secs_f64(seconds),
+            to_head: self.to_head.map(Duration::from_secs_f64),
             request_bytes,
             response_bytes: self.sent,
         };
@@ -366,10 +338,10 @@ impl<F: Follow> Life<F> {
         self.endpoint.recorder.series(self.endpoint, self.status, &labels[..count.min(MOST_LABELS)])
     }
 
-    fn end_stream(&self, outcome: Outcome, duration: Duration) {
+    fn end_stream(&self, outcome: Outcome, seconds: f64) {
         let streams = self.endpoint.streams();
         if let (Some(observer), Some(to_head)) = (streams.duration, self.to_head) {
-            observer.observe_duration(duration.saturating_sub(to_head));
+            observer.observe((seconds - to_head).max(0.0));
         }
         if let Some(errors) = streams.errors
             && outcome != Outcome::Answered
@@ -397,12 +369,12 @@ impl<F: Follow> Drop for Life<F> {
         let is_complete = matches!(self.body, Body::Sized(bytes) if self.sent >= bytes);
         match self.stage {
             Stage::Over => {}
-            Stage::Sending if is_complete => self.finish(Outcome::Answered, self.arrived.elapsed()),
+            Stage::Sending if is_complete => self.finish(Outcome::Answered, self.seconds()),
             // Somebody else's, between the client and us; the answer is lost all the same.
             _ if thread::panicking() => self.panicked(),
             _ => {
                 self.status = CLIENT_GONE;
-                self.finish(Outcome::ClientGone, self.arrived.elapsed());
+                self.finish(Outcome::ClientGone, self.seconds());
             }
         }
     }
@@ -412,30 +384,5 @@ impl<F: Follow> fmt::Debug for Life<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Endpoint { method, route, .. } = self.endpoint;
         f.debug_struct("Life").field("method", method).field("route", route).finish_non_exhaustive()
-    }
-}
-
-/// A part of a request's work that goes on.
-struct Watch<'a, F: Follow> {
-    life: &'a mut Life<F>,
-    outer: Current,
-    is_done: bool,
-}
-
-impl<F: Follow> Drop for Watch<'_, F> {
-    #[inline]
-    fn drop(&mut self) {
-        let mine = current::replace(self.outer);
-        if mine.has_exemplar
-            && let Some(exemplar) = current::take_exemplar()
-        {
-            self.life.exemplar = Some(exemplar);
-        }
-        if mine.is_left_out {
-            self.life.leave_out();
-        }
-        if !self.is_done {
-            self.life.panicked();
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! What is observed, durations and sizes, in whatever kind of metric they are wanted.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use headcount::{Exemplar, Histogram, NativeHistogram, Summary};
 
@@ -81,16 +80,11 @@ impl Observer {
 
     /// Observes a value, perhaps with an exemplar, which only histograms with bounds keep.
     #[inline]
-    pub(crate) fn observe_with(self, value: f64, exemplar: Option<Exemplar>) {
+    pub(crate) fn observe_with(self, value: f64, exemplar: Option<&Exemplar>) {
         match (self, exemplar) {
-            (Self::Histogram(histogram), Some(_)) => histogram.observe_with_exemplar(value, exemplar),
+            (Self::Histogram(histogram), Some(exemplar)) => histogram.observe_with_exemplar(value, *exemplar),
             _ => self.observe(value),
         }
-    }
-
-    #[inline]
-    pub(crate) fn observe_duration(self, duration: Duration) {
-        self.observe(duration.as_secs_f64());
     }
 }
 

@@ -4,7 +4,7 @@ use std::env;
 
 use headcount::{Buckets, NativeBuckets, Registry};
 
-use crate::exclusion::{Exclusion, Pattern};
+use crate::exclusion::Exclusion;
 use crate::label::{Computed, Label, StatusLabel};
 use crate::metric::{Metric, Shape, Spec};
 use crate::preset::Preset;
@@ -233,7 +233,7 @@ impl Options {
     /// `/metrics`, `/health`, `/healthz`, `/livez` and `/readyz` are left out anyway.
     #[must_use]
     pub fn exclude_path(mut self, pattern: &str) -> Self {
-        self.exclusion.paths.push(Pattern::new(pattern));
+        self.exclusion.paths.add(pattern);
         self
     }
 

@@ -14,7 +14,28 @@ impl BytesRead {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self) -> u64 {
+    fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The bytes of a request's body.
+pub(crate) enum RequestBytes {
+    /// It declared so many.
+    Declared(u64),
+    /// It did not; these were read.
+    Read(BytesRead),
+    /// It did not, and nobody wants to know.
+    Unknown,
+}
+
+impl RequestBytes {
+    #[inline]
+    pub(crate) fn get(&self) -> Option<u64> {
+        match self {
+            Self::Declared(bytes) => Some(*bytes),
+            Self::Read(read) => Some(read.get()),
+            Self::Unknown => None,
+        }
     }
 }

@@ -2,16 +2,21 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 use headcount::Registry;
+use headcount::clock::Moment;
 
-use crate::endpoint::{Arrived, Endpoint, Role, Series};
+use crate::endpoint::{Arrived, Endpoint, Role};
 use crate::error::BuildError;
 use crate::families::Families;
 use crate::label::{Computed, Label, MOST_LABELS, OTHER, Values, known_method, known_scheme};
-use crate::life::{Follow, Life};
+use crate::life::Life;
 use crate::options::Options;
+use crate::recent::Recent;
+use crate::report::Follow;
+use crate::series::Series;
 use crate::tree::Tree;
 
 /// Records requests. A small handle; what it stands for lives as long as the process.
@@ -78,11 +83,14 @@ impl Recorder {
         if let Some(in_flight) = inner.families.in_flight.as_ref().filter(|family| family.has_no_labels()) {
             let _at_zero = in_flight.child(&Values::none(), &[]);
         }
+        // The clock's first reading takes its time, which no request is to wait for.
+        let _is_ready = Moment::now();
         Ok(Self(Box::leak(Box::new(inner))))
     }
 
     /// Whether it records anything at all.
     #[must_use]
+    #[inline]
     pub fn is_enabled(self) -> bool {
         self.0.options.is_enabled
     }
@@ -99,6 +107,12 @@ impl Recorder {
         self.0.options.traceparent
     }
 
+    /// Whether both are handles of one.
+    #[inline]
+    pub(crate) fn is(self, other: Self) -> bool {
+        ptr::eq(self.0, other.0)
+    }
+
     pub(crate) fn families(self) -> &'static Families {
         &self.0.families
     }
@@ -108,7 +122,7 @@ impl Recorder {
     }
 
     /// Begins to measure a request; `None` if it is left out.
-    #[inline]
+    #[inline(always)]
     pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce() -> F) -> Option<Life<F>> {
         if !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path) {
             return None;
@@ -138,6 +152,7 @@ impl Recorder {
         }
     }
 
+    #[inline(always)]
     fn endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
         let options = &self.0.options;
         let arrived = Arrived {
@@ -147,15 +162,23 @@ impl Recorder {
             protocol: if self.0.has_protocol { known_protocol(arrival.protocol) } else { "" },
             computed: arrival.labels,
         };
-        let known = match arrived.computed {
-            [] => self.0.endpoints.get(&arrived.fixed_key()),
-            _ => self.0.endpoints.get(arrived.key(&mut [""; KEY])),
-        };
-        known.unwrap_or_else(|| self.create_endpoint(arrival, &arrived))
+        let recent = Recent::of(&arrived);
+        match recent.get() {
+            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
+            _ => self.find_endpoint(recent, arrived, arrival.route.is_some()),
+        }
     }
 
+    /// By value, so that what a request comes with need not be in memory for the sake of those that are not recent.
     #[cold]
-    fn create_endpoint(self, arrival: &Arrival<'_>, arrived: &Arrived<'_>) -> &'static Endpoint {
+    fn find_endpoint(self, recent: Recent, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
+        let known = self.0.endpoints.get(arrived.key(&mut [""; KEY]));
+        let endpoint = known.unwrap_or_else(|| self.create_endpoint(&arrived, is_matched));
+        recent.set(endpoint);
+        endpoint
+    }
+
+    fn create_endpoint(self, arrived: &Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let Inner { options, endpoints, .. } = self.0;
         let mut ledger = self.ledger();
         let bounded = bound(arrived.computed, &options.request_labels, &mut ledger.request_values);
@@ -173,7 +196,7 @@ impl Recorder {
             return self.catch_all(&arrived);
         }
         ledger.label_sets += 1;
-        let is_left_out = options.exclusion.covers_route(arrival.route);
+        let is_left_out = options.exclusion.covers_route(is_matched.then_some(arrived.route));
         let role = if is_left_out { Role::LeftOut } else { Role::Measured };
         endpoints.get_or_insert(arrived.key(&mut key), || Endpoint::new(&arrived, self, role))
     }

@@ -43,6 +43,10 @@ macro_rules! rules {
                 request: $request,
                 traceparent: impl FnOnce() -> Option<&$life str>,
             ) {
+                // An exemplar is large, and most requests are without.
+                if self.functions.exemplar.is_none() && !self.recorder.takes_traceparent() {
+                    return;
+                }
                 let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(request));
                 let sent = || match self.recorder.takes_traceparent() {
                     true => $crate::Exemplar::of_traceparent(traceparent()?),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
-use headcount_http::Life;
+use headcount_http::{Life, Watch};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -23,15 +23,16 @@ pin_project! {
 }
 
 impl<B> MeasuredBody<B> {
-    pub(crate) fn new(inner: B, life: Option<Life<Follower>>) -> Self {
-        Self { inner, life: life.filter(|life| !life.is_over()) }
+    /// Takes what is left of the request's life along.
+    pub(crate) fn new(inner: B, life: &mut Option<Life<Follower>>) -> Self {
+        Self { inner, life: life.take_if(|life| !life.is_over()) }
     }
 }
 
 /// Empty, and not measured: for those who replace bodies.
 impl<B: Default> Default for MeasuredBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None)
+        Self::new(B::default(), &mut None)
     }
 }
 
@@ -44,11 +45,9 @@ impl<B: Body> Body for MeasuredBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some(life) = this.life.as_mut().filter(|life| !life.is_over()) else {
-            return this.inner.poll_frame(context);
-        };
-        let polled = life.watch(|| this.inner.as_mut().poll_frame(context));
-        match &polled {
+        let watch = Watch::over(this.life.as_mut().filter(|life| !life.is_over()));
+        let polled = this.inner.as_mut().poll_frame(context);
+        watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
@@ -66,7 +65,7 @@ impl<B: Body> Body for MeasuredBody<B> {
             }
             Poll::Ready(Some(Err(_))) => life.body_failed(type_name::<B::Error>()),
             Poll::Ready(None) => life.ended(),
-        }
+        });
         polled
     }
 

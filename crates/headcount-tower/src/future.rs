@@ -3,9 +3,9 @@
 use std::any::type_name;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use headcount_http::{Asked, Life};
+use headcount_http::{Asked, Life, Watch};
 use http::Response;
 use pin_project_lite::pin_project;
 
@@ -40,18 +40,19 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = match this.life {
-            Some(life) => life.watch(|| this.inner.poll(context)),
-            None => this.inner.poll(context),
-        };
-        let result = ready!(polled);
-        let mut life = this.life.take();
-        if let Some(life) = &mut life {
-            match &result {
-                Ok(response) => this.rules.answered(life, *this.asked, response),
-                Err(_) => life.failed(type_name::<E>()),
+        let watch = Watch::over(this.life.as_mut());
+        let polled = this.inner.poll(context);
+        watch.end_then(|life| match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(response)) => this.rules.answered(life, *this.asked, response),
+            Poll::Ready(Err(_)) => life.failed(type_name::<E>()),
+        });
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(response)) => {
+                Poll::Ready(Ok(response.map(|body| MeasuredBody::new(body, this.life))))
             }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
-        Poll::Ready(result.map(|response| response.map(|body| MeasuredBody::new(body, life))))
     }
 }

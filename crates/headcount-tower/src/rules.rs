@@ -12,7 +12,7 @@ headcount_http::rules! { for<'a> (&RequestHead<'a>, &ResponseHead<'a>) }
 
 impl Rules {
     /// Begins to measure a request; `None` if it is left out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
         let head = RequestHead::of(request);
         let mut life = self.begin(&head, request.body())?;
@@ -20,7 +20,7 @@ impl Rules {
         Some(life)
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&'static self, head: &RequestHead<'_>, body: &impl http_body::Body) -> Option<Life<Follower>> {
         if !self.recorder.is_enabled() {
             return None;

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use headcount_http::{Asked, Life};
+use headcount_http::{Asked, Life, Watch};
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -47,11 +47,9 @@ where
         let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
         let read = life.as_mut().and_then(Life::count_request);
-        let request = request.map(|body| RequestBody::new(body, read));
-        let inner = match &mut life {
-            Some(life) => life.watch(|| self.inner.call(request)),
-            None => self.inner.call(request),
-        };
+        let watch = Watch::over(life.as_mut());
+        let inner = self.inner.call(request.map(|body| RequestBody::new(body, read)));
+        watch.end();
         ResponseFuture::new(inner, life, asked, self.rules)
     }
 }

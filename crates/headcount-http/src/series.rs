@@ -1,0 +1,66 @@
+//! The series of requests that are alike, and what becomes of one of them.
+
+use headcount::{Counter, Exemplar, UpDown};
+
+use crate::observer::{Observer, Sizes};
+
+/// What is counted when a request is over.
+pub(crate) struct Series {
+    pub(crate) requests: Option<Counter>,
+    pub(crate) duration: Option<Observer>,
+    pub(crate) overall_duration: Option<Observer>,
+    pub(crate) first_byte: Option<Observer>,
+    pub(crate) request_size: Option<Sizes>,
+    pub(crate) response_size: Option<Sizes>,
+}
+
+/// What is counted of streamed answers.
+pub(crate) struct Streams {
+    pub(crate) active: Option<UpDown>,
+    pub(crate) chunks: Option<Counter>,
+    pub(crate) bytes: Option<Counter>,
+    pub(crate) duration: Option<Observer>,
+    pub(crate) first_chunk: Option<Observer>,
+    pub(crate) errors: Option<Counter>,
+}
+
+/// A request that is over.
+pub(crate) struct Ended<'a> {
+    /// From its arrival to its end.
+    pub(crate) seconds: f64,
+    /// From its arrival to the head of its answer, if there was one and somebody wants to know.
+    pub(crate) to_head: Option<f64>,
+    pub(crate) request_bytes: Option<u64>,
+    /// None without an answer.
+    pub(crate) response_bytes: Option<u64>,
+    pub(crate) exemplar: Option<&'a Exemplar>,
+}
+
+impl Series {
+    /// Counts a request.
+    #[inline]
+    pub(crate) fn count(&self, ended: &Ended<'_>) {
+        let exemplar = ended.exemplar;
+        if let Some(requests) = self.requests {
+            match exemplar {
+                None => requests.inc(),
+                Some(exemplar) => requests.inc_with_exemplar(*exemplar),
+            }
+        }
+        if let Some(observer) = self.duration {
+            observer.observe_with(ended.seconds, exemplar);
+        }
+        if let Some(observer) = self.overall_duration {
+            observer.observe_with(ended.seconds, exemplar);
+        }
+        if let (Some(observer), Some(to_head)) = (self.first_byte, ended.to_head) {
+            observer.observe_with(to_head, exemplar);
+        }
+        if let (Some(sizes), Some(bytes)) = (&self.request_size, ended.request_bytes) {
+            sizes.observe(bytes);
+        }
+        if let (Some(sizes), Some(bytes)) = (&self.response_size, ended.response_bytes) {
+            sizes.observe(bytes);
+        }
+    }
+}
