@@ -153,7 +153,7 @@ impl Options {
     ///
     /// let options = Options::new().native(Metric::Duration, NativeBuckets::with_factor(1.05)?);
     /// # let _ = options;
-    /// # Ok::<(), headcount::BucketError>(())
+    /// # Ok::<(), headcount::buckets::BucketError>(())
     /// ```
     #[must_use]
     pub fn native(self, metric: Metric, buckets: NativeBuckets) -> Self {
