@@ -12,10 +12,9 @@ use headcount_store::directory::{Directory, FileName, FoldError, FoldRight, is_l
 use headcount_store::format::record::TooLong;
 use headcount_store::format::source::Source;
 
-use crate::ahead::Ahead;
 use crate::archive::encode;
 use crate::gather::Tally;
-use crate::known::{Known, Scratch};
+use crate::known::{Found, Known, Scratch};
 use crate::liveness::Judge;
 
 /// Files that one step folds at most.
@@ -130,7 +129,7 @@ impl Folder {
         candidates: &mut Vec<FileName>,
     ) -> Result<usize, FolderError> {
         let mut step = Step::default();
-        step.known.begin();
+        step.known.begin(None);
         for archive in right.names().iter().filter(|name| matches!(name, FileName::Archive { .. })) {
             // One that cannot be read is reported by every scrape, and stands for nothing.
             let _ = step.add(directory, archive);
@@ -190,7 +189,8 @@ impl Step {
         }
         let len = file.metadata().map_err(FileError::Unreadable)?.len();
         let source = Source::of(name, &file)?;
-        known.read_file(directory, (OsStr::new(&text), Ahead::default()), judge, tally, scratch)?;
+        let found = Found { name: OsStr::new(&text), parsed: name, inode: known.files.admit(file)? };
+        known.read_file(found, None, judge, tally, scratch)?;
         self.sources.push(source);
         self.bytes += len;
         Ok(())

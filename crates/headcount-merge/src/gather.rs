@@ -2,7 +2,8 @@
 //!
 //! A process that is buried during the gather has its files renamed under the reader. So the directory
 //! is listed again until it shows nothing new, and a file is known by its inode, whatever its name has
-//! become: none is missed and none counts twice.
+//! become: none is missed and none counts twice. While the directory's times stay the same, it shows nothing new, and
+//! need not be listed at all.
 //!
 //! Dead processes' files may be folded at the same time: an archive appears, and then the files that it
 //! stands for go. Archives are read first, and what they stand for is passed over. One that appears later,
@@ -10,7 +11,7 @@
 //! then the gather begins again.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 
@@ -19,11 +20,11 @@ use headcount_store::directory::{Directory, FileName, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::{GaugeMode, Kind};
 
-use crate::ahead::batches;
+use crate::ahead::FILES;
 use crate::exemplars::Exemplars;
 use crate::gauge::{GaugeCells, GaugeRun, Gauges};
 use crate::index::Sums;
-use crate::known::{Known, Scratch};
+use crate::known::{Found, Known, Scratch};
 use crate::labels;
 use crate::liveness::{Judge, Liveness};
 use crate::lives::{LifeParts, Lives, MergedLives};
@@ -31,6 +32,7 @@ use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
 use crate::native::Natives;
 use crate::process::{Life, Process, Processes};
 use crate::reading::ByGauge;
+use crate::roster::{Roster, batches};
 use crate::totals::Totals;
 
 /// Listings after which a gather ends, even if each has shown something new.
@@ -42,6 +44,7 @@ const ATTEMPTS: usize = 64;
 /// reads little but values.
 #[derive(Debug, Default)]
 pub struct Merger {
+    roster: Roster,
     known: Known,
     judge: Judge,
     tally: Tally,
@@ -102,6 +105,27 @@ impl Merger {
         Self { judge: Judge::new(liveness), ..Self::default() }
     }
 
+    /// Keeps files open and mapped from one gather to the next, up to a quarter of the process's descriptors, and lists the
+    /// directory only when that has changed: for whoever gathers often.
+    ///
+    /// It is not the default because it concerns the whole process: a handler of `SIGBUS` is installed, which goes on to
+    /// what was there before, for files that are truncated while they are mapped. An application that installs one of its
+    /// own later, or whose threads block the signal, loses nothing: files are then read again. And what is deleted takes
+    /// its space until the next gather, or until [`close_deleted`](Self::close_deleted).
+    #[must_use]
+    pub fn keeping_files_open(mut self) -> Self {
+        self.known.files.stay_open();
+        self
+    }
+
+    /// Closes files that [stay open](Self::keeping_files_open) and have been deleted since: for whoever does not know when
+    /// the next gather will be. It costs next to nothing while the directory does not change.
+    pub fn close_deleted(&mut self, directory: &Directory) {
+        if !self.roster.is_current(directory) {
+            self.known.files.close_deleted();
+        }
+    }
+
     /// Merges all files of a directory. One that cannot be read is skipped, and reported beside the result.
     ///
     /// # Errors
@@ -128,58 +152,79 @@ impl Merger {
 
     fn read(&mut self, directory: &Directory) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
-            if self.read_undisturbed(directory)? {
-                self.tally.part_with_the_dead(directory);
-                return Ok(());
+            match self.read_undisturbed(directory)? {
+                Undisturbed::No => {}
+                Undisturbed::But => {
+                    self.tally.part_with_the_dead(directory);
+                    return Ok(());
+                }
+                Undisturbed::Wholly => return Ok(()),
             }
         }
         Err(io::Error::other("files are folded faster than they can be read"))
     }
 
-    /// Reads all files; tells whether none of them was folded meanwhile.
-    fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<bool> {
-        let Self { known, judge, tally, scratch, .. } = self;
+    /// Reads all files.
+    fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<Undisturbed> {
+        let Self { roster, known, judge, tally, scratch, .. } = self;
         tally.clear();
-        known.begin();
+        known.begin(directory.stamp().ok().filter(|_| directory.is_local()).map(|stamp| stamp.directory()));
         let mut seen: HashSet<OsString> = HashSet::new();
+        let mut has_changed = false;
         for listing in 0..LISTINGS {
-            let mut new: Vec<_> = directory.list()?.into_iter().filter(|name| !seen.contains(name)).collect();
+            let is_current = roster.is_current(directory);
+            if is_current && listing > 0 {
+                break;
+            }
+            if !is_current {
+                let last = std::mem::replace(roster, Roster::list(directory)?);
+                if listing > 0 {
+                    has_changed = true;
+                    seen.extend(last.into_names());
+                }
+            }
+            let new = roster.but_for(&seen);
             if new.is_empty() {
                 break;
             }
-            // An archive that was folded itself has a smaller number than the one that stands for it.
-            new.sort_by_key(|name| std::cmp::Reverse(archive_number(name)));
-            if listing > 0 && archive_number(&new[0]).is_some() {
-                return Ok(false);
+            if listing > 0 && new[0].is_archive() {
+                return Ok(Undisturbed::No);
             }
             // What an archive stands for was there before it, and is listed with it if it is there still.
-            tally.has_graves = new.iter().filter(|name| burial(name).is_some()).count() > 1;
-            for names in batches(new) {
-                for (name, ahead) in names.iter().zip(known.read_ahead(directory, &names)) {
-                    match known.read_file(directory, (name, ahead), judge, tally, scratch) {
-                        Err(FileError::Vanished) if burial(name).is_some() => return Ok(false),
-                        Err(error) => tally.skipped.push(Skipped { name: name.clone(), error }),
+            tally.has_graves = new.iter().filter(|entry| entry.is_buried()).count() > 1;
+            for entries in batches(&new, FILES) {
+                let files: Vec<_> =
+                    entries.iter().map(|&entry| (entry, known.files.open(directory, entry))).collect();
+                let ahead = known.read_ahead(&files);
+                for ((entry, inode), ahead) in files.into_iter().zip(ahead) {
+                    let read = inode.and_then(|inode| {
+                        let found = Found { name: &entry.name, parsed: entry.parsed()?, inode };
+                        let read = known.read_file(found, ahead, judge, tally, scratch);
+                        known.files.let_go(inode, read.is_ok());
+                        read
+                    });
+                    match read {
+                        Err(FileError::Vanished) if entry.is_buried() => return Ok(Undisturbed::No),
+                        Err(error) => tally.skipped.push(Skipped { name: entry.name.clone(), error }),
                         Ok(()) => {}
                     }
                 }
-                seen.extend(names);
             }
         }
-        Ok(true)
+        Ok(if has_changed { Undisturbed::But } else { Undisturbed::Wholly })
     }
 }
 
-fn parse(name: &OsStr) -> Option<FileName> {
-    FileName::parse(name.to_str()?).ok().flatten()
-}
-
-fn archive_number(name: &OsStr) -> Option<u64> {
-    parse(name).filter(|name| matches!(name, FileName::Archive { .. })).and_then(|name| name.burial())
-}
-
-/// The number of a file that goes away only by being folded.
-fn burial(name: &OsStr) -> Option<u64> {
-    parse(name).and_then(|name| name.burial())
+/// Whether a directory was left in peace while it was read.
+#[derive(Clone, Copy, Debug)]
+enum Undisturbed {
+    /// What was read belongs to two states of it.
+    No,
+    /// It has changed, or that cannot be told; nothing was folded.
+    But,
+    /// All names were what they are from before the first file was read until after the last one. So whoever is in a
+    /// directory now was in it at the beginning, and who lived when that was asked did not yet have a successor.
+    Wholly,
 }
 
 impl Tally {

@@ -3,20 +3,17 @@
 //! It is never more than what the files describe now: when the last file with some description is gone, and
 //! no other describes the same, everything is forgotten and read again.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
-use std::time::SystemTime;
+use std::ffi::OsStr;
 
 use headcount_store::FileError;
-use headcount_store::directory::{Directory, FileName, PeerName, PeerType, is_locked};
+use headcount_store::directory::{FileName, PeerName, PeerType, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::Kind;
 use headcount_store::peer::Client;
-use headcount_store::read::{Cells, Reader};
+use headcount_store::read::{Cells, Reader, View};
 
-use crate::ahead::{self, Ahead, Opened};
+use crate::ahead::{self, PeerFile};
+use crate::files::Files;
 use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
 use crate::keys::Keys;
@@ -26,6 +23,7 @@ use crate::own::{self, Layouts, OwnFile};
 use crate::peer::{PeerContent, Read};
 use crate::process::{Life, Process};
 use crate::rendering::Rendering;
+use crate::roster::Entry;
 
 /// What files describe, and which files those are.
 #[derive(Debug, Default)]
@@ -34,8 +32,7 @@ pub(crate) struct Known {
     pub(crate) rendering: Rendering,
     descriptions: Descriptions,
     added: Added,
-    files: HashMap<FileId, KnownFile>,
-    gathers: u64,
+    pub(crate) files: Files,
 }
 
 /// What stands in the files, and where in the index that is.
@@ -52,21 +49,12 @@ struct Added {
     families: Vec<(u32, String)>,
 }
 
-/// What one file is, for as long as it exists.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct FileId {
-    inode: u64,
-    /// Where it is known, it tells a file from a later one with the same inode.
-    born: Option<SystemTime>,
-}
-
-/// A file that was found in the directory.
-#[derive(Debug, Default)]
-struct KnownFile {
-    /// The last gather that found it.
-    gather: u64,
-    own: Option<OwnFile>,
-    peer: PeerContent,
+/// A file that is open, by its inode, and what it is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) name: &'a OsStr,
+    pub(crate) parsed: &'a FileName,
+    pub(crate) inode: u64,
 }
 
 /// Space that is used again for each file.
@@ -76,76 +64,56 @@ pub(crate) struct Scratch {
     bytes: Vec<u8>,
 }
 
-impl FileId {
-    fn of(metadata: &Metadata) -> Self {
-        Self { inode: metadata.ino(), born: metadata.created().ok() }
-    }
-}
-
 impl Known {
-    /// Opens peers' files, and reads them if they are large.
-    pub(crate) fn read_ahead(&self, directory: &Directory, names: &[OsString]) -> Vec<Ahead> {
-        let known = |opened: &Opened| {
-            let id = FileId::of(&opened.metadata);
-            // Otherwise it might be another file.
-            id.born?;
-            self.files.get(&id).map(|known| &known.peer)
-        };
-        ahead::read(directory, names, &self.descriptions.keys, known)
-    }
-
-    /// Begins a gather: all files are yet to be found.
-    pub(crate) fn begin(&mut self) {
-        self.gathers += 1;
+    /// Begins a gather: all files are yet to be found. The directory is known by its device and inode, if they are to stay
+    /// open.
+    pub(crate) fn begin(&mut self, directory: Option<(u64, u64)>) {
+        self.files.begin(directory);
         self.index.forget_modes();
     }
 
-    /// Adds what a file holds to the tally, unless this gather has read it under another name, or an
-    /// archive that it has read stands for it.
+    /// Reads those of some files that are open, and peers', if they are large.
+    pub(crate) fn read_ahead(
+        &self,
+        files: &[(&Entry, Result<u64, FileError>)],
+    ) -> Vec<Option<Result<Read, FileError>>> {
+        let peer = |(entry, inode): &(&Entry, Result<u64, FileError>)| {
+            let (metrics, known) = entry.metrics().zip(self.files.get(*inode.as_ref().ok()?))?;
+            let view = known.open.as_ref()?.view();
+            Some(PeerFile { view, metrics, known: &known.peer, bytes: known.bytes })
+        };
+        ahead::read(&files.iter().map(peer).collect::<Vec<_>>(), &self.descriptions.keys)
+    }
+
+    /// Adds what a file holds to the tally, unless this gather has read it under another name, or an archive that it has
+    /// read stands for it.
     pub(crate) fn read_file(
         &mut self,
-        directory: &Directory,
-        (name, ahead): (&OsStr, Ahead),
+        found: Found<'_>,
+        ahead: Option<Result<Read, FileError>>,
         judge: &mut Judge,
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<(), FileError> {
-        // What is no text is no name of ours.
-        let Some(name_read) = name.to_str().map(FileName::parse).transpose()?.flatten() else {
-            return Ok(());
-        };
-        if matches!(name_read, FileName::Lock | FileName::Unfinished) {
-            return Ok(());
-        }
-        let Ahead { opened, read } = ahead;
-        let Opened { file, metadata } = opened.unwrap_or_else(|| Opened::open(directory, name))?;
-        if tally.is_covered(&name_read, &file)? {
+        let Self { index, descriptions, files, .. } = self;
+        let Some(known) = files.get_mut(found.inode).filter(|known| !known.is_found) else { return Ok(()) };
+        let Some(open) = &known.open else { return Ok(()) };
+        let Found { name, parsed, inode } = found;
+        if tally.is_covered(parsed, open.file())? {
             return Ok(());
         }
-        let id = FileId::of(&metadata);
-        let FileId { inode, born } = id;
-        let is_identified = born.is_some();
-        let Self { index, descriptions, files, gathers, .. } = self;
-        let known = files.entry(id).or_default();
-        if known.gather == *gathers {
-            return Ok(());
-        }
-        known.gather = *gathers;
-        // Of so many bytes a block is in this field, whatever it is in the file system.
-        tally.files.bytes += 512 * metadata.blocks();
-        if !is_identified {
-            known.peer = PeerContent::default();
-            known.own.iter_mut().for_each(OwnFile::forget_content);
-        }
-        match name_read {
+        known.is_found = true;
+        tally.files.bytes += known.bytes;
+        match parsed {
             FileName::Peer(peer) => {
                 known.own = None;
                 let process = descriptions
-                    .read_peer((&file, read), &peer, &mut known.peer, index, tally, scratch)
+                    .read_peer((open.view(), ahead), peer, &mut known.peer, index, tally, scratch)
                     .inspect_err(|_| known.peer = PeerContent::default())?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
                 let dead = Life::Dead(0);
-                if is_live && judge.is_dead(Doubted { file: &file, name: &peer, inode, born }) {
+                let doubted = Doubted { file: open.file(), name: peer, inode, born: known.born };
+                if is_live && judge.is_dead(doubted) {
                     tally.processes.set_life(process, dead);
                 } else if is_live && peer.buried.is_none() {
                     tally.alive.push(Living { file: name.to_owned(), process, dead, holds_lock: false });
@@ -154,12 +122,12 @@ impl Known {
             _ => {
                 known.peer = PeerContent::default();
                 // A process that is not buried yet may have died all the same.
-                let is_alive = matches!(name_read, FileName::Process { .. }) && is_locked(&file);
+                let is_alive = matches!(parsed, FileName::Process { .. }) && is_locked(open.file());
                 let last = known.own.take();
                 let life = if is_alive { Some(Life::Alive) } else { None };
-                let buried = name_read.burial().unwrap_or(0);
+                let buried = parsed.burial().unwrap_or(0);
                 let (own, process) =
-                    descriptions.read_own(&file, (life, buried), last, index, tally, scratch)?;
+                    descriptions.read_own(open.view(), (life, buried), last, index, tally, scratch)?;
                 if is_alive {
                     let (file, dead) = (name.to_owned(), Life::Dead(own.created()));
                     tally.alive.push(Living { file, process, dead, holds_lock: true });
@@ -173,8 +141,8 @@ impl Known {
     /// Forgets files that were not found any more, and tells whether the index may now hold what no file
     /// describes.
     pub(crate) fn forget_vanished(&mut self) -> bool {
-        let Self { descriptions: Descriptions { layouts, keys }, files, gathers, .. } = self;
-        files.retain(|_, known| known.gather == *gathers);
+        let Self { descriptions: Descriptions { layouts, keys }, files, .. } = self;
+        files.forget_vanished();
         (layouts.forget_unused() | keys.forget_unused()) && !self.is_all_described()
     }
 
@@ -217,7 +185,7 @@ impl Known {
 impl Descriptions {
     fn read_own(
         &mut self,
-        file: &File,
+        view: View<'_>,
         (life, buried): (Option<Life>, u64),
         known: Option<OwnFile>,
         index: &mut Index,
@@ -228,8 +196,11 @@ impl Descriptions {
         let read = known.as_ref().and_then(OwnFile::content).map(|content| content.header);
         let (own, header) = match (read, known) {
             (Some(header), Some(own)) if !tally.has_graves => (own, header),
-            (_, known) => {
-                let reader = Reader::open(file)?;
+            (_, mut known) => {
+                let reader = match known.as_mut().and_then(OwnFile::take_outline) {
+                    Some(outline) => Reader::open_again(view, outline)?,
+                    None => Reader::open(view)?,
+                };
                 let header = *reader.header();
                 let is_archive = header.folded > 0;
                 // The buffers are used again for other files, and may be much larger.
@@ -240,6 +211,7 @@ impl Descriptions {
                 let mut own = self.layouts.resolve(&reader, known, index)?;
                 tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
                 archived.into_iter().for_each(|cells| own.keep(own::Content { header, cells }));
+                own.keep_outline(reader.into_outline());
                 (own, header)
             }
         };
@@ -267,7 +239,7 @@ impl Descriptions {
 
     fn read_peer(
         &mut self,
-        (file, ahead): (&File, Option<Result<Read, FileError>>),
+        (view, ahead): (View<'_>, Option<Result<Read, FileError>>),
         name: &PeerName,
         known: &mut PeerContent,
         index: &mut Index,
@@ -279,7 +251,7 @@ impl Descriptions {
         }
         let read = match ahead.transpose()? {
             Some(read) => read,
-            None => self.keys.read(file.into(), name.metrics, known, &mut scratch.bytes)?,
+            None => self.keys.read(view, name.metrics, known, &mut scratch.bytes)?,
         };
         let values = self.keys.accept(read, name.metrics, index, known);
         known.note_mode(name.metrics, index);

@@ -31,6 +31,7 @@
 //! * `new_keys`: keys of peers' files, taken apart; `sequence`: which keys a file has, and `keys`, all that are known.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `marks`: what is still described when files have gone.
+//! * `roster`: which files a directory has, and `files`, what is kept of each.
 //! * `ahead`: peers' files read several at a time.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
@@ -51,6 +52,7 @@ mod conflict;
 mod encode;
 mod exemplars;
 mod figures;
+mod files;
 mod fold;
 mod gather;
 mod gauge;
@@ -74,6 +76,7 @@ mod plan;
 mod process;
 mod reading;
 mod rendering;
+mod roster;
 mod sequence;
 mod text;
 mod totals;

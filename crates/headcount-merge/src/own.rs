@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use foldhash::quality::RandomState;
 use headcount_store::FileError;
 use headcount_store::format::header::Header;
-use headcount_store::read::{Cells, Reader};
+use headcount_store::read::{Cells, Outline, Reader};
 
 use crate::gather::Tally;
 use crate::index::Index;
@@ -25,6 +25,8 @@ pub(crate) struct OwnFile {
     /// A later file with the same inode was created at another time.
     created: u64,
     is_archive: bool,
+    /// What its header and its table of extents said.
+    outline: Option<Outline>,
     /// What an archive holds, once it was read: it never changes.
     content: Option<Box<Content>>,
 }
@@ -88,7 +90,7 @@ impl Layouts {
                 old.successor = Arc::downgrade(&layout);
             }
         }
-        Ok(OwnFile { layout, created, is_archive: folded > 0, content: None })
+        Ok(OwnFile { layout, created, is_archive: folded > 0, outline: None, content: None })
     }
 
     fn find_or_decode(&mut self, records: &[u8], index: &mut Index) -> Result<Arc<Layout>, FileError> {
@@ -126,6 +128,21 @@ impl OwnFile {
     /// When the file was created, in nanoseconds since 1970.
     pub(crate) fn created(&self) -> u64 {
         self.created
+    }
+
+    /// How much of it is in use, in bytes.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.outline.as_ref().map_or(0, Outline::end)
+    }
+
+    /// What its header and its table of extents said; to be [kept](Self::keep_outline) again.
+    pub(crate) fn take_outline(&mut self) -> Option<Outline> {
+        self.outline.take()
+    }
+
+    /// Keeps what the header and the table of extents say.
+    pub(crate) fn keep_outline(&mut self, outline: Outline) {
+        self.outline = Some(outline);
     }
 
     /// What an archive holds, if it was read.

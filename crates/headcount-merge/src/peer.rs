@@ -51,6 +51,11 @@ impl PeerContent {
         self.0.as_ref().map(|(_, sequence)| sequence)
     }
 
+    /// How much of the file is in use, in bytes.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.sequence().map_or(0, |sequence| sequence.entries.end as u64)
+    }
+
     /// Whose file it is; `None` without entries.
     pub(crate) fn client(&self) -> Option<Client> {
         self.sequence().map(|sequence| sequence.client)

@@ -65,14 +65,14 @@ impl Scraper {
     /// The same, with what tells that a peer's process is dead.
     #[must_use]
     pub fn judging_by(self, liveness: Liveness) -> Self {
-        Self { merger: Merger::new(liveness), ..self }
+        Self { merger: Merger::new(liveness).keeping_files_open(), ..self }
     }
 
     fn new(directory: Directory, rights: Rights) -> Self {
         Self {
             directory,
             rights,
-            merger: Merger::default(),
+            merger: Merger::default().keeping_files_open(),
             processes: Processes::new(),
             exposed: 0,
             logged: HashSet::new(),
@@ -112,14 +112,19 @@ impl Scraper {
         matches!(self.rights, Rights::Owner(_))
     }
 
-    /// Buries and folds what dead processes have left, if those are at least so many files, for about so long.
+    /// Buries and folds what dead processes have left, if those are at least so many files, for about so long; and lets go
+    /// of what has been deleted.
     pub fn tidy(&mut self, at_least: usize, time: Duration) -> Folded {
         self.sweep();
-        let Rights::Owner(folder) = &mut self.rights else { return Folded::default() };
-        folder.step(&self.directory, at_least, time).unwrap_or_else(|error| {
-            tracing::warn!(error = %crate::chain(&error), "cannot fold dead processes' files");
-            Folded::default()
-        })
+        let folded = match &mut self.rights {
+            Rights::Owner(folder) => folder.step(&self.directory, at_least, time).unwrap_or_else(|error| {
+                tracing::warn!(error = %crate::chain(&error), "cannot fold dead processes' files");
+                Folded::default()
+            }),
+            Rights::Reader => Folded::default(),
+        };
+        self.merger.close_deleted(&self.directory);
+        folded
     }
 
     fn sweep(&self) {

@@ -72,7 +72,6 @@ async fn serve(
     textfile: Option<&Textfile>,
     push: Push,
 ) -> io::Result<()> {
-    let is_owner = scraper.is_owner();
     let scraper = Arc::new(Mutex::new(scraper));
     let gate = Arc::new(gate);
     let rounds = Rounds::new(Arc::clone(&scraper));
@@ -91,7 +90,7 @@ async fn serve(
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
-        () = tidy_for_ever(&scraper), if is_owner => {}
+        () = tidy_for_ever(&scraper) => {}
         () = pushes.push_for_ever() => {}
         Some(()) = write(textfile) => {}
     }

@@ -1,4 +1,5 @@
-//! Between scrapes: what dead processes have left is buried and folded, a little at a time.
+//! Between scrapes: what dead processes have left is buried and folded, a little at a time. And however long nobody
+//! scrapes, deleted files do not stay open.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

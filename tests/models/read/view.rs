@@ -20,6 +20,14 @@ impl View<'_> {
         Ok(self.0.metadata()?.len())
     }
 
+    pub(crate) fn copy(self, _: &mut [u8], _: u64) -> bool {
+        false
+    }
+
+    pub(crate) fn is_whole(self, _: u64) -> bool {
+        unreachable!("nothing is mapped")
+    }
+
     pub(crate) fn read_up_to(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         memory::read_up_to(self.0, buffer, offset)
     }

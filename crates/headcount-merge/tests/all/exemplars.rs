@@ -38,7 +38,7 @@ fn write(directory: &Path, bounds: &[f64], observed: &[Observed<'_>]) {
 }
 
 fn exposed(directory: &Path, format: Format) -> String {
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
     assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
     String::from_utf8(merged.encode(&Exposition::new(format))).unwrap()
@@ -196,7 +196,7 @@ fn every_format_has_what_it_has_room_for() {
         r#"{"labels":{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"},"value":"#;
     assert!(json.contains(&format!(r#"{{"value":"1","exemplar":{labels}"1","timestamp":"1"#)), "{json}");
     assert!(json.contains(&format!(r#""exemplars":{{"1.0":{labels}"0.5","timestamp":"1"#)), "{json}");
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(directory.path()).unwrap()).unwrap();
     let otlp = merged.to_otlp(&Otlp { resource: &[], start: 0, time: 1 });
     let id = b"\x2a\x10\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6\xa3\xce\x92\x9d\x0e\x0e\x47\x36";
@@ -239,7 +239,7 @@ fn what_a_file_says_that_is_no_exemplar_is_not_shown() {
 fn what_is_kept_of_an_exposition_has_the_exemplars_of_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let directory = Directory::open(folder.path()).unwrap();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let mut check = || {
         let merged = merger.merge(&directory).unwrap();
         let mut anew = Merger::default();

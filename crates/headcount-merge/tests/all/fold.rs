@@ -32,7 +32,7 @@ proptest! {
         processes in prop::collection::vec((any_process(), any::<bool>()), 1..8),
     ) {
         let (folded, whole) = (Host::new(), Host::new());
-        let mut merger = Merger::default();
+        let mut merger = Merger::default().keeping_files_open();
         for (number, (process, folds)) in processes.iter().enumerate() {
             let written = tempfile::tempdir().unwrap();
             let process = Process { alive: true, ..process.clone() };
@@ -135,7 +135,7 @@ fn an_archive_beside_its_sources_counts_once() {
     // As a fold that was killed would have left them: all of them, and then fewer and fewer.
     names.iter().for_each(|name| link(kept.path(), graves.path(), name));
     assert_eq!(graves.names().len(), 3);
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     for name in &names {
         assert_eq!(text(&mut merger, &graves.directory()), before);
         assert_eq!(text_of(&graves), before);
@@ -204,10 +204,10 @@ fn a_reader_never_sees_a_sum_fall_or_run_ahead_while_files_are_folded() {
         for fresh in [true, false] {
             let (directory, done, buried) = (&directory, &done, &buried);
             scope.spawn(move || {
-                let (mut merger, mut last, mut merges) = (Merger::default(), 0.0, 0);
+                let (mut merger, mut last, mut merges) = (Merger::default().keeping_files_open(), 0.0, 0);
                 while !done.load(Ordering::SeqCst) || merges == 0 {
                     if fresh {
-                        merger = Merger::default();
+                        merger = Merger::default().keeping_files_open();
                     }
                     let least = buried.load(Ordering::SeqCst) as f64;
                     let text = merger.merge(directory).unwrap().to_text(Buckets::Cumulative);

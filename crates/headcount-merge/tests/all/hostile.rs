@@ -84,7 +84,7 @@ fn merge_and_check(merger: &mut Merger, directory: &Directory) {
 
 fn check_directory(path: &Path) {
     let directory = Directory::open(path).unwrap();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     merge_and_check(&mut merger, &directory);
     // What cannot be read is not folded, but left where it is.
     let _ = Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
@@ -131,7 +131,7 @@ fn losses_beyond_all_numbers_are_no_reason_to_end() {
     for name in ["archive-0.hc", "archive-1.hc"] {
         fs::write(directory.path().join(name), &bytes).unwrap();
     }
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(directory.path()).unwrap()).unwrap();
     let (lost, folded) = (merged.report().lost, merged.report().files.folded);
     assert_eq!([lost.series, lost.updates, lost.exemplars, folded], [u64::MAX; 4]);
@@ -147,7 +147,7 @@ fn buckets_that_wrap_around_to_almost_the_same_float_are_no_histogram_in_openmet
         let cells = [Summed::Float(1.0, 0.0), Summed::Integer(1 << 63), Summed::Integer(u64::MAX)];
         file.summed(number, &[], &cells, Life::default()).unwrap();
     });
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(directory.path()).unwrap()).unwrap();
     let text = String::from_utf8(merged.encode(&Exposition::new(Format::OpenMetrics))).unwrap();
     assert!(text.contains("# TYPE h_bucket unknown\n"), "{text}");

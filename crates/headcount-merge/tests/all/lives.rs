@@ -20,7 +20,7 @@ fn counted(host: &Host, merger: &mut Merger) -> Vec<String> {
 
 /// Since when `c` is.
 fn created(host: &Host) -> Option<Duration> {
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&host.directory()).unwrap();
     let family = merged.families().find(|family| family.name() == "c_total").unwrap();
     family.series().next().unwrap().created()
@@ -38,7 +38,7 @@ fn count(registry: Registry, label: &str, n: u64, is_removed: bool) {
 #[test]
 fn a_series_is_shown_with_all_that_was_counted_until_every_living_process_has_removed_it() {
     let host = Host::new();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let check = |host: &Host, merger: &mut Merger, expected: &[&str]| {
         assert_eq!(counted(host, merger), expected);
         assert_eq!(counted(host, &mut Merger::default()), expected);
@@ -134,7 +134,7 @@ fn every_kind_that_is_summed_has_an_age_and_a_gauge_has_none() {
         registry.histogram("e", "", Bounds::default()).unwrap().observe(1.0);
         registry.summary("f", "").unwrap().observe(1.0);
     });
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&host.directory()).unwrap();
     for series in merged.families().flat_map(|family| family.series().collect::<Vec<_>>()) {
         let is_gauge = matches!(series.value(), SeriesValue::Number(value) if value.to_f64() == 1.0)
@@ -153,7 +153,7 @@ fn ages_and_units_are_said_in_every_format_that_has_a_place_for_them() {
         registry.gauge("g", "", GaugeMode::Sum).unwrap().set(1.0);
     };
     host.live(record);
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let check = |merger: &mut Merger| {
         let merged = merger.merge(&host.directory()).unwrap();
         let created = merged.families().next().unwrap().series().next().unwrap().created().unwrap();
@@ -206,7 +206,7 @@ fn a_unit_that_a_name_does_not_end_with_is_none_and_of_two_the_first_stays() {
     let host = Host::new();
     host.live(|registry| registry.with_unit("per_second").gauge("x", "", GaugeMode::Sum).unwrap().set(1.0));
     host.live(|registry| registry.with_unit("second").gauge("x_per", "", GaugeMode::Sum).unwrap().set(1.0));
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&host.directory()).unwrap();
     let units: Vec<_> = merged.families().map(|family| (family.name(), family.unit())).collect();
     assert_eq!(units, [("x_per_second", Some("per_second"))]);
@@ -251,7 +251,7 @@ proptest! {
             let record = |registry| count(registry, &deed.label.to_string(), 1, deed.is_removed);
             if deed.is_alive { host.live(record) } else { host.bury(record) }
         }
-        let mut merger = Merger::default();
+        let mut merger = Merger::default().keeping_files_open();
         prop_assert_eq!(counted(&host, &mut merger), oracle(&deeds));
         host.fold();
         prop_assert_eq!(counted(&host, &mut merger), oracle(&deeds));

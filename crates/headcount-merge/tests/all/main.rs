@@ -9,6 +9,7 @@ mod host;
 mod hostile;
 mod lives;
 mod native;
+mod open_files;
 mod oracle;
 mod peer_file;
 mod rules;

@@ -68,7 +68,7 @@ proptest! {
     ) {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Directory::open(temporary.path()).unwrap();
-        let mut merger = Merger::default();
+        let mut merger = Merger::default().keeping_files_open();
         for (at, (schema, limit, values, dies)) in all.iter().enumerate() {
             let folder = tempfile::tempdir().unwrap();
             let place = if *dies { folder.path() } else { temporary.path() };
@@ -118,7 +118,7 @@ fn one_without_observations_is_native_from_the_start() {
     let temporary = tempfile::tempdir().unwrap();
     histogram(temporary.path(), NativeBuckets::default());
     let directory = Directory::open(temporary.path()).unwrap();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&directory).unwrap();
     let native = native(&merged).unwrap();
     assert_eq!((native.schema.number(), native.zero_threshold, native.count()), (3, 2.0_f64.powi(-128), 0));
@@ -139,7 +139,7 @@ fn observations_of_processes_to_which_it_is_not_native_are_not_left_out() {
     tables.observe(0.5);
     let registry = Registry::in_directory(temporary.path()).unwrap();
     let classic = registry.histogram("h", "Help.", bounds()).unwrap();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     assert!(native(&merger.merge(&directory).unwrap()).is_some(), "nothing was observed elsewhere");
     classic.observe(2.0);
     let merged = merger.merge(&directory).unwrap();
@@ -185,7 +185,7 @@ fn the_json_shows_buckets_with_their_bounds() {
     let buckets = NativeBuckets::with_schema(0).unwrap().zero_threshold(0.25).unwrap();
     let histogram = histogram(temporary.path(), buckets);
     [-3.0, 0.0, 1.5, 1.75].into_iter().for_each(|value| histogram.observe(value));
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(temporary.path()).unwrap()).unwrap();
     let json = String::from_utf8(merged.encode(&Exposition::new(Format::Json))).unwrap();
     let expected = r#"{"count":"4","sum":"0.25","buckets":{"+Inf":"4"},"schema":0,"native_buckets":[[1,"-4","-2","1"],[3,"-0.25","0.25","1"],[0,"1","2","2"]],"created":"#;

@@ -270,7 +270,7 @@ proptest! {
     fn the_merge_is_what_the_oracle_says(processes in prop::collection::vec(any_process(), 0..6)) {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Directory::open(temporary.path()).unwrap();
-        let mut merger = Merger::default();
+        let mut merger = Merger::default().keeping_files_open();
         for (number, process) in processes.iter().enumerate() {
             // What is known of some files, and of their beginnings, does not change what is found in all.
             let midway = || drop(merger.merge(&directory).unwrap());
@@ -305,7 +305,8 @@ fn a_mode_prevails_for_as_long_as_a_file_has_it() {
     let process = Process { client: Client::Python, alive: true, updates: vec![set] };
     write_python(temporary.path(), 0, &process, || {});
     std::fs::copy(at("gauge_sum_1000.db"), at("gauge_all_1001.db")).unwrap();
-    let (mut merger, directory) = (Merger::default(), Directory::open(temporary.path()).unwrap());
+    let (mut merger, directory) =
+        (Merger::default().keeping_files_open(), Directory::open(temporary.path()).unwrap());
     let mut keys = || {
         let text = merger.merge(&directory).unwrap().to_text(Buckets::Cumulative);
         samples(&String::from_utf8(text).unwrap()).into_iter().collect::<Vec<_>>()
@@ -318,7 +319,8 @@ fn a_mode_prevails_for_as_long_as_a_file_has_it() {
 #[test]
 fn what_two_files_described_is_forgotten_when_the_one_that_went_on_goes_first() {
     let temporary = tempfile::tempdir().unwrap();
-    let (mut merger, directory) = (Merger::default(), Directory::open(temporary.path()).unwrap());
+    let (mut merger, directory) =
+        (Merger::default().keeping_files_open(), Directory::open(temporary.path()).unwrap());
     let mut text = || merger.merge(&directory).unwrap().to_text(Buckets::Cumulative);
     let set = Update::Set { mode: GaugeMode::MostRecent, label: "a".into(), value: 0 };
     let count = Update::Count { label: "b".into(), n: 1 };

@@ -21,7 +21,7 @@ fn directory(files: &[(&str, &[(&str, f64)])]) -> tempfile::TempDir {
 
 /// The exposition, and what was left out of it.
 fn merge(directory: &Path) -> (String, Vec<String>) {
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
     assert!(merged.report().skipped.is_empty(), "{:?}", merged.report());
     let conflicts = merged.report().conflicts.iter().map(ToString::to_string).collect();

@@ -175,7 +175,7 @@ proptest! {
     ) {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Directory::open(temporary.path()).unwrap();
-        let mut warm = Merger::default();
+        let mut warm = Merger::default().keeping_files_open();
         for (number, event) in events.iter().enumerate() {
             happen(event, number, temporary.path());
             let mut cold = Merger::default();
@@ -225,7 +225,7 @@ proptest! {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Directory::open(temporary.path()).unwrap();
         let processes = write_many(temporary.path());
-        let mut warm = Merger::default();
+        let mut warm = Merger::default().keeping_files_open();
         drop(warm.merge(&directory).unwrap().encode(&Exposition::new(Format::Protobuf)));
         for (round, (process, kind, series, n, is_merged)) in updates.into_iter().enumerate() {
             let Handles { histograms, counters, gauges, .. } = &processes[process];
@@ -249,7 +249,7 @@ proptest! {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Directory::open(temporary.path()).unwrap();
         let processes = write_many(temporary.path());
-        let mut merger = Merger::default();
+        let mut merger = Merger::default().keeping_files_open();
         for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
             let mut pages = || merger.merge(&directory).unwrap().pages(&Exposition::new(format));
             let before = pages();

@@ -115,7 +115,7 @@ age_gsum 14
 ";
     assert_eq!(scraper.encode(&host, Format::Text), text);
     let directory = host.directory();
-    let mut merger = Merger::default();
+    let mut merger = Merger::default().keeping_files_open();
     let by_bucket = merger.merge(&directory).unwrap().to_text(Buckets::PerBucket);
     let by_bucket = String::from_utf8(by_bucket).unwrap();
     assert!(by_bucket.contains("age_bucket{le=\"4.0\"} 1\n") && !by_bucket.contains("gcount"), "{by_bucket}");

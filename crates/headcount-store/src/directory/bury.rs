@@ -160,7 +160,12 @@ enum Fate {
 #[must_use]
 pub fn is_locked(file: &std::fs::File) -> bool {
     // A shared lock, so that two who ask at once do not take each other for the writer.
-    fs2::FileExt::try_lock_shared(file).is_err()
+    let is_locked = fs2::FileExt::try_lock_shared(file).is_err();
+    if !is_locked {
+        // To ask was to take it, and the file may stay open.
+        let _ = fs2::FileExt::unlock(file);
+    }
+    is_locked
 }
 
 #[cfg(test)]

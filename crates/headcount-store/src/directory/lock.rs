@@ -96,7 +96,6 @@ impl Directory {
             Err(FileError::Vanished) => return Ok(None),
             Err(error) => return Err(LockError::Io { path: path(), source: io::Error::other(error) }),
         };
-        // With nobody to hold it, the lock is taken for a moment, and let go of with the file.
         if !is_locked(&file) {
             return Ok(None);
         }
@@ -116,8 +115,6 @@ fn try_lock(file: &File) -> io::Result<()> {
     for _ in 1..TRIES {
         match FileExt::try_lock_exclusive(file) {
             Err(error) if is_contended(&error) && !is_locked(file) => {
-                // To ask was to take it as well.
-                FileExt::unlock(file)?;
                 std::thread::sleep(PAUSE);
             }
             tried => return tried,

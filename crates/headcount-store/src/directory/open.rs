@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{DirEntryExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -100,13 +100,22 @@ impl Directory {
     ///
     /// When the directory cannot be read.
     pub fn list(&self) -> io::Result<Vec<OsString>> {
+        Ok(self.list_files()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names of everything in the directory, in the order of their bytes, and the inode that each stood for.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub fn list_files(&self) -> io::Result<Vec<(OsString, u64)>> {
         // Through the descriptor: the path may lead elsewhere by now.
         let own = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.descriptor));
         let listing = std::fs::read_dir(own).or_else(|_| std::fs::read_dir(&self.path))?;
-        let mut names =
-            listing.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
-        names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-        Ok(names)
+        let file = |entry: std::fs::DirEntry| (entry.file_name(), entry.ino());
+        let mut files = listing.map(|entry| entry.map(file)).collect::<io::Result<Vec<_>>>()?;
+        files.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+        Ok(files)
     }
 
     /// Opens a file of the directory for reading, if it is a regular file.

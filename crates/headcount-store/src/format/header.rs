@@ -86,7 +86,14 @@ impl Header {
         bytes
     }
 
-    /// Reads the header from the first block of a file of `file_len` bytes.
+    /// Whether it is that of the same file, and of as much of it.
+    #[must_use]
+    pub fn is_as_long_as(&self, other: &Self) -> bool {
+        let of = |header: &Self| (header.created, header.folded, header.extent_count, header.records_used);
+        of(self) == of(other)
+    }
+
+    /// Reads the header from the first block of a file of `file_len` bytes, or the first [`HEADER_LEN`] bytes of that.
     ///
     /// # Errors
     ///
@@ -104,7 +111,7 @@ impl Header {
                 FileError::BadMagic
             });
         }
-        if (block.len() as u64) < BLOCK {
+        if file_len < BLOCK || block.len() < HEADER_LEN {
             return Err(FileError::TooShort { len: file_len, need: BLOCK });
         }
         let version = u32_at(block, AT_VERSION);

@@ -6,17 +6,19 @@
 //! began is found; what is published later may be.
 //!
 //! A [`Reader`] reads a part at a time, for those who know some of it already; an [`Image`] is all of it. Who reads a
-//! file again and again keeps it [`Mapped`]; a [`View`] is the same to readers with a mapping and without.
+//! file again and again has an [`OpenFile`], which is [`Mapped`]; a [`View`] is the same to readers with a mapping and without.
 
 mod cells;
 mod guard;
 mod image;
 mod mapped;
+mod open_file;
 mod reader;
 mod view;
 
 pub use cells::{Cells, cells};
 pub use image::Image;
 pub use mapped::{Mapped, may_map};
-pub use reader::Reader;
+pub use open_file::OpenFile;
+pub use reader::{Outline, Reader};
 pub use view::View;

@@ -12,10 +12,14 @@ use crate::format::source::{self, Source};
 #[derive(Debug)]
 pub struct Reader<'a> {
     view: View<'a>,
+    outline: Outline,
+}
+
+/// What the header and the table of extents of a file say: of one that has not grown since, it need not be read again.
+#[derive(Clone, Debug)]
+pub struct Outline {
     header: Header,
-    extents: Vec<Extent>,
-    /// The file's length in bytes.
-    len: u64,
+    extents: Box<[Extent]>,
 }
 
 /// How often slots of exemplars are read once more because they were being written, in one file.
@@ -38,12 +42,41 @@ impl<'a> Reader<'a> {
         let filled = view.read_up_to(&mut block, 0).map_err(FileError::Unreadable)?;
         let count = Header::decode(&block[..filled], filled as u64)?.extent_count;
         let len = view.len().map_err(FileError::Unreadable)?;
-        let mut reader = Self { view, header, extents: Vec::new(), len };
-        reader.read_table(block[HEADER_LEN..].to_vec(), count)?;
+        let outline = Outline { header, extents: Box::default() };
+        let mut reader = Self { view, outline };
+        let table = block[HEADER_LEN..].to_vec();
+        reader.outline = Outline { extents: reader.read_table(table, count, len)?, header };
         Ok(reader)
     }
 
-    fn read_table(&mut self, mut table: Vec<u8>, count: u32) -> Result<(), FileError> {
+    /// Reads the header, and the table of extents only if the file has grown since this was found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_again(file: impl Into<View<'a>>, outline: Outline) -> Result<Self, FileError> {
+        let view = file.into();
+        let mut block = [0; HEADER_LEN];
+        let is_there = view.copy(&mut block, 0)
+            || (view.read_up_to(&mut block, 0).is_ok_and(|filled| filled == block.len())
+                && view.len().is_ok_and(|len| len >= outline.end()));
+        match Header::decode(&block, BLOCK) {
+            // The table lists every extent that the mark reaches into: it did when the mark was found there.
+            Ok(header) if is_there && header.is_as_long_as(&outline.header) => {
+                Ok(Self { view, outline: Outline { header, ..outline } })
+            }
+            _ => Self::open(view),
+        }
+    }
+
+    /// What the header and the table said.
+    #[must_use]
+    pub fn into_outline(self) -> Outline {
+        self.outline
+    }
+
+    fn read_table(&self, mut table: Vec<u8>, count: u32, len: u64) -> Result<Box<[Extent]>, FileError> {
+        let mut extents = Vec::new();
         let mut blocks: u64 = 0;
         for index in 0..count {
             let at = index as usize * ENTRY_LEN;
@@ -51,11 +84,11 @@ impl<'a> Reader<'a> {
             let extent = table.get(at..at + ENTRY_LEN).and_then(Extent::decode).ok_or_else(bad)?;
             blocks += u64::from(extent.blocks);
             let end = extent.offset() + extent.len();
-            if end > self.len {
-                return Err(FileError::UsedBeyondEnd { used: end, len: self.len });
+            if end > len {
+                return Err(FileError::UsedBeyondEnd { used: end, len });
             }
             // Extents do not overlap, so together they are no longer than the file: that ends this loop.
-            if blocks * BLOCK > self.len || extent.is_empty() {
+            if blocks * BLOCK > len || extent.is_empty() {
                 return Err(bad());
             }
             if extent.content == Content::Table {
@@ -63,23 +96,23 @@ impl<'a> Reader<'a> {
                 table.resize(continued + to_usize(extent.len()), 0);
                 self.read_exact(&mut table[continued..], extent.offset())?;
             }
-            self.extents.push(extent);
+            extents.push(extent);
         }
-        Ok(())
+        Ok(extents.into())
     }
 
     /// What the header said.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.outline.header
     }
 
     /// Where the published descriptions stand: offset in the file and length, in bytes, in order.
     fn record_parts(&self) -> Result<Vec<(u64, u64)>, FileError> {
-        let used = self.header.records_used;
+        let used = self.outline.header.records_used;
         let mut parts = Vec::new();
         let mut covered = 0;
-        for (index, extent) in (0..).zip(&self.extents) {
+        for (index, extent) in (0..).zip(&self.outline.extents) {
             if extent.content != Content::Records {
                 continue;
             }
@@ -93,7 +126,7 @@ impl<'a> Reader<'a> {
             parts.push((extent.offset(), part));
         }
         if covered < used {
-            return Err(FileError::UsedBeyondEnd { used, len: self.len });
+            return Err(self.ends_before(used));
         }
         Ok(parts)
     }
@@ -119,9 +152,26 @@ impl<'a> Reader<'a> {
     ///
     /// When the file cannot be read, or an extent does not continue the one before it.
     pub fn read_cells(&self, cells: &mut Cells) -> Result<(), FileError> {
+        let copy = |buffer: &mut [u8], offset| match self.view.copy(buffer, offset) {
+            true => Ok(()),
+            false => Err(self.ends_before(offset)),
+        };
+        // All of it, and then whether it was there. What was not, or has failed, is read.
+        match self.fill(cells, copy) {
+            Ok(()) if self.view.is_whole(self.outline.end()) => Ok(()),
+            _ => self.fill(cells, |buffer, offset| self.read_exact(buffer, offset)),
+        }
+    }
+
+    /// Fills in the cells part by part.
+    fn fill(
+        &self,
+        cells: &mut Cells,
+        read: impl Fn(&mut [u8], u64) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
         cells.clear();
         let mut looks = LOOKS;
-        for (index, extent) in (0..).zip(&self.extents) {
+        for (index, extent) in (0..).zip(&self.outline.extents) {
             let space = match extent.content {
                 Content::Shared => &mut cells.shared,
                 Content::Slab(number) => cells.slabs.entry(number).or_default(),
@@ -132,24 +182,9 @@ impl<'a> Reader<'a> {
                 return Err(FileError::BadExtent { index });
             }
             let bytes = space.grow(to_usize(extent.len()));
-            self.read_exact(bytes, extent.offset())?;
+            read(bytes, extent.offset())?;
             if extent.content == Content::Exemplars {
-                self.look_again(bytes, extent.offset(), &mut looks)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads slots once more that were being written, until they are whole; blanks them if that takes too long.
-    fn look_again(&self, slots: &mut [u8], offset: u64, looks: &mut u32) -> Result<(), FileError> {
-        for (slot, at) in slots.chunks_exact_mut(SLOT_LEN).zip((offset..).step_by(SLOT_LEN)) {
-            while Slot::of(slot) == Slot::Torn {
-                if *looks == 0 {
-                    slot.fill(0);
-                } else {
-                    *looks -= 1;
-                    self.read_exact(slot, at)?;
-                }
+                look_again(&read, bytes, extent.offset(), &mut looks)?;
             }
         }
         Ok(())
@@ -162,7 +197,7 @@ impl<'a> Reader<'a> {
     /// When the file cannot be read, or the list is malformed.
     pub fn read_sources(&self) -> Result<Vec<Source>, FileError> {
         let mut bytes = Vec::new();
-        for extent in self.extents.iter().filter(|extent| extent.content == Content::Sources) {
+        for extent in self.outline.extents.iter().filter(|extent| extent.content == Content::Sources) {
             let start = bytes.len();
             bytes.resize(start + to_usize(extent.len()), 0);
             self.read_exact(&mut bytes[start..], extent.offset())?;
@@ -174,10 +209,42 @@ impl<'a> Reader<'a> {
     fn read_exact(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
         let read = self.view.read_up_to(buffer, offset).map_err(FileError::Unreadable)?;
         if read < buffer.len() {
-            return Err(FileError::UsedBeyondEnd { used: offset + buffer.len() as u64, len: self.len });
+            return Err(self.ends_before(offset + buffer.len() as u64));
         }
         Ok(())
     }
+
+    fn ends_before(&self, used: u64) -> FileError {
+        FileError::UsedBeyondEnd { used, len: self.view.len().unwrap_or(0) }
+    }
+}
+
+impl Outline {
+    /// Where the last extent ends, in bytes.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.offset() + extent.len()).max().unwrap_or(BLOCK)
+    }
+}
+
+/// Reads slots once more that were being written, until they are whole; blanks them if that takes too long.
+fn look_again(
+    read: impl Fn(&mut [u8], u64) -> Result<(), FileError>,
+    slots: &mut [u8],
+    offset: u64,
+    looks: &mut u32,
+) -> Result<(), FileError> {
+    for (slot, at) in slots.chunks_exact_mut(SLOT_LEN).zip((offset..).step_by(SLOT_LEN)) {
+        while Slot::of(slot) == Slot::Torn {
+            if *looks == 0 {
+                slot.fill(0);
+            } else {
+                *looks -= 1;
+                read(slot, at)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lengths here are bounded by a file's length.

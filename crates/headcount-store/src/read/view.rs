@@ -44,6 +44,13 @@ impl<'a> View<'a> {
         self.mapped.is_some_and(|mapped| mapped.is_whole(self.file, end))
     }
 
+    /// Fills `buffer` with what is mapped from `offset` on; `false` if that is not all mapped. It counts only if the view
+    /// [is whole](Self::is_whole) so far afterwards.
+    pub(crate) fn copy(self, buffer: &mut [u8], offset: u64) -> bool {
+        let offset = usize::try_from(offset);
+        self.mapped.zip(offset.ok()).is_some_and(|(mapped, offset)| mapped.copy(offset, buffer))
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
@@ -51,10 +58,7 @@ impl<'a> View<'a> {
 
     /// Fills as much of `buffer` as the file has from `offset` on, and tells how much that was.
     pub(crate) fn read_up_to(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        if let (Some(mapped), Ok(start)) = (self.mapped, usize::try_from(offset))
-            && mapped.copy(start, buffer)
-            && mapped.is_whole(self.file, offset + buffer.len() as u64)
-        {
+        if self.copy(buffer, offset) && self.is_whole(offset + buffer.len() as u64) {
             return Ok(buffer.len());
         }
         // It has grown beyond what is mapped, or there is less of it: then the system says how much.

@@ -1,0 +1,147 @@
+//! The files of a directory, kept from one gather to the next: what is known of each, and each open if it may stay so.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
+
+use headcount_store::FileError;
+use headcount_store::directory::Directory;
+use headcount_store::read::{OpenFile, may_map};
+
+use crate::own::OwnFile;
+use crate::peer::PeerContent;
+use crate::roster::Entry;
+
+/// All files that the last gather has found.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// By their inodes.
+    all: HashMap<u64, KnownFile>,
+    /// Whether they stay open from one gather to the next.
+    stay_open: bool,
+    /// Whether this gather reads them through mappings.
+    are_mapped: bool,
+    /// The device and the inode of the directory that they are in.
+    directory: Option<(u64, u64)>,
+}
+
+/// A file that was found in the directory.
+#[derive(Debug, Default)]
+pub(crate) struct KnownFile {
+    /// As long as it is open, no other file can have its inode.
+    pub(crate) open: Option<OpenFile>,
+    /// Where it is known, it tells a file from a later one with the same inode.
+    pub(crate) born: Option<SystemTime>,
+    /// What it takes in the file system, in bytes.
+    pub(crate) bytes: u64,
+    /// How much of it was in use when that was looked at, in bytes.
+    measured: u64,
+    /// Whether this gather has found it.
+    pub(crate) is_found: bool,
+    pub(crate) own: Option<OwnFile>,
+    pub(crate) peer: PeerContent,
+}
+
+impl Files {
+    /// From now on files stay open from one gather to the next, and are mapped where that is safe.
+    pub(crate) fn stay_open(&mut self) {
+        self.stay_open = true;
+    }
+
+    /// Begins a gather: all files are yet to be found.
+    pub(crate) fn begin(&mut self, directory: Option<(u64, u64)>) {
+        self.are_mapped = self.stay_open && may_map();
+        // Those of another directory may have the same inodes.
+        let is_same = directory.is_some() && self.directory == directory;
+        for known in self.all.values_mut() {
+            known.is_found = false;
+            drop(known.open.take_if(|_| !is_same));
+        }
+        self.directory = directory;
+    }
+
+    /// Opens a file of the directory, unless it is open; returns its inode.
+    pub(crate) fn open(&mut self, directory: &Directory, entry: &Entry) -> Result<u64, FileError> {
+        entry.parsed()?;
+        if let Some(open) = self.all.get_mut(&entry.inode).and_then(|known| known.open.as_mut()) {
+            if self.are_mapped {
+                open.map();
+            } else {
+                open.unmap();
+            }
+            // It has had this inode all the time, whatever its name has become.
+            return Ok(entry.inode);
+        }
+        self.admit(directory.open_file(&entry.name)?)
+    }
+
+    /// Takes a file that was opened; returns its inode.
+    pub(crate) fn admit(&mut self, file: File) -> Result<u64, FileError> {
+        let metadata = file.metadata().map_err(FileError::Unreadable)?;
+        let (inode, born) = (metadata.ino(), metadata.created().ok());
+        let known = match self.all.entry(inode) {
+            Place::Occupied(known) if known.get().open.is_some() => return Ok(inode),
+            Place::Occupied(known) => known.into_mut(),
+            Place::Vacant(place) => place.insert(KnownFile { born, ..KnownFile::default() }),
+        };
+        if born.is_none() || known.born != born {
+            // It may be another file. One of ours tells by itself.
+            known.peer = PeerContent::default();
+            known.own.iter_mut().for_each(OwnFile::forget_content);
+        }
+        let mut open = OpenFile::from(file);
+        if self.are_mapped && open.may_stay() {
+            open.map();
+        }
+        (known.open, known.born, known.bytes, known.measured) = (Some(open), born, allocated(&metadata), 0);
+        Ok(inode)
+    }
+
+    /// Closes those that have been deleted.
+    pub(crate) fn close_deleted(&mut self) {
+        self.all.values_mut().for_each(|known| drop(known.open.take_if(|open| open.is_deleted())));
+    }
+
+    /// A file, and what is known of it.
+    pub(crate) fn get(&self, inode: u64) -> Option<&KnownFile> {
+        self.all.get(&inode)
+    }
+
+    /// A file, and what is known of it.
+    pub(crate) fn get_mut(&mut self, inode: u64) -> Option<&mut KnownFile> {
+        self.all.get_mut(&inode)
+    }
+
+    /// Closes a file, unless it could be read and may stay open.
+    pub(crate) fn let_go(&mut self, inode: u64, is_sound: bool) {
+        if let Some(known) = self.all.get_mut(&inode) {
+            drop(known.open.take_if(|open| !is_sound || !self.stay_open || !open.may_stay()));
+            known.measure();
+        }
+    }
+
+    /// Forgets those that this gather has not found.
+    pub(crate) fn forget_vanished(&mut self) {
+        self.all.retain(|_, known| known.is_found);
+    }
+}
+
+impl KnownFile {
+    /// Looks how large it is, if more of it is in use than was when that was looked at last.
+    fn measure(&mut self) {
+        let in_use = self.own.as_ref().map_or(self.peer.in_use(), OwnFile::in_use);
+        if let Some(open) = self.open.as_mut().filter(|_| in_use != self.measured)
+            && let Ok(metadata) = open.file().metadata()
+        {
+            (self.bytes, self.measured) = (allocated(&metadata), in_use);
+            open.note_len(metadata.len());
+        }
+    }
+}
+
+/// Of so many bytes a block is in this field, whatever it is in the file system.
+fn allocated(metadata: &Metadata) -> u64 {
+    512 * metadata.blocks()
+}

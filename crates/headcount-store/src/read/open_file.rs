@@ -1,0 +1,111 @@
+//! A file that stays open, and mapped, from one reading to the next.
+//!
+//! What it saves is opening and looking. What it costs is a descriptor, of which a process has few; and a file that is
+//! deleted meanwhile takes its space for as long.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::fstat;
+
+use super::{Mapped, View};
+
+/// See the module.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    mapping: Mapping,
+    permit: Option<Permit>,
+}
+
+#[derive(Debug)]
+enum Mapping {
+    Untried,
+    There(Mapped),
+    Refused,
+}
+
+impl From<File> for OpenFile {
+    fn from(file: File) -> Self {
+        Self { file, mapping: Mapping::Untried, permit: None }
+    }
+}
+
+impl OpenFile {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether it has no name any more, and takes its space only because it is open.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        fstat(&self.file).is_ok_and(|status| status.st_nlink == 0)
+    }
+
+    /// Whether it may stay open: all that do, in the whole process, have a quarter of its descriptors.
+    pub fn may_stay(&mut self) -> bool {
+        if self.permit.is_none() {
+            self.permit = Permit::take();
+        }
+        self.permit.is_some()
+    }
+
+    /// Maps it, unless that was tried before.
+    pub fn map(&mut self) {
+        if matches!(self.mapping, Mapping::Untried) {
+            self.mapping = Mapped::new(&self.file).map_or(Mapping::Refused, Mapping::There);
+        }
+    }
+
+    /// Forgets the mapping, until it is mapped again.
+    pub fn unmap(&mut self) {
+        if let Mapping::There(_) = self.mapping {
+            self.mapping = Mapping::Untried;
+        }
+    }
+
+    /// Forgets the mapping if it does not hold all of the file, which is so long by now.
+    pub fn note_len(&mut self, len: u64) {
+        if let Mapping::There(mapped) = &self.mapping
+            && (mapped.is_cut() || (mapped.end() as u64) < len)
+        {
+            self.mapping = Mapping::Untried;
+        }
+    }
+
+    /// The file, read through its mapping if there is one.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        let mapped = match &self.mapping {
+            Mapping::There(mapped) => Some(mapped),
+            Mapping::Untried | Mapping::Refused => None,
+        };
+        View::new(&self.file, mapped)
+    }
+}
+
+/// How many files stay open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// A file may stay open for as long as this is there.
+#[derive(Debug)]
+struct Permit;
+
+impl Permit {
+    fn take() -> Option<Self> {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft / 4);
+        let permit = Self;
+        // Not taken, it is given back by the way.
+        (OPEN.fetch_add(1, Ordering::Relaxed) < usize::try_from(limit).unwrap_or(usize::MAX))
+            .then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
