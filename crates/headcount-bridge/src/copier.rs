@@ -1,17 +1,16 @@
 //! What a registry holds, added to what was copied from it before.
 //!
-//! A counter of ours takes what theirs has grown by. So each process adds what it has counted itself, in whatever
-//! file it has: after a restart from 0, and after a fork from what the parent had then.
+//! A series that is no longer there is removed from ours, and is back when it is.
 
 use std::collections::HashMap;
 
-use headcount::{Buckets, Gauge, GaugeMode, Histogram, OrNoop, RegisterError, Summary};
+use headcount::GaugeMode;
 
-use crate::exposed::{Exposed, Kind, Sample, Value};
+use crate::copied::{Add, Copied};
+use crate::exposed::{Exposed, Kind, Sample};
 use crate::families::{Families, Labels, spelled};
 use crate::matcher::Rules;
 use crate::spelling::metric_name;
-use crate::total::Total;
 
 /// Copies into metrics of ours.
 #[derive(Debug)]
@@ -20,49 +19,32 @@ pub(crate) struct Copier {
     pub(crate) modes: Rules<GaugeMode>,
     /// Which metrics are copied.
     pub(crate) wanted: Rules<bool>,
-    series: HashMap<(String, Labels), Copied>,
+    series: HashMap<(String, Labels), Series>,
+    /// How often was copied.
+    copies: u64,
 }
 
-/// A series that was copied, and how far.
 #[derive(Debug)]
-enum Copied {
-    Counter(Total),
-    Gauge(Gauge),
-    Histogram {
-        histogram: Histogram,
-        counts: Vec<u64>,
-        sum: f64,
-    },
-    Summary {
-        summary: Summary,
-        count: u64,
-        sum: f64,
-    },
-    /// That it is there says all.
-    Info,
-}
-
-/// Whether what a series has come to is added.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Add {
-    /// It is this process's own.
-    Yes,
-    /// Another process adds it.
-    No,
+struct Series {
+    copied: Copied,
+    /// In which copy it was there last.
+    last: u64,
 }
 
 impl Copier {
     pub(crate) fn new(families: Families, modes: Rules<GaugeMode>, wanted: Rules<bool>) -> Self {
-        Self { families, modes, wanted, series: HashMap::new() }
+        Self { families, modes, wanted, series: HashMap::new(), copies: 0 }
     }
 
     pub(crate) fn copy(&mut self, exposed: &[Exposed], add: Add) {
+        self.copies += 1;
         for family in exposed {
             let name = metric_name(&family.name);
             if *self.wanted.get(&name) {
                 family.samples.iter().for_each(|sample| self.copy_sample(&name, family, sample, add));
             }
         }
+        self.remove_gone();
     }
 
     fn copy_sample(&mut self, name: &str, family: &Exposed, sample: &Sample, add: Add) {
@@ -74,117 +56,25 @@ impl Copier {
         };
         let labels =
             spelled(sample.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())), reserved);
-        let Self { families, modes, series, .. } = self;
+        let Self { families, modes, series, copies, .. } = self;
         let key = (name.to_owned(), labels);
-        let copied = series.entry(key).or_insert_with_key(|(name, labels)| {
-            Copied::begin(families, *modes.get(name), name, labels, family, &sample.value)
+        let series = series.entry(key).or_insert_with_key(|(name, labels)| {
+            let copied = Copied::begin(families, *modes.get(name), name, labels, family, &sample.value);
+            Series { copied, last: *copies }
         });
-        copied.copy(&sample.value, add);
-    }
-}
-
-impl Copied {
-    fn begin(
-        families: &Families,
-        mode: GaugeMode,
-        name: &str,
-        labels: &Labels,
-        family: &Exposed,
-        value: &Value,
-    ) -> Self {
-        let help = family.help.as_str();
-        match family.kind {
-            Kind::Counter => Self::Counter(Total::new(
-                families
-                    .series(labels, |registry, names| registry.dynamic_float_counter(name, help, names))
-                    .or_noop(),
-            )),
-            Kind::Gauge => Self::Gauge(
-                families
-                    .series(labels, |registry, names| registry.dynamic_gauge(name, help, mode, names))
-                    .or_noop(),
-            ),
-            Kind::Histogram => Self::Histogram {
-                histogram: histogram(families, name, labels, help, value).or_noop(),
-                counts: Vec::new(),
-                sum: 0.0,
-            },
-            Kind::Summary => Self::Summary {
-                summary: families
-                    .series(labels, |registry, names| registry.dynamic_summary(name, help, names))
-                    .or_noop(),
-                count: 0,
-                sum: 0.0,
-            },
-            Kind::Info => {
-                let info =
-                    families.series(labels, |registry, names| registry.dynamic_info(name, help, names));
-                info.or_noop().hold();
-                Self::Info
-            }
+        if series.last + 1 < *copies {
+            series.copied.bring_back();
         }
+        series.last = *copies;
+        series.copied.copy(&sample.value, add);
     }
 
-    fn copy(&mut self, value: &Value, add: Add) {
-        match (self, value) {
-            (Self::Counter(total), Value::Number(value)) => match add {
-                Add::Yes => total.follow(*value),
-                Add::No => total.pass_over(*value),
-            },
-            // Of what a parent has set, the child knows nothing: it is set when the child copies.
-            (Self::Gauge(gauge), Value::Number(value)) if add == Add::Yes => gauge.set(*value),
-            (
-                Self::Histogram { histogram, counts, sum },
-                Value::Observed { buckets, count, sum: now_sum },
-            ) => {
-                let now = apart(buckets, *count);
-                if now.iter().zip(counts.iter()).any(|(now, before)| now < before) {
-                    // It has begun again.
-                    (*counts, *sum) = (Vec::new(), 0.0);
-                }
-                if add == Add::Yes {
-                    let before = counts.iter().copied().chain(std::iter::repeat(0));
-                    let more: Vec<u64> = now.iter().zip(before).map(|(now, before)| now - before).collect();
-                    histogram.add_counts(&more, now_sum - *sum);
-                }
-                (*counts, *sum) = (now, *now_sum);
-            }
-            (Self::Summary { summary, count, sum }, Value::Observed { count: now, sum: now_sum, .. }) => {
-                if now < count {
-                    (*count, *sum) = (0, 0.0);
-                }
-                if add == Add::Yes {
-                    summary.add_count(now - *count, now_sum - *sum);
-                }
-                (*count, *sum) = (*now, *now_sum);
-            }
-            // A registry has each name once.
-            _ => {}
-        }
+    /// Removes what was there at the copy before and is no more. How far it was copied is kept: if it was a collector
+    /// that told nothing for once, what is told again must not count twice.
+    fn remove_gone(&mut self) {
+        let before = self.copies - 1;
+        self.series.values().filter(|series| series.last == before).for_each(|series| series.copied.remove());
     }
-}
-
-fn histogram(
-    families: &Families,
-    name: &str,
-    labels: &Labels,
-    help: &str,
-    value: &Value,
-) -> Result<Histogram, RegisterError> {
-    let bounds = match value {
-        Value::Observed { buckets, .. } => buckets.iter().map(|(bound, _)| *bound).collect(),
-        Value::Number(_) => Vec::new(),
-    };
-    // One without a bound, or with bounds in disorder, has the buckets of ours.
-    let buckets = Buckets::new(bounds).unwrap_or_default();
-    families.series(labels, |registry, names| registry.dynamic_histogram(name, help, &buckets, names))
-}
-
-/// The count of each bucket by itself, the one of `+Inf` last.
-fn apart(cumulated: &[(f64, u64)], count: u64) -> Vec<u64> {
-    let mut before = 0;
-    let totals = cumulated.iter().map(|(_, total)| *total).chain([count]);
-    totals.map(|total| total.saturating_sub(std::mem::replace(&mut before, total))).collect()
 }
 
 #[cfg(test)]
@@ -192,6 +82,7 @@ mod tests {
     use headcount::Registry;
 
     use super::*;
+    use crate::exposed::Value;
 
     fn exposed(kind: Kind, value: Value) -> Exposed {
         let labels = vec![("a".to_owned(), "x".to_owned())];
@@ -235,6 +126,47 @@ mod tests {
         let values = [(Add::No, observed([1, 2], 4, 9.0)), (Add::Yes, observed([1, 3], 6, 12.0))];
         check(Kind::Histogram, &values, &["m_count{a=\"x\"} 2", "m_sum{a=\"x\"} 3"]);
         check(Kind::Summary, &values, &["m_count{a=\"x\"} 2", "m_sum{a=\"x\"} 3"]);
+    }
+
+    #[test]
+    fn a_series_that_is_gone_is_removed_until_it_is_there_again() {
+        let registry = Registry::private().unwrap();
+        let mut copier =
+            Copier::new(Families::new(registry), Rules::new(GaugeMode::LiveSum), Rules::new(true));
+        let all = |n: f64, count: u64| {
+            let named = |name: &str, kind, value| Exposed { name: name.to_owned(), ..exposed(kind, value) };
+            [
+                named("c", Kind::Counter, Value::Number(n)),
+                named("g", Kind::Gauge, Value::Number(n)),
+                named("h", Kind::Histogram, observed([0, count], count, n)),
+                named("s", Kind::Summary, observed([0, 0], count, n)),
+                named("i", Kind::Info, Value::Number(1.0)),
+            ]
+        };
+        copier.copy(&all(5.0, 2), Add::Yes);
+        copier.copy(&[], Add::Yes);
+        assert!(!registry.render().contains("a=\"x\""), "{}", registry.render());
+        copier.copy(&[], Add::Yes);
+        // A collector that told nothing for once goes on, and one that begins again counts beside what was.
+        for (told, sum, count) in [(all(6.0, 3), 6.0, 3), (all(1.0, 1), 7.0, 4)] {
+            copier.copy(&told, Add::Yes);
+            let text = registry.render();
+            let gauge = told[1].samples[0].value.clone();
+            let Value::Number(gauge) = gauge else { panic!("{gauge:?}") };
+            let expected = [
+                format!("c_total{{a=\"x\"}} {sum}"),
+                format!("g{{a=\"x\"}} {gauge}"),
+                format!("h_bucket{{a=\"x\",le=\"2.0\"}} {count}"),
+                format!("h_sum{{a=\"x\"}} {sum}"),
+                format!("s_count{{a=\"x\"}} {count}"),
+                "i_info{a=\"x\"} 1".to_owned(),
+            ];
+            for sample in expected {
+                assert!(text.contains(&format!("{sample}\n")), "{sample}: {text}");
+            }
+            copier.copy(&[], Add::Yes);
+        }
+        assert!(!registry.render().contains("a=\"x\""), "{}", registry.render());
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! series, so such a name is several families, in registries beside each other.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use headcount::family::Metric;
-use headcount::{DynamicFamily, RegisterError, Registry};
+use headcount::{DynamicFamily, OrNoop, RegisterError, Registry};
 
 use crate::spelling;
 
@@ -38,6 +39,25 @@ impl Families {
         self.family(&names, make)?.try_with(&values)
     }
 
+    /// The same, as a series that may be removed. One that cannot be made works and records nothing.
+    pub(crate) fn child<M: Metric>(
+        &self,
+        labels: &Labels,
+        make: impl Fn(Registry, &[&str]) -> Result<DynamicFamily<M>, RegisterError>,
+    ) -> Child<M>
+    where
+        Result<M, RegisterError>: OrNoop<Created = M>,
+    {
+        let names: Vec<&str> = labels.keys().map(String::as_str).collect();
+        let values: Box<[String]> = labels.values().cloned().collect();
+        let family = self.family(&names, make);
+        let child = family.and_then(|family| {
+            let metric = family.try_with(&texts(&values))?;
+            Ok(Child { metric, place: Some((family, values)) })
+        });
+        child.unwrap_or_else(|error| Child { metric: Err(error).or_noop(), place: None })
+    }
+
     fn family<M: Metric>(
         &self,
         names: &[&str],
@@ -54,6 +74,39 @@ impl Families {
         registries.push(another);
         make(another, names)
     }
+}
+
+/// A series of ours that comes and goes with one of another client's.
+pub(crate) struct Child<M: Metric> {
+    pub(crate) metric: M,
+    /// Where it is, and the values of its labels; `None` if it could not be made.
+    place: Option<(DynamicFamily<M>, Box<[String]>)>,
+}
+
+impl<M: Metric> Child<M> {
+    /// It is no longer shown, unless another process has it.
+    pub(crate) fn remove(&self) {
+        if let Some((family, values)) = &self.place {
+            family.remove(&texts(values));
+        }
+    }
+
+    /// It is shown again, and goes on from where it was.
+    pub(crate) fn bring_back(&self) {
+        if let Some((family, values)) = &self.place {
+            let _shown = family.with(&texts(values));
+        }
+    }
+}
+
+impl<M: Metric> fmt::Debug for Child<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("values", &self.place.as_ref().map(|(_, values)| values)).finish()
+    }
+}
+
+fn texts(values: &[String]) -> Vec<&str> {
+    values.iter().map(String::as_str).collect()
 }
 
 /// The labels as they are exposed; of those that are spelled the same, the last stays.

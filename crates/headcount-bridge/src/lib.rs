@@ -5,7 +5,7 @@
 //!   program and of its libraries counts in cells of ours, at once.
 //! * The crates `prometheus` and `prometheus-client`: a [`Publisher`] copies what their registries hold, now and
 //!   then and at the end. What it copies is at most one interval old; what happened since the last copy is lost with a
-//!   process that is killed.
+//!   process that is killed. A series that its registry no longer holds is removed.
 //! * [`watch_runtime`] and [`watch_process`]: what Tokio and the kernel know of this process.
 //!
 //! Each client is a feature of this crate, called as the client is; none is on by default.
@@ -25,12 +25,13 @@
 //!
 //! Read the modules in this order: `matcher`, which metrics a rule is for; `spelling`, what names become; `families`,
 //! metrics of ours by names that come at run time; `cache`, `handle` and `recorder`, for `metrics`; `exposed`, what a
-//! registry holds, read from `prometheus` by `protocol` and from `prometheus-client` by `openmetrics`; `copier`, what
-//! that adds to what was copied before, and `publisher`, when; `total`, `runtime` and `process`, for what is watched.
+//! registry holds, read from `prometheus` by `protocol` and from `prometheus-client` by `openmetrics`; `copied`, what
+//! a series adds to what was copied of it before, `copier`, which there are, and `publisher`, when; `total`, `runtime` and `process`, for what is watched.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "metrics")]
 mod cache;
+mod copied;
 mod copier;
 mod exposed;
 mod families;

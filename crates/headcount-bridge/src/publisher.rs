@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use headcount::{GaugeMode, OrNoop, Registry, Updater};
 
-use crate::copier::{Add, Copier};
+use crate::copied::Add;
+use crate::copier::Copier;
 use crate::exposed::Exposed;
 use crate::families::Families;
 use crate::matcher::{Matcher, Rules};
@@ -16,6 +17,9 @@ use crate::matcher::{Matcher, Rules};
 ///
 /// What a scrape shows is at most one interval old. Keep it in `main`: when it is dropped it copies once more. Of a
 /// process that is killed, what it has counted since the last copy is lost.
+///
+/// A series that the registry no longer holds is [removed](headcount::Family::remove) at the next copy, and is back when
+/// the registry has it again: a counter then goes on from where it was, since sums never fall.
 ///
 /// ```
 /// # #[cfg(feature = "prometheus")] {
