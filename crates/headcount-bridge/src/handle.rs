@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use headcount::{Counter, Gauge, Histogram};
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
+use crate::cache::Kept;
+
 /// A counter, and how far it was set to count.
 pub(crate) struct CounterHandle {
     counter: Counter,
@@ -13,8 +15,11 @@ pub(crate) struct CounterHandle {
 }
 
 impl CounterHandle {
-    pub(crate) fn new(counter: Counter) -> Self {
-        Self { counter, set: AtomicU64::new(0) }
+    pub(crate) fn new(counter: Counter, kept: Kept) -> Self {
+        // One that is made anew at each call does not know what was set: it passes that over, rather than adding all of
+        // it each time.
+        let set = if kept == Kept::Yes { 0 } else { u64::MAX };
+        Self { counter, set: AtomicU64::new(set) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use headcount::{Buckets, GaugeMode, OrNoop, RegisterError, Registry};
 use metrics::{Key, KeyName, Metadata, SetRecorderError, SharedString, Unit};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Kept};
 use crate::families::{Families, Labels, spelled};
 use crate::handle::{CounterHandle, GaugeHandle, HistogramHandle};
 use crate::matcher::{Matcher, Rules};
@@ -20,6 +20,10 @@ use crate::spelling::{metric_name, with_unit};
 /// buckets, since the quantiles of several processes cannot be merged. A name that comes with several sets of labels
 /// is one metric; one that is there already as another kind counts nowhere, which is told as the worker crate tells it
 /// ([`headcount::error::report_to`]).
+///
+/// A metric has as many series as the worker crate allows; what comes beyond counts in one whose labels are `overflow`.
+/// The first 100,000 label sets are found fast. Those that come later count, but take microseconds to find, and what a
+/// counter is set to with `absolute` is passed over.
 ///
 /// Describe a metric before it is counted with: its help text is in the file as soon as it is, and final. Without one
 /// it has none.
@@ -185,13 +189,13 @@ impl Recorder {
         spelled(global.chain(key.labels().map(|label| (label.key(), label.value()))), reserved)
     }
 
-    fn counter(self, key: &Key) -> metrics::Counter {
+    fn counter(self, key: &Key, kept: Kept) -> metrics::Counter {
         let (name, help) = self.described(key);
         let counter = self
             .0
             .families
             .series(&self.labels(key, ""), |registry, labels| registry.dynamic_counter(&name, &help, labels));
-        metrics::Counter::from_arc(Arc::new(CounterHandle::new(counter.or_noop())))
+        metrics::Counter::from_arc(Arc::new(CounterHandle::new(counter.or_noop(), kept)))
     }
 
     fn gauge(self, key: &Key) -> metrics::Gauge {
@@ -227,15 +231,15 @@ impl metrics::Recorder for Recorder {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
-        self.0.counters.get_or_insert(key, || self.counter(key)).clone()
+        self.0.counters.get_or_make(key, |kept| self.counter(key, kept))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        self.0.gauges.get_or_insert(key, || self.gauge(key)).clone()
+        self.0.gauges.get_or_make(key, |_| self.gauge(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
-        self.0.histograms.get_or_insert(key, || self.histogram(key)).clone()
+        self.0.histograms.get_or_make(key, |_| self.histogram(key))
     }
 }
 

@@ -85,3 +85,22 @@ fn a_name_of_another_kind_counts_nowhere_and_disturbs_nobody() {
     });
     assert_eq!(text, "# HELP x_total \n# TYPE x_total counter\nx_total 1\n");
 }
+
+#[test]
+fn however_many_label_sets_there_are_what_is_counted_is_there_and_memory_has_a_bound() {
+    let text = record(Recorder::builder(), || {
+        for n in 0..100_000 {
+            counter!("jobs", "customer" => n.to_string()).increment(1);
+        }
+        for _ in 0..3 {
+            counter!("jobs", "customer" => "late").increment(2);
+            // Nobody knows what it was set to before.
+            counter!("jobs", "customer" => "late").absolute(50);
+            counter!("other").increment(1);
+        }
+    });
+    check(
+        &text,
+        &["jobs_total{customer=\"9999\"} 1", "jobs_total{customer=\"overflow\"} 90006", "other_total 3"],
+    );
+}
