@@ -55,8 +55,10 @@ fn other_clients_metrics_count_over_all_workers_and_stay_when_those_are_replaced
     check(&text, &observed(2.0, 3.0));
 
     headcount.signal(Signal::SIGHUP);
+    // The reload is over when the new are ready, and the old are told to stop.
     wait::until_true("both are replaced", || {
         headcount.value("headcount_reloads_total{outcome=\"success\"}") == Some(1.0)
+            && headcount.value("headcount_workers{state=\"stopping\"}") == Some(0.0)
     });
     // The old have copied once more when they ended.
     let text = headcount.scrape();
