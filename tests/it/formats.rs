@@ -242,7 +242,7 @@ room_temp{floor_no=\"1\",wo=\"Küche\"} 21.5
 
 const JSON: &str = r#"[
 {"name":"h","help":"H.","type":"HISTOGRAM","metrics":[
-{"labels":{"l":"x"},"count":"2","sum":"2.5","buckets":{"1.0":"1","+Inf":"2"}}]},
+{"labels":{"l":"x"},"sum":"2.5","buckets":{"1.0":"1","+Inf":"2"},"count":"2"}]},
 {"name":"hits_total","help":"Hits, \"all\".","type":"COUNTER","metrics":[
 {"value":"3"}]},
 {"name":"room.temp","help":"T.","type":"GAUGE","metrics":[

@@ -45,6 +45,10 @@ impl LifeRun {
     /// Brings each life cell to what belongs to its series, of what all series have.
     fn bring<T>(&self, cells: &GaugeCells, all: &mut [T], mut take: impl FnMut(&mut T, u64)) {
         let (mut at, step) = (self.first as usize, self.step as usize);
+        if step == 1 {
+            let places = &mut all[at..at + self.len as usize];
+            return cells.bring((self.start, self.stride as usize), places.iter_mut(), take);
+        }
         cells.bring((self.start, self.stride as usize), 0..self.len, |_, cell| {
             take(&mut all[at], cell);
             at += step;

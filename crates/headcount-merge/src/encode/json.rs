@@ -7,35 +7,36 @@ use headcount_store::metric::Kind;
 use headcount_store::text::{Value, write_bound, write_value};
 
 use super::shown::Shown;
+use super::written::Written;
 use crate::exemplars::Exemplar;
 use crate::merged::{Histogram, Series, SeriesValue};
 use crate::native::NativeHistogram;
 use crate::text::Buckets;
 
-pub(super) fn encode(families: &[Shown<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
-    out.push(b'[');
-    for (at, Shown { family, name }) in families.iter().enumerate() {
-        out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });
-        out.extend(b"{\"name\":");
-        put_text(&mut out, name);
-        out.extend(b",\"help\":");
-        put_text(&mut out, family.help());
-        if let Some(unit) = family.unit() {
-            out.extend(b",\"unit\":");
-            put_text(&mut out, unit);
-        }
-        out.extend(b",\"type\":\"");
-        out.extend(type_word(family.kind()).as_bytes());
-        out.extend(b"\",\"metrics\":[");
-        for (at, series) in family.series().enumerate() {
-            out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });
-            put_series(&mut out, series);
-        }
-        out.extend(b"]}");
+/// What ends an exposition in which there are families, and one without.
+pub(super) const END: [&[u8]; 2] = [b"]\n", b"[]\n"];
+
+/// Appends a family; the first one begins the list.
+pub(super) fn write_family(written: &mut Written, Shown { family, name }: &Shown<'_>, is_first: bool) {
+    let out = &mut written.out;
+    out.extend(if is_first { b"[\n" } else { b",\n" });
+    out.extend(b"{\"name\":");
+    put_text(out, name);
+    out.extend(b",\"help\":");
+    put_text(out, family.help());
+    if let Some(unit) = family.unit() {
+        out.extend(b",\"unit\":");
+        put_text(out, unit);
     }
-    out.extend(b"]\n");
-    out
+    out.extend(b",\"type\":\"");
+    out.extend(type_word(family.kind()).as_bytes());
+    out.extend(b"\",\"metrics\":[");
+    written.end_head();
+    for (at, series) in family.series().enumerate() {
+        written.out.extend(if at == 0 { b"\n".as_slice() } else { b",\n" });
+        put_series(written, series);
+    }
+    written.out.extend(b"]}");
 }
 
 fn type_word(kind: Kind) -> &'static str {
@@ -48,7 +49,8 @@ fn type_word(kind: Kind) -> &'static str {
     }
 }
 
-fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
+fn put_series(written: &mut Written, series: Series<'_>) {
+    let out = &mut written.out;
     out.push(b'{');
     let mut any = false;
     for (name, value) in series.labels() {
@@ -63,42 +65,45 @@ fn put_series(out: &mut Vec<u8>, series: Series<'_>) {
     }
     match series.value() {
         SeriesValue::Number(value) => {
-            put_number(out, "value", value);
+            put_value(written, b"\"value\":\"", value);
             if let Some(exemplar) = series.exemplar() {
-                out.extend(b",\"exemplar\":");
-                put_exemplar(out, exemplar);
+                written.out.extend(b",\"exemplar\":");
+                put_exemplar(&mut written.out, exemplar);
             }
         }
         SeriesValue::Summary { count, sum } => {
-            put_number(out, "count", count);
-            out.push(b',');
-            put_number(out, "sum", sum);
+            put_value(written, b"\"count\":\"", count);
+            put_value(written, b",\"sum\":\"", sum);
         }
         SeriesValue::Histogram(histogram) => {
-            put_number(out, "count", histogram.count());
-            out.push(b',');
-            put_number(out, "sum", histogram.sum());
-            out.extend(b",\"buckets\":{");
+            // In the order of the figures.
+            put_value(written, b"\"sum\":\"", histogram.sum());
+            written.out.extend(b",\"buckets\":{");
             for (at, (bound, count)) in histogram.buckets(Buckets::Cumulative).enumerate() {
-                out.extend(if at == 0 { b"\"".as_slice() } else { b",\"" });
-                write_bound(out, bound);
-                out.extend(b"\":\"");
-                write_value(out, count);
-                out.push(b'"');
+                written.out.extend(if at == 0 { b"\"".as_slice() } else { b",\"" });
+                write_bound(&mut written.out, bound);
+                put_value(written, b"\":\"", count);
             }
-            out.push(b'}');
+            put_value(written, b"},\"count\":\"", histogram.count());
             if let Some(native) = histogram.native() {
-                put_native(out, &native);
-                put_native_exemplars(out, histogram);
+                put_native(&mut written.out, &native);
+                put_native_exemplars(&mut written.out, histogram);
             }
-            put_exemplars(out, histogram);
+            put_exemplars(&mut written.out, histogram);
         }
     }
     if let Some(created) = series.created() {
-        out.push(b',');
-        put_number(out, "created", Value::Float(created.as_secs_f64()));
+        written.out.push(b',');
+        put_number(&mut written.out, "created", Value::Float(created.as_secs_f64()));
     }
-    out.push(b'}');
+    written.out.push(b'}');
+}
+
+/// Appends the value of a sample and a quotation mark behind it.
+fn put_value(written: &mut Written, before: &[u8], value: Value) {
+    written.out.extend(before);
+    written.value(value);
+    written.out.push(b'"');
 }
 
 /// By the upper bounds of the buckets, as these are.

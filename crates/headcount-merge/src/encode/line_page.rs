@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use headcount_store::text::{Value, overwrite_value, write_value};
 
+use super::written::Written;
 use crate::figures::Figures;
 use crate::page::Page;
 
@@ -49,8 +50,13 @@ impl Line {
         (value != 0 && value != NO_VALUE).then_some(value as usize)
     }
 
+    /// The same, with so much more before it; `None` if that is longer than can be told.
+    fn behind(self, more: usize) -> Option<Self> {
+        Self::new(self.fixed() + more, self.0 & NO_VALUE)
+    }
+
     fn len(self) -> usize {
-        // A line's end follows its value.
+        // What follows a value, most often the line's end, is one byte; what follows that is before the next one.
         self.fixed() + self.value().map_or(0, |value| value + 1)
     }
 }
@@ -162,56 +168,57 @@ impl<'a> Old<'a> {
     }
 }
 
-/// Makes pages of lines that have been written sample by sample.
+/// Makes pages of families that have been written sample by sample.
 #[derive(Debug, Default)]
 pub(super) struct LinePages {
     done: Vec<LinePage>,
     start: usize,
     lines: Vec<Line>,
     bytes: Vec<u8>,
+    /// How many of these no line has: what ends a family stands before the next one, or at the end of the page.
+    rest: usize,
 }
 
 impl LinePages {
-    /// Appends a family with these figures, as it was written: where its head ends, and where values stand. `false` if
-    /// there is more in it that might change than these values.
-    pub(super) fn add_family(
-        &mut self,
-        (written, head_end): (&[u8], usize),
-        values: &[Range<usize>],
-        range: Range<usize>,
-        figures: &Figures,
-    ) -> bool {
-        let Some(lines) = lines(written, head_end, values, range.clone(), figures) else { return false };
+    /// Appends a family with these figures. `false` if there is more in it that might change than its values.
+    pub(super) fn add_family(&mut self, written: &Written, range: Range<usize>, figures: &Figures) -> bool {
+        let Some(lines) = lines(written, range.clone(), figures) else { return false };
         if self.start + self.lines.len() != range.start {
-            self.end_page();
-            self.start = range.start;
+            self.end_page(range.start);
         }
         let mut at = 0;
         for (line, figure) in lines.into_iter().zip(range) {
-            if self.bytes.len() >= super::PAGE && figures.is_first(figure) {
-                self.end_page();
-                self.start = figure;
+            let is_full = self.bytes.len() >= super::PAGE && figures.is_first(figure);
+            let joined = line.behind(self.rest).filter(|_| !is_full);
+            if joined.is_none() {
+                self.end_page(figure);
             }
-            self.bytes.extend_from_slice(&written[at..at + line.len()]);
+            self.bytes.extend_from_slice(&written.out[at..at + line.len()]);
             at += line.len();
-            self.lines.push(line);
+            self.rest = 0;
+            self.lines.push(joined.unwrap_or(line));
         }
+        self.bytes.extend_from_slice(&written.out[at..]);
+        self.rest = written.out.len() - at;
         true
     }
 
     /// The pages since this was asked the last time.
     pub(super) fn take(&mut self) -> Vec<LinePage> {
-        self.end_page();
+        self.end_page(0);
         std::mem::take(&mut self.done)
     }
 
-    fn end_page(&mut self) {
+    /// Ends a page; the next one begins with this figure.
+    fn end_page(&mut self, next: usize) {
+        self.rest = 0;
+        let start = std::mem::replace(&mut self.start, next);
         let mut lines = std::mem::take(&mut self.lines);
         if lines.is_empty() {
             return;
         }
         lines.shrink_to_fit();
-        let figures = self.start..self.start + lines.len();
+        let figures = start..start + lines.len();
         // With the room that later ones need: what they free would be too small for the next.
         let mut bytes = Vec::with_capacity(with_room(self.bytes.len()));
         bytes.append(&mut self.bytes);
@@ -220,28 +227,22 @@ impl LinePages {
     }
 }
 
-/// What each figure of a family has of what was written; `None` if that is not all of it.
-fn lines(
-    written: &[u8],
-    head_end: usize,
-    values: &[Range<usize>],
-    range: Range<usize>,
-    figures: &Figures,
-) -> Option<Vec<Line>> {
+/// What each figure of a family has of what was written; `None` if those are not its values.
+fn lines(written: &Written, range: Range<usize>, figures: &Figures) -> Option<Vec<Line>> {
     let mut lines = Vec::with_capacity(range.len());
-    lines.push(Line::new(head_end, NO_VALUE)?);
-    let mut at = head_end;
-    let mut values = values.iter();
+    lines.push(Line::new(written.head_end, NO_VALUE)?);
+    let mut at = written.head_end;
+    let mut values = written.values.iter();
     for figure in range.skip(1) {
         if figures.get(figure).is_none() {
             lines.push(Line::NONE);
             continue;
         }
         let value = values.next()?;
-        let is_whole_line = written.get(value.end) == Some(&b'\n') && !value.is_empty();
-        let len = u32::try_from(value.len()).ok().filter(|len| is_whole_line && *len < NO_VALUE)?;
+        let is_followed = value.end < written.out.len() && !value.is_empty();
+        let len = u32::try_from(value.len()).ok().filter(|len| is_followed && *len < NO_VALUE)?;
         lines.push(Line::new(value.start - at, len)?);
         at = value.end + 1;
     }
-    (values.next().is_none() && at == written.len()).then_some(lines)
+    values.next().is_none().then_some(lines)
 }

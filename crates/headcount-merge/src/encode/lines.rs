@@ -1,7 +1,5 @@
 //! The lines of samples, as all formats of lines have them.
 
-use std::ops::Range;
-
 use headcount_store::metric::check_metric_name;
 use headcount_store::text::{
     Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_plain_labels,
@@ -10,17 +8,14 @@ use headcount_store::text::{
 
 use super::Escaping;
 use super::escaping::escaped_labels;
+use super::written::Written;
 use crate::exemplars::Exemplar;
 use crate::merged::{Family, Series};
 
 /// Writes the samples of one family after another.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) out: Vec<u8>,
-    /// Where the samples of the last family begin in that.
-    pub(super) head_end: usize,
-    /// Where the values of its samples stand.
-    pub(super) values: Vec<Range<usize>>,
+    pub(super) written: Written,
     escaping: Escaping,
     /// Whether there are samples of since when series are.
     pub(super) has_created: bool,
@@ -41,9 +36,7 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(out: Vec<u8>, escaping: Escaping) -> Self {
         Self {
-            out,
-            head_end: 0,
-            values: Vec::new(),
+            written: Written::new(out),
             escaping,
             has_created: false,
             name: String::new(),
@@ -57,8 +50,7 @@ impl Lines {
 
     /// The samples that follow are of this family.
     pub(super) fn begin_family(&mut self, name: &str, family: &Family<'_>) {
-        self.head_end = self.out.len();
-        self.values.clear();
+        self.written.end_head();
         name.clone_into(&mut self.name);
         self.has_plain_labels = family.has_plain_labels();
         self.is_quoted = check_metric_name(name).is_err();
@@ -66,17 +58,18 @@ impl Lines {
 
     /// Appends a line such as `# TYPE name counter`.
     pub(super) fn comment(&mut self, word: &str, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.out.extend(b"# ");
-        self.out.extend(word.as_bytes());
-        self.out.push(b' ');
+        let out = &mut self.written.out;
+        out.extend(b"# ");
+        out.extend(word.as_bytes());
+        out.push(b' ');
         if check_metric_name(name).is_ok() {
-            self.out.extend(name.as_bytes());
+            out.extend(name.as_bytes());
         } else {
-            write_quoted(&mut self.out, name);
+            write_quoted(out, name);
         }
-        self.out.push(b' ');
-        write(&mut self.out);
-        self.out.push(b'\n');
+        out.push(b' ');
+        write(out);
+        out.push(b'\n');
     }
 
     /// The samples that follow are of this series.
@@ -132,29 +125,28 @@ impl Lines {
         } else {
             Sample { family: self.name.as_bytes(), suffix, labels: &self.labels, bound }
         };
-        sample.write_key(&mut self.out);
-        let start = self.out.len();
-        write_value(&mut self.out, value);
-        self.values.push(start..self.out.len());
-        self.out.push(b'\n');
+        sample.write_key(&mut self.written.out);
+        self.written.value(value);
+        self.written.out.push(b'\n');
     }
 
     /// Appends an exemplar to the last sample.
     pub(super) fn exemplar(&mut self, exemplar: Exemplar<'_>) {
-        self.out.pop();
-        self.out.extend(b" # {");
+        let out = &mut self.written.out;
+        out.pop();
+        out.extend(b" # {");
         for (at, (name, value)) in exemplar.labels().enumerate() {
-            self.out.extend(if at == 0 { b"".as_slice() } else { b"," });
-            self.out.extend(name.as_bytes());
-            self.out.extend(b"=\"");
-            write_label_value(&mut self.out, value);
-            self.out.push(b'"');
+            out.extend(if at == 0 { b"".as_slice() } else { b"," });
+            out.extend(name.as_bytes());
+            out.extend(b"=\"");
+            write_label_value(out, value);
+            out.push(b'"');
         }
-        self.out.extend(b"} ");
-        write_value(&mut self.out, Value::Float(exemplar.value()));
-        self.out.push(b' ');
-        write_value(&mut self.out, Value::Float(exemplar.time()));
-        self.out.push(b'\n');
+        out.extend(b"} ");
+        write_value(out, Value::Float(exemplar.value()));
+        out.push(b' ');
+        write_value(out, Value::Float(exemplar.time()));
+        out.push(b'\n');
     }
 }
 

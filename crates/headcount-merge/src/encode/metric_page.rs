@@ -1,14 +1,17 @@
 //! A page of series in protobuf, in which nothing but values changes.
 //!
-//! Labels are most of a page. Of a series whose value has changed they are copied, and of another one all is.
+//! Labels are most of a page. So values are exchanged where they stand. Only when one is longer or shorter than the one
+//! before, or somebody still has the old page, it is written anew: of a series whose value has changed labels are copied,
+//! and of another one all is.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use headcount_store::metric::Kind;
+use headcount_store::text::Value;
 
 use super::line_page::Stale;
-use super::protobuf::{put_metric, put_value, put_varint};
+use super::protobuf::{put_metric, put_value, put_varint, to_count};
 use crate::figures::Figures;
 use crate::merged::Merged;
 use crate::page::Page;
@@ -86,6 +89,32 @@ impl MetricPage {
         self.units.iter().any(|unit| has_head(unit) && messages[unit.message as usize].is_resized)
     }
 
+    /// Writes values that have changed in the places of the old ones, as far as they are as long, and if nobody else has
+    /// the page. Tells whether that was all there is to do.
+    pub(super) fn overwrite(&mut self, figures: &Figures, messages: &[Message]) -> Result<bool, Stale> {
+        let Some(page) = Arc::get_mut(&mut self.page) else { return Ok(false) };
+        let (mut rest, mut figure) = (page.change(), self.figures.start);
+        for unit in &self.units {
+            let (known, behind) = rest.split_at_mut(unit.len as usize);
+            rest = behind;
+            let own = figure..figure + unit.figures as usize;
+            figure = own.end;
+            let Content::Series { labels, .. } = unit.content else { continue };
+            if !figures.are_changed(own.clone()) {
+                continue;
+            }
+            if figures.get(own.start).is_none() != known.is_empty() {
+                return Err(Stale);
+            }
+            let start = labels_at(known) + labels as usize;
+            let value = known.get_mut(start..).unwrap_or_default();
+            if Exchange(value).values(messages[unit.message as usize].kind, figures, own).is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes series anew, all of them or those whose values have changed.
     pub(super) fn draft(
         &mut self,
@@ -160,8 +189,79 @@ impl MetricPage {
     }
 }
 
-/// The labels of a series as it was encoded: they stand behind its tag and its length.
+/// Where the labels of a series begin, as it was encoded: behind its tag and its length.
+fn labels_at(series: &[u8]) -> usize {
+    2 + series.iter().skip(1).take_while(|&&byte| byte & 0x80 != 0).count()
+}
+
 fn labels_of(series: &[u8], len: usize) -> &[u8] {
-    let start = 2 + series.iter().skip(1).take_while(|&&byte| byte & 0x80 != 0).count();
+    let start = labels_at(series);
     series.get(start..start + len).unwrap_or_default()
+}
+
+/// What a series has behind its labels, as [`put_value`] has encoded it, while values are exchanged in that. `None` is
+/// for one that is not as long as the one before.
+struct Exchange<'a>(&'a mut [u8]);
+
+impl Exchange<'_> {
+    /// All values of a series of this kind.
+    fn values(mut self, kind: Kind, figures: &Figures, mut own: Range<usize>) -> Option<()> {
+        self.pass(1)?;
+        self.pass_integer()?;
+        match kind {
+            Kind::Counter | Kind::Gauge | Kind::Info | Kind::StateSet | Kind::GaugeHistogram => {
+                self.float(figures.get(own.next()?)?)
+            }
+            Kind::Summary => {
+                self.integer(figures.get(own.next()?)?)?;
+                self.float(figures.get(own.next()?)?)
+            }
+            Kind::Histogram => {
+                let (sum, count) = (own.next()?, own.next_back()?);
+                self.integer(figures.get(count)?)?;
+                self.float(figures.get(sum)?)?;
+                own.try_for_each(|bucket| {
+                    // Its tag and its length, which is below 128; and behind the count, its bound.
+                    self.pass(2)?;
+                    self.integer(figures.get(bucket)?)?;
+                    self.pass(1 + size_of::<f64>())
+                })
+            }
+        }
+    }
+
+    fn pass(&mut self, len: usize) -> Option<()> {
+        self.0.split_off_mut(..len).map(|_| ())
+    }
+
+    fn pass_integer(&mut self) -> Option<()> {
+        let len = self.0.iter().position(|byte| byte & 0x80 == 0)?;
+        self.pass(len + 1)
+    }
+
+    /// A field with a count.
+    fn integer(&mut self, count: Value) -> Option<()> {
+        self.pass(1)?;
+        let mut rest = to_count(count);
+        loop {
+            let byte = self.0.split_off_first_mut()?;
+            let [low, ..] = rest.to_le_bytes();
+            rest >>= 7;
+            if (*byte & 0x80 == 0) != (rest == 0) {
+                return None;
+            }
+            *byte = low & 0x7f | *byte & 0x80;
+            if rest == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// A field with a float.
+    fn float(&mut self, value: Value) -> Option<()> {
+        self.pass(1)?;
+        let place = self.0.split_off_mut(..size_of::<f64>())?;
+        place.copy_from_slice(&value.to_f64().to_le_bytes());
+        Some(())
+    }
 }

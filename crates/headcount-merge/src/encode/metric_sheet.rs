@@ -140,10 +140,11 @@ impl MetricSheet {
         let mut drafts = Vec::with_capacity(parts.len());
         for part in &mut *parts {
             drafts.push(match part {
-                Part::Metrics(page) if !is_next || page.is_changed(figures) => {
-                    Some(page.draft(merged, figures, !is_next, messages)?)
+                Part::Metrics(page) => {
+                    let is_done =
+                        is_next && (!page.is_changed(figures) || page.overwrite(figures, messages)?);
+                    if is_done { None } else { Some(page.draft(merged, figures, !is_next, messages)?) }
                 }
-                Part::Metrics(_) => None,
                 Part::Anew { family, name, page } => {
                     let listed = merged.list(*family);
                     let shown = Shown { family: merged.family(&listed), name: name.as_str().into() };
@@ -156,7 +157,8 @@ impl MetricSheet {
             });
         }
         // Lengths stand before what they are of, and that may be on another page.
-        for (part, draft) in parts.iter_mut().zip(&mut drafts) {
+        let any_resized = messages.iter().any(|message| message.is_resized);
+        for (part, draft) in parts.iter_mut().zip(&mut drafts).filter(|_| any_resized) {
             if let (Part::Metrics(page), None) = (part, &draft)
                 && page.is_resized(messages)
             {

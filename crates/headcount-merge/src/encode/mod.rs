@@ -5,9 +5,9 @@
 //!
 //! * `escaping`: what becomes of names that not every reader knows.
 //! * `shown`: which families there are, and what they are called.
-//! * `lines`: the lines of a family's samples, which `text` and `openmetrics` share.
+//! * `written`: a family's samples in text; `lines`: those of `text` and `openmetrics`, which have a line each.
 //! * `protobuf`, `json`: the formats without lines, and `otlp`, which is pushed.
-//! * `line_page` and `sheet`, `metric_page` and `metric_sheet`: an exposition that is kept for the next, with lines and
+//! * `line_page` and `sheet`, `metric_page` and `metric_sheet`: an exposition that is kept for the next, in text and
 //!   in protobuf; `sheets`: all of those.
 
 mod escaping;
@@ -23,6 +23,7 @@ mod sheet;
 mod sheets;
 mod shown;
 mod text;
+mod written;
 
 use std::fmt;
 
@@ -87,18 +88,6 @@ impl Exposition<'_> {
             format => format!("{format}; escaping={}", self.escaping.as_str()),
         }
     }
-
-    /// How it is kept; `None` if it is not.
-    fn style(&self) -> Option<Style> {
-        match self.format {
-            Format::Text | Format::TextV1 => Some(Style::Lines(Dialect::Text, self.escaping)),
-            Format::OpenMetricsV0 | Format::OpenMetrics => {
-                Some(Style::Lines(Dialect::OpenMetrics, self.escaping))
-            }
-            Format::Protobuf => Some(Style::Protobuf(self.escaping)),
-            Format::Json => None,
-        }
-    }
 }
 
 impl fmt::Display for Format {
@@ -127,18 +116,17 @@ impl Merged<'_> {
     /// compressed again.
     #[must_use]
     pub fn pages(&self, exposition: &Exposition<'_>) -> Pages {
-        let style = exposition.style();
+        let style = Style::of(exposition);
         let has_created =
-            exposition.created_samples && matches!(style, Some(Style::Lines(Dialect::OpenMetrics, _)));
+            exposition.created_samples && matches!(style, Style::Lines(Dialect::OpenMetrics, _));
         // What few ask for is not kept.
-        if let Some(style) = style.filter(|_| exposition.names.is_empty() && !has_created) {
+        if exposition.names.is_empty() && !has_created {
             return self.rendering().sheets().borrow_mut().pages(style, self);
         }
         let families = shown(self, exposition);
         Pages::from(match style {
-            Some(Style::Lines(dialect, escaping)) => sheet::write(&families, dialect, escaping, has_created),
-            Some(Style::Protobuf(escaping)) => protobuf::write(&families, escaping),
-            None => json::encode(&families),
+            Style::Lines(dialect, escaping) => sheet::write(&families, dialect, escaping, has_created),
+            Style::Protobuf(escaping) => protobuf::write(&families, escaping),
         })
     }
 }

@@ -30,9 +30,9 @@ pub(super) fn typed_names(families: &[Shown<'_>]) -> Vec<Option<String>> {
 
 /// Appends a family, with a type under its name for that, if its values allow it. Tells whether it has one.
 pub(super) fn write_family(lines: &mut Lines, shown: &Shown<'_>, typed_name: Option<&str>) -> bool {
-    let start = lines.out.len();
+    let start = lines.written.out.len();
     let is_typed = typed_name.is_some_and(|name| {
-        write_typed(lines, name, &shown.family).inspect_err(|Unfit| lines.out.truncate(start)).is_ok()
+        write_typed(lines, name, &shown.family).inspect_err(|Unfit| lines.written.out.truncate(start)).is_ok()
     });
     if !is_typed {
         write_unknown(lines, shown);

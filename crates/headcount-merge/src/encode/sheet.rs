@@ -1,11 +1,11 @@
-//! An exposition in lines that is kept from one merge to the next, so that of the next only changes need be written.
+//! An exposition in text that is kept from one merge to the next, so that of the next only changes need be written.
 
 use std::sync::Arc;
 
 use super::line_page::{LinePage, LinePages, Stale};
 use super::lines::Lines;
 use super::shown::{Shown, shown};
-use super::{Escaping, Exposition, Format, openmetrics, text};
+use super::{Escaping, Exposition, Format, json, openmetrics, text};
 use crate::figures::Figures;
 use crate::merged::Merged;
 use crate::page::{Page, Pages};
@@ -32,11 +32,19 @@ struct Anew {
     page: Arc<Page>,
 }
 
-/// A family, and its names in this exposition.
+/// A family, its name in this exposition, and what else it is there.
 #[derive(Debug)]
 struct Named {
     family: u32,
     name: String,
+    role: Role,
+}
+
+/// What a family is among the others.
+#[derive(Debug, Default)]
+struct Role {
+    is_first: bool,
+    /// The name under which it may have a type, where that is said by the name.
     typed_name: Option<String>,
 }
 
@@ -50,41 +58,65 @@ impl Anew {
 
     fn refresh(&mut self, merged: &Merged<'_>, dialect: Dialect, escaping: Escaping) {
         let mut lines = Lines::new(Vec::with_capacity(self.page.bytes().len()), escaping);
-        for Named { family, name, typed_name } in &self.families {
+        for Named { family, name, role } in &self.families {
             let listed = merged.list(*family);
             let shown = Shown { family: merged.family(&listed), name: name.into() };
-            dialect.write_family(&mut lines, &shown, typed_name.as_deref());
+            dialect.write_family(&mut lines, &shown, role);
         }
-        if lines.out != self.page.bytes() {
-            self.page = Arc::new(Page::new(lines.out));
+        if lines.written.out != self.page.bytes() {
+            self.page = Arc::new(Page::new(lines.written.out));
         }
     }
 }
 
-/// A format of lines.
+/// A format in which values are spelled, most often a line each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Text,
     OpenMetrics,
+    Json,
 }
 
 impl Dialect {
     /// Appends a family; tells whether it will look like this whatever its values are, as long as they are
     /// [counts](Figures::are_counts).
-    fn write_family(self, lines: &mut Lines, shown: &Shown<'_>, typed_name: Option<&str>) -> bool {
+    fn write_family(self, lines: &mut Lines, shown: &Shown<'_>, role: &Role) -> bool {
         match self {
-            Self::Text => {
-                text::write_family(lines, shown);
-                true
+            Self::Text => text::write_family(lines, shown),
+            Self::OpenMetrics => {
+                return openmetrics::write_family(lines, shown, role.typed_name.as_deref());
             }
-            Self::OpenMetrics => openmetrics::write_family(lines, shown, typed_name),
+            Self::Json => json::write_family(&mut lines.written, shown, role.is_first),
         }
+        true
     }
 
     fn format(self) -> Format {
         match self {
             Self::Text => Format::Text,
             Self::OpenMetrics => Format::OpenMetrics,
+            Self::Json => Format::Json,
+        }
+    }
+
+    fn roles(self, families: &[Shown<'_>]) -> Vec<Role> {
+        let mut roles: Vec<_> = match self {
+            Self::Text | Self::Json => families.iter().map(|_| Role::default()).collect(),
+            Self::OpenMetrics => {
+                let names = openmetrics::typed_names(families).into_iter();
+                names.map(|typed_name| Role { typed_name, is_first: false }).collect()
+            }
+        };
+        roles.iter_mut().take(1).for_each(|first| first.is_first = true);
+        roles
+    }
+
+    /// What ends an exposition of these families.
+    fn end(self, families: &[Shown<'_>]) -> &'static [u8] {
+        match self {
+            Self::Text => b"",
+            Self::OpenMetrics => openmetrics::END,
+            Self::Json => json::END[usize::from(families.is_empty())],
         }
     }
 }
@@ -98,20 +130,11 @@ pub(super) fn write(
 ) -> Vec<u8> {
     let mut lines = Lines::new(Vec::new(), escaping);
     lines.has_created = has_created;
-    for (shown, typed_name) in families.iter().zip(typed_names(families, dialect)) {
-        dialect.write_family(&mut lines, shown, typed_name.as_deref());
+    for (shown, role) in families.iter().zip(dialect.roles(families)) {
+        dialect.write_family(&mut lines, shown, &role);
     }
-    if dialect == Dialect::OpenMetrics {
-        lines.out.extend(openmetrics::END);
-    }
-    lines.out
-}
-
-fn typed_names(families: &[Shown<'_>], dialect: Dialect) -> Vec<Option<String>> {
-    match dialect {
-        Dialect::Text => families.iter().map(|_| None).collect(),
-        Dialect::OpenMetrics => openmetrics::typed_names(families),
-    }
+    lines.written.out.extend(dialect.end(families));
+    lines.written.out
 }
 
 impl Sheet {
@@ -126,25 +149,22 @@ impl Sheet {
         let families = shown(merged, &Exposition { escaping, ..Exposition::new(dialect.format()) });
         let mut lines = Lines::new(Vec::new(), escaping);
         let (mut parts, mut pages, mut anew) = (Vec::new(), LinePages::default(), Anew::default());
-        for (shown, typed_name) in families.iter().zip(typed_names(&families, dialect)) {
-            lines.out.clear();
-            let is_steady = dialect.write_family(&mut lines, shown, typed_name.as_deref());
+        for (shown, role) in families.iter().zip(dialect.roles(&families)) {
+            lines.written.out.clear();
+            let is_steady = dialect.write_family(&mut lines, shown, &role);
             let family = shown.family.number();
             let range = figures.of(family).filter(|_| is_steady && !written_anew.contains(&family));
-            let written = (&*lines.out, lines.head_end);
-            if range.is_some_and(|range| pages.add_family(written, &lines.values, range, figures)) {
+            if range.is_some_and(|range| pages.add_family(&lines.written, range, figures)) {
                 anew.end(&mut parts);
             } else {
                 parts.extend(pages.take().into_iter().map(Part::Lines));
                 let name = shown.name.clone().into_owned();
-                anew.families.push(Named { family, name, typed_name });
+                anew.families.push(Named { family, name, role });
             }
         }
         anew.end(&mut parts);
         parts.extend(pages.take().into_iter().map(Part::Lines));
-        if dialect == Dialect::OpenMetrics {
-            parts.push(Part::End(Arc::new(Page::new(openmetrics::END.to_vec()))));
-        }
+        parts.push(Part::End(Arc::new(Page::new(dialect.end(&families).to_vec()))));
         for part in &mut parts {
             if let Part::Anew(anew) = part {
                 anew.refresh(merged, dialect, escaping);

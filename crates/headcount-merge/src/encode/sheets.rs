@@ -1,9 +1,9 @@
 //! The expositions that are kept from one merge to the next: those that were asked for lately.
 
-use super::Escaping;
 use super::line_page::Stale;
 use super::metric_sheet::MetricSheet;
 use super::sheet::{Dialect, Sheet};
+use super::{Escaping, Exposition, Format};
 use crate::figures::Figures;
 use crate::index::Index;
 use crate::merged::Merged;
@@ -40,6 +40,18 @@ pub(super) enum Style {
 }
 
 impl Style {
+    /// What this exposition is to be.
+    pub(super) fn of(exposition: &Exposition<'_>) -> Self {
+        let escaping = exposition.escaping;
+        match exposition.format {
+            Format::Text | Format::TextV1 => Self::Lines(Dialect::Text, escaping),
+            Format::OpenMetricsV0 | Format::OpenMetrics => Self::Lines(Dialect::OpenMetrics, escaping),
+            Format::Protobuf => Self::Protobuf(escaping),
+            // It has names as they are.
+            Format::Json => Self::Lines(Dialect::Json, Escaping::AllowUtf8),
+        }
+    }
+
     fn shows_exemplars(self) -> bool {
         !matches!(self, Self::Lines(Dialect::Text, _))
     }
@@ -47,8 +59,8 @@ impl Style {
     /// Since when all series are, if it says that. Such as are known hardly ever become older.
     fn created<'a>(self, merged: &'a Merged<'_>) -> &'a [u64] {
         match self {
-            Self::Lines(..) => &[],
-            Self::Protobuf(_) => merged.parts().lives.all_created(),
+            Self::Lines(Dialect::Text | Dialect::OpenMetrics, _) => &[],
+            Self::Lines(Dialect::Json, _) | Self::Protobuf(_) => merged.parts().lives.all_created(),
         }
     }
 }

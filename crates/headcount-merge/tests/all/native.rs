@@ -188,6 +188,6 @@ fn the_json_shows_buckets_with_their_bounds() {
     let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(temporary.path()).unwrap()).unwrap();
     let json = String::from_utf8(merged.encode(&Exposition::new(Format::Json))).unwrap();
-    let expected = r#"{"count":"4","sum":"0.25","buckets":{"+Inf":"4"},"schema":0,"native_buckets":[[1,"-4","-2","1"],[3,"-0.25","0.25","1"],[0,"1","2","2"]],"created":"#;
+    let expected = r#"{"sum":"0.25","buckets":{"+Inf":"4"},"count":"4","schema":0,"native_buckets":[[1,"-4","-2","1"],[3,"-0.25","0.25","1"],[0,"1","2","2"]],"created":"#;
     assert!(json.contains(expected), "{json}");
 }
