@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use headcount_store::FileError;
 use headcount_store::directory::Directory;
-use headcount_store::read::{OpenFile, may_map};
+use headcount_store::read::{OpenFile, may_map, spacious};
 
 use crate::own::OwnFile;
 use crate::peer::PeerContent;
@@ -136,7 +136,7 @@ impl KnownFile {
             && let Ok(metadata) = open.file().metadata()
         {
             (self.bytes, self.measured) = (allocated(&metadata), in_use);
-            open.note_len(metadata.len());
+            open.note_len(spacious(&metadata));
         }
     }
 }

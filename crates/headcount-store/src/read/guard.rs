@@ -227,6 +227,7 @@ fn pass_on(signal: c_int, code: c_int, info: *mut siginfo_t, context: *mut c_voi
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::os::unix::fs::FileExt;
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, ExitStatus};
 
@@ -258,7 +259,7 @@ mod tests {
 
     fn one_page() -> File {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(4096).unwrap();
+        file.write_all_at(&[7; 4096], 0).unwrap();
         file
     }
 

@@ -9,7 +9,8 @@
 //! written to allows; a fence gives it one.
 #![expect(unsafe_code, reason = "words of other processes have no safe interface")]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -36,8 +37,15 @@ pub fn may_map() -> bool {
     guard::is_in_force()
 }
 
+/// How far a file goes whose space begins at its start, in bytes. Peers' files are made larger than what is written to
+/// them; what has no space would get some, in memory at least, by being looked at.
+pub fn spacious(metadata: &Metadata) -> u64 {
+    // Of so many bytes a block is in this field, whatever it is in the file system.
+    metadata.len().min(512 * metadata.blocks())
+}
+
 impl Mapped {
-    /// Maps a file as far as it goes now. Ask [`may_map`] before.
+    /// Maps a file as far as it goes now and has space, if that begins at its start. Ask [`may_map`] before.
     ///
     /// `None` for one that is to be read in another way: it is empty or very large, too many are mapped, or it is on a file
     /// system that does not keep all that is mapped of a file the same as what is read.
@@ -46,7 +54,7 @@ impl Mapped {
         if !is_local(file) {
             return None;
         }
-        let len = usize::try_from(file.metadata().ok()?.len()).ok().filter(|&len| len > 0)?;
+        let len = usize::try_from(spacious(&file.metadata().ok()?)).ok().filter(|&len| len > 0)?;
         // All at once: page by page they cost a fault each.
         let memory = MmapOptions::new().len(len).populate().map_raw_read_only(file).ok()?;
         let guard = Guard::new(memory.as_ptr(), len)?;
@@ -195,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_space_yet_gets_none_by_being_mapped() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 4096], 0).unwrap();
+        file.set_len(LEN.into()).unwrap();
+        let before = file.metadata().unwrap().blocks();
+        let mapped = map(&file);
+        assert!((4096..LEN as usize).contains(&mapped.end()));
+        assert!(mapped.copy(0, &mut [0; 4096]) && mapped.is_whole(&file, 4096));
+        assert_eq!(file.metadata().unwrap().blocks(), before);
+    }
+
+    #[test]
     fn a_mapping_of_which_pages_are_gone_gives_zeros_and_tells() {
         for (len, is_cut) in [(0, true), (4096, true), (LEN - 4096 - 1, true), (LEN - 1, false)] {
             let file = full();
@@ -205,7 +225,7 @@ mod tests {
             assert!(!mapped.is_whole(&file, LEN.into()), "{len}");
             assert_eq!(mapped.is_cut(), is_cut, "{len}");
             // It stays so, whatever becomes of the file, until it is mapped anew.
-            file.set_len(LEN.into()).unwrap();
+            file.write_all_at(&[7; LEN as usize], 0).unwrap();
             assert_eq!(mapped.is_whole(&file, LEN.into()), !is_cut, "{len}");
             drop(mapped);
             assert!(map(&file).is_whole(&file, LEN.into()));

@@ -18,7 +18,7 @@ mod view;
 
 pub use cells::{Cells, cells};
 pub use image::Image;
-pub use mapped::{Mapped, may_map};
+pub use mapped::{Mapped, may_map, spacious};
 pub use open_file::OpenFile;
 pub use reader::{Outline, Reader};
 pub use view::View;

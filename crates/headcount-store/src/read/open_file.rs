@@ -67,7 +67,7 @@ impl OpenFile {
         }
     }
 
-    /// Forgets the mapping if it does not hold all of the file, which is so long by now.
+    /// Forgets the mapping if it does not hold all of the file that can be mapped: so many bytes by now.
     pub fn note_len(&mut self, len: u64) {
         if let Mapping::There(mapped) = &self.mapping
             && (mapped.is_cut() || (mapped.end() as u64) < len)
