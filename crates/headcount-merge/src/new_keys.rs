@@ -65,6 +65,11 @@ impl NewKeys {
         &self.bytes
     }
 
+    /// Makes room for keys of so many bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// Takes the key of the entry at `offset` apart.
     ///
     /// # Errors

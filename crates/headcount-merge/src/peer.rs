@@ -147,9 +147,13 @@ impl Keys {
         last: Option<u32>,
     ) -> Result<(Entries, NewKeys), FileError> {
         let kind = metrics.kind();
-        let (mut entries, mut new_keys) =
-            (Entries::new(layout, words.used() - start.min(words.used())), NewKeys::default());
+        let len = words.used().saturating_sub(start);
+        let (mut entries, mut new_keys) = (Entries::new(layout, len), NewKeys::default());
         let mut expected = last.map_or_else(|| self.first_key(kind), |last| self.follower(last, kind));
+        if last.or(expected).is_none() {
+            // The first file of its kind.
+            new_keys.reserve(len);
+        }
         let mut key = Vec::new();
         let mut at = start;
         while at < words.used() {

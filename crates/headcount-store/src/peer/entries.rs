@@ -110,34 +110,31 @@ pub struct Entry<'a> {
 /// When the file cannot be read, has no header, or ends before what should be in use.
 pub fn read<'a, 'f>(file: impl Into<View<'f>>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], FileError> {
     let view = file.into();
-    grow(buffer, FIRST_READ);
-    let first = view.read_up_to(&mut buffer[..FIRST_READ], 0).map_err(FileError::Unreadable)?;
+    let mut start = [0; FIRST_READ];
+    let first = view.read_up_to(&mut start, 0).map_err(FileError::Unreadable)?;
     let len = || view.len().unwrap_or(0);
     match first {
         0 => return Err(FileError::Empty),
         1..=3 => return Err(FileError::TooShort { len: first as u64, need: 4 }),
         _ => {}
     }
-    let used = u32_at(buffer, 0) as usize;
-    if used > first {
-        let beyond_end = || FileError::UsedBeyondEnd { used: used as u64, len: len() };
-        // An absurd number is found out before memory is taken for it.
-        if first < FIRST_READ || used as u64 > len() {
-            return Err(beyond_end());
-        }
-        grow(buffer, used);
-        let rest = view.read_up_to(&mut buffer[first..used], first as u64).map_err(FileError::Unreadable)?;
-        if rest < used - first {
-            return Err(beyond_end());
-        }
+    let used = u32_at(&start, 0) as usize;
+    let beyond_end = || FileError::UsedBeyondEnd { used: used as u64, len: len() };
+    // An absurd number is found out before memory is taken for it.
+    if used > first && (first < FIRST_READ || used as u64 > len()) {
+        return Err(beyond_end());
+    }
+    if buffer.len() < used {
+        // Zeros that nobody has touched yet cost nothing.
+        *buffer = vec![0; used];
+    }
+    let first = first.min(used);
+    buffer[..first].copy_from_slice(&start[..first]);
+    let rest = view.read_up_to(&mut buffer[first..used], first as u64).map_err(FileError::Unreadable)?;
+    if rest < used - first {
+        return Err(beyond_end());
     }
     Ok(&buffer[..used])
-}
-
-fn grow(buffer: &mut Vec<u8>, len: usize) {
-    if buffer.len() < len {
-        buffer.resize(len, 0);
-    }
 }
 
 /// A peer's file whose lengths have been followed to the end.

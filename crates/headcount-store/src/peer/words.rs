@@ -103,3 +103,72 @@ pub(super) fn length(word: u64) -> usize {
 fn value(word: &[u8]) -> u64 {
     word.try_into().map_or(0, u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use proptest::prelude::*;
+
+    use super::super::entries::tests::peer_bytes;
+    use super::*;
+    use crate::peer::{Layout, START, read};
+    use crate::read::{Mapped, may_map};
+
+    fn file(bytes: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        file
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_mapped_is_what_is_copied(
+            keys in prop::collection::vec("[a-z]{1,30}", 1..20),
+            at in 0_usize..100,
+            other in prop::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let entries: Vec<_> = keys.iter().map(|key| (&**key, 1.5, 2.5)).collect();
+            let file = file(&peer_bytes(&entries, Layout::ValueAndTime));
+            assert!(may_map());
+            let mapped = Mapped::new(&file).unwrap();
+            let view = View::new(&file, Some(&mapped));
+            let shared = Shared::of(view).unwrap();
+            let mut buffer = Vec::new();
+            let copied = read(&file, &mut buffer).unwrap();
+            prop_assert_eq!(shared.used(), copied.len());
+            let (mut one, mut two) = (vec![1; 3], vec![2; 5]);
+            for len in 0..40 {
+                let word = at * WORD;
+                prop_assert_eq!(shared.word(word), copied.word(word));
+                let range = word + len % 7..word + len;
+                shared.copy(range.clone(), &mut one);
+                copied.copy(range, &mut two);
+                // What is not there whole is nobody's to copy.
+                if word + len <= copied.len() {
+                    prop_assert_eq!(&one, &two);
+                }
+            }
+            let mut words = copied.get(START..START + 32).unwrap_or_default().to_vec();
+            prop_assert_eq!(shared.have(START, &words), copied.have(START, &words));
+            for (place, byte) in words.iter_mut().rev().zip(other) {
+                *place = byte;
+            }
+            prop_assert_eq!(shared.have(START, &words), copied.have(START, &words));
+            prop_assert!(!shared.have(copied.len(), &[0; 8]) && !copied.have(copied.len(), &[0; 8]));
+            prop_assert!(view.is_whole(shared.used() as u64));
+        }
+    }
+
+    #[test]
+    fn what_is_in_use_beyond_the_mapping_is_for_reading() {
+        let mut bytes = peer_bytes(&[("key", 1.0, 2.0)], Layout::ValueAndTime);
+        bytes[0] += 8;
+        let file = file(&bytes);
+        assert!(may_map());
+        let mapped = Mapped::new(&file).unwrap();
+        assert!(Shared::of(View::new(&file, Some(&mapped))).is_none());
+        assert!(Shared::of(View::from(&file)).is_none());
+    }
+}
