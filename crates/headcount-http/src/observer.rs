@@ -78,11 +78,12 @@ impl Observer {
         }
     }
 
-    /// Observes a value, perhaps with an exemplar, which only histograms with bounds keep.
+    /// Observes a value, perhaps with an exemplar, which summaries cannot have.
     #[inline]
     pub(crate) fn observe_with(self, value: f64, exemplar: Option<&Exemplar>) {
         match (self, exemplar) {
             (Self::Histogram(histogram), Some(exemplar)) => histogram.observe_with_exemplar(value, *exemplar),
+            (Self::Native(histogram), Some(exemplar)) => histogram.observe_with_exemplar(value, *exemplar),
             _ => self.observe(value),
         }
     }

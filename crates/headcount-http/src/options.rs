@@ -145,7 +145,7 @@ impl Options {
     /// beside](NativeBuckets::and_classic). For a metric that counts or is set, does nothing.
     ///
     /// Prometheus is told its buckets in protobuf, as the supervisor's exporter speaks it; in text there are its count,
-    /// its sum, and what it has with bounds. It keeps no exemplars.
+    /// its sum, and what it has with bounds.
     ///
     /// ```
     /// use headcount::NativeBuckets;

@@ -163,12 +163,12 @@ fn a_hook_sees_the_request_the_answer_and_how_it_ended() {
     assert_eq!(*notes.0.lock().unwrap(), expected);
 }
 
-#[test]
-fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
+/// Sends requests of all sorts, and looks which exemplars are kept.
+fn check_exemplars(options: Options) {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let directory = tempfile::tempdir().unwrap();
     let registry = Registry::in_directory(directory.path()).unwrap();
-    let options = Options::new().registry(registry).exemplars_from_traceparent();
+    let options = options.registry(registry).exemplars_from_traceparent();
     let builder = HttpMetrics::builder(options).exemplar_from(|request| {
         let id = request.headers.get("x-request-id")?.to_str().ok()?;
         Exemplar::new(&[("request_id", id)]).ok()
@@ -207,4 +207,11 @@ fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
     let each = [("request_id", "a7"), ("trace_id", TRACE), ("job", "7")];
     assert_eq!(labels, each.map(|one| [one; 2]).concat());
     assert_eq!(requests(registry, "GET", "/unsampled", "200"), 1.0);
+}
+
+#[test]
+fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
+    check_exemplars(Options::new());
+    check_exemplars(Options::new().native(Metric::Duration, NativeBuckets::default()));
+    check_exemplars(Options::new().and_native(Metric::Duration, NativeBuckets::default()));
 }
