@@ -40,9 +40,9 @@ pub(super) fn run() -> String {
     table.text().to_owned()
 }
 
-/// A merge to bytes that is repeated: what is known stays known.
+/// A merge to bytes that is repeated, as exporters do it: what is known stays known, and files stay open.
 pub(super) fn warm(path: &Path, format: Format) -> impl FnMut() -> Duration + use<> {
-    let (directory, mut merger) = (Directory::open(path).unwrap(), Merger::default());
+    let (directory, mut merger) = (Directory::open(path).unwrap(), Merger::default().keeping_files_open());
     move || time(|| assert!(!merger.merge(&directory).unwrap().encode(&Exposition::new(format)).is_empty()))
 }
 
@@ -146,7 +146,7 @@ fn compressed(table: &mut Table, path: &Path, workers: &Workers) {
     let exporter = Exporter::start(path);
     let mut client = exporter.client();
     client.scrape();
-    let (directory, mut merger) = (Directory::open(path).unwrap(), Merger::default());
+    let (directory, mut merger) = (Directory::open(path).unwrap(), Merger::default().keeping_files_open());
     let mut compressor = Compressor::new(CompressionLvl::new(1).unwrap());
     let mut merge_and_compress = || {
         workers.update(Changed::All);

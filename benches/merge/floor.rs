@@ -1,14 +1,15 @@
 //! The floor: what a merge that is told everything would still have to do. It reads every cell once, adds it
-//! to its sum, copies the fixed bytes of each line and formats the value. Files stay open, nothing is
+//! to its sum, copies the fixed bytes of each line and formats the value. Files stay mapped, nothing is
 //! listed or checked, and nobody is asked whether he lives.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use headcount_merge::{Buckets, Merger};
 use headcount_store::directory::Directory;
 use headcount_store::peer::{self, PeerFile};
+use headcount_store::read::{Mapped, may_map};
 use headcount_store::text::{Value, write_value};
 
 /// Files whose values are where they were.
@@ -16,7 +17,6 @@ pub(crate) struct Floor {
     files: Vec<Values>,
     /// Each line of the exposition up to its value, and whether it has one.
     lines: Vec<(Vec<u8>, bool)>,
-    buffer: Vec<u8>,
     integers: Vec<u64>,
     floats: Vec<f64>,
 }
@@ -24,12 +24,12 @@ pub(crate) struct Floor {
 /// Where the values of a file are.
 enum Values {
     /// Cells side by side: offset and length in bytes.
-    Cells(File, Vec<(u64, usize)>),
-    /// Floats between other bytes: the length that is in use, and offsets.
-    Floats(File, usize, Vec<usize>),
+    Cells(Mapped, Vec<(usize, usize)>),
+    /// Floats between other bytes: their offsets.
+    Floats(Mapped, Vec<u32>),
 }
 
-const PART: usize = 64 * 1024;
+const WORD: usize = 8;
 
 impl Floor {
     pub(crate) fn of(directory: &Path) -> Self {
@@ -38,19 +38,18 @@ impl Floor {
         paths.sort();
         let open = |path: &Path| {
             let (file, bytes) = (File::open(path).unwrap(), std::fs::read(path).unwrap());
+            let mapped = Mapped::new(&file).unwrap();
             if bytes.starts_with(b"HEADCNT\0") {
-                Values::Cells(file, cells_of(&bytes))
+                Values::Cells(mapped, cells_of(&bytes))
             } else {
                 let mut buffer = Vec::new();
                 let used = peer::read(&file, &mut buffer).unwrap();
-                let offsets = PeerFile::new(used)
-                    .unwrap()
-                    .entries()
-                    .map(|entry| usize::try_from(entry.offset).unwrap());
-                let (used, offsets) = (used.len(), offsets.collect());
-                Values::Floats(file, used, offsets)
+                let offsets =
+                    PeerFile::new(used).unwrap().entries().map(|entry| u32::try_from(entry.offset).unwrap());
+                Values::Floats(mapped, offsets.collect())
             }
         };
+        assert!(may_map());
         let mut merger = Merger::default();
         let merged = merger.merge(&Directory::open(directory).unwrap()).unwrap();
         let text = merged.to_text(Buckets::Cumulative);
@@ -61,40 +60,33 @@ impl Floor {
         Self {
             files: paths.iter().map(|path| open(path)).collect(),
             lines: text.split_inclusive(|&byte| byte == b'\n').map(line).collect(),
-            buffer: vec![0; 1 << 20],
             integers: vec![0; 1 << 17],
             floats: vec![0.0; 1 << 17],
         }
     }
 
     pub(crate) fn scrape(&mut self) -> Vec<u8> {
-        let Self { files, lines, buffer, integers, floats } = self;
+        let Self { files, lines, integers, floats } = self;
         integers.fill(0);
         floats.fill(0.0);
         let mut at = 0;
         for file in files {
             match file {
-                Values::Cells(file, parts) => {
+                Values::Cells(mapped, parts) => {
                     let mut sums = integers.iter_mut();
                     for &(offset, len) in &*parts {
-                        file.read_exact_at(&mut buffer[..len], offset).unwrap();
-                        let cells = buffer[..len].chunks_exact(8).zip(&mut sums);
-                        cells.for_each(|(cell, sum)| {
-                            *sum = sum.wrapping_add(u64::from_le_bytes(cell.try_into().unwrap()));
+                        let cells = mapped.words(offset, len / WORD).unwrap();
+                        cells.iter().zip(&mut sums).for_each(|(cell, sum)| {
+                            *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
                         });
                     }
                 }
-                Values::Floats(file, used, offsets) => {
+                Values::Floats(mapped, offsets) => {
                     // The files of one process after the other, in the order of their kinds.
                     at = (at + offsets.len()) % (floats.len() / 2);
-                    let (mut start, mut end) = (0, 0);
+                    let words = mapped.words(0, mapped.end() / WORD).unwrap();
                     for (&offset, sum) in offsets.iter().zip(&mut floats[at..]) {
-                        if offset + 16 > end {
-                            (start, end) = (offset, (offset + PART).min(*used));
-                            file.read_exact_at(&mut buffer[..end - start], start as u64).unwrap();
-                        }
-                        let value = &buffer[offset - start..][..8];
-                        *sum += f64::from_le_bytes(value.try_into().unwrap());
+                        *sum += f64::from_bits(words[offset as usize / WORD].load(Ordering::Relaxed));
                     }
                 }
             }
@@ -114,11 +106,11 @@ impl Floor {
 }
 
 /// The extents with cells, by the byte map in `docs/file-format.md`.
-fn cells_of(bytes: &[u8]) -> Vec<(u64, usize)> {
+fn cells_of(bytes: &[u8]) -> Vec<(usize, usize)> {
     let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     (0..u32_at(64) as usize)
         .map(|index| 256 + index * 16)
         .filter(|&at| matches!(bytes[at], 3 | 4))
-        .map(|at| (u64::from(u32_at(at + 12)) * 4096, u32_at(at + 8) as usize * 4096))
+        .map(|at| (u32_at(at + 12) as usize * 4096, u32_at(at + 8) as usize * 4096))
         .collect()
 }
