@@ -10,7 +10,7 @@ use headcount_store::directory::{FileName, PeerName, PeerType, is_locked};
 use headcount_store::format::source::Source;
 use headcount_store::metric::Kind;
 use headcount_store::peer::Client;
-use headcount_store::read::{Cells, Reader, View};
+use headcount_store::read::{Cells, Reach, Reader, View};
 
 use crate::ahead::{self, PeerFile};
 use crate::files::Files;
@@ -205,7 +205,8 @@ impl Descriptions {
                 let is_archive = header.folded > 0;
                 // The buffers are used again for other files, and may be much larger.
                 let mut archived = is_archive.then(Cells::default);
-                reader.read_cells(archived.as_mut().unwrap_or(cells))?;
+                let reach = known.as_ref().and_then(|known| known.reach(&reader)).unwrap_or(Reach::ALL);
+                reader.read_cells(archived.as_mut().unwrap_or(cells), reach)?;
                 let has_sources = is_archive && tally.has_graves;
                 let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
                 let mut own = self.layouts.resolve(&reader, known, index)?;

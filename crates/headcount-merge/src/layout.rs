@@ -8,7 +8,7 @@ use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
 use headcount_store::format::table::Table;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
-use headcount_store::read::{self, Cells};
+use headcount_store::read::{self, Cells, Reach};
 
 use crate::gather::Tally;
 use crate::gauge::GaugeSlot;
@@ -27,6 +27,8 @@ use crate::totals::Slot;
 pub(crate) struct Layout {
     /// How long the descriptions are, in bytes.
     records_len: usize,
+    /// Which cells are described.
+    reach: Reach,
     /// Summed cells, in the order of the cells.
     runs: Vec<Run>,
     /// Those among them that are floats.
@@ -76,6 +78,11 @@ impl Layout {
         self.records_len
     }
 
+    /// Which cells are described.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// Decodes descriptions, as they stand in a file.
     ///
     /// # Errors
@@ -108,6 +115,7 @@ impl Layout {
                     in_order.clear();
                     in_order.extend(values.iter());
                     let described = &mut families[family as usize];
+                    layout.reach.add(&described.shape, first_cell, life, table);
                     let series = described.add_series((first_cell, life), &in_order, index, &mut layout);
                     if let Some((series, table)) = series.zip(table) {
                         described.add_table(series, (first_cell, table), index, &mut layout);

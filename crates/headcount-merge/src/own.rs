@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use foldhash::quality::RandomState;
 use headcount_store::FileError;
 use headcount_store::format::header::Header;
-use headcount_store::read::{Cells, Outline, Reader};
+use headcount_store::read::{Cells, Outline, Reach, Reader};
 
 use crate::gather::Tally;
 use crate::index::Index;
@@ -128,6 +128,11 @@ impl OwnFile {
     /// When the file was created, in nanoseconds since 1970.
     pub(crate) fn created(&self) -> u64 {
         self.created
+    }
+
+    /// Which of its cells are described, if that is as known.
+    pub(crate) fn reach(&self, reader: &Reader<'_>) -> Option<Reach> {
+        reader.is_as_known().then(|| self.layout.reach())
     }
 
     /// How much of it is in use, in bytes.

@@ -9,7 +9,7 @@ use super::memory::new_file;
 use crate::format::family::{Family, Shape};
 use crate::format::record::{HEAD_LEN, Record, Records, encode_series};
 use crate::format::{BLOCK, CELL};
-use crate::read::{Cells, Reader};
+use crate::read::{Cells, Reach, Reader};
 use crate::sync::{AtomicU64, Ordering, begin, spawn};
 use store::metric::GaugeMode;
 use store::process::{Origin, ProcessId};
@@ -71,7 +71,7 @@ impl Seen {
         let reader = Reader::open(file).expect("a sound file");
         let (mut records, mut cells) = (Vec::new(), Cells::default());
         reader.read_records(&mut records).expect("extents that are in the table");
-        reader.read_cells(&mut cells).expect("extents that continue each other");
+        reader.read_cells(&mut cells, Reach::ALL).expect("extents that continue each other");
         assert_eq!(records.len() as u64, reader.header().records_used);
         Self { records, cells }
     }

@@ -106,6 +106,18 @@ impl Shape {
         }
     }
 
+    /// Whether its cells are those that all threads share, and not of each slab.
+    #[must_use]
+    pub fn has_shared_cells(&self) -> bool {
+        matches!(
+            self,
+            Self::Gauge(_)
+                | Self::GaugeHistogram { .. }
+                | Self::StateSet { .. }
+                | Self::Folded(Folded::Gauge(_) | Folded::GaugeOf { .. })
+        )
+    }
+
     /// Upper bounds of buckets, without `+Inf`; none for what is no histogram.
     #[must_use]
     pub fn bounds(&self) -> &[f64] {

@@ -52,7 +52,8 @@ impl Space {
 
 /// The cells whose bytes these are.
 pub fn cells(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.chunks_exact(8).map(|cell| u64_at(cell, 0))
+    let (cells, _) = bytes.as_chunks();
+    cells.iter().map(|&cell| u64::from_le_bytes(cell))
 }
 
 impl Cells {

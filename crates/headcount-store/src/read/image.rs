@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::{Cells, Reader};
+use super::{Cells, Reach, Reader};
 use crate::error::FileError;
 use crate::format::header::Header;
 use crate::format::record::{Record, Records};
@@ -25,7 +25,7 @@ impl Image {
         let reader = Reader::open(file)?;
         let (mut records, mut cells) = (Vec::new(), Cells::default());
         reader.read_records(&mut records)?;
-        reader.read_cells(&mut cells)?;
+        reader.read_cells(&mut cells, Reach::ALL)?;
         Ok(Self { header: *reader.header(), records, cells })
     }
 

@@ -13,6 +13,7 @@ mod guard;
 mod image;
 mod mapped;
 mod open_file;
+mod reach;
 mod reader;
 mod view;
 
@@ -20,5 +21,6 @@ pub use cells::{Cells, cells};
 pub use image::Image;
 pub use mapped::{Mapped, may_map, spacious};
 pub use open_file::OpenFile;
+pub use reach::Reach;
 pub use reader::{Outline, Reader};
 pub use view::View;

@@ -1,18 +1,19 @@
 //! Reading a file part by part.
 
-use super::{Cells, View};
+use super::{Cells, Reach, View};
 use crate::error::FileError;
-use crate::format::BLOCK;
 use crate::format::exemplar::{SLOT_LEN, Slot};
 use crate::format::extent::{Content, ENTRY_LEN, Extent};
 use crate::format::header::{HEADER_LEN, Header};
 use crate::format::source::{self, Source};
+use crate::format::{BLOCK, CELL};
 
 /// A file whose header and extents have been read.
 #[derive(Debug)]
 pub struct Reader<'a> {
     view: View<'a>,
     outline: Outline,
+    is_as_known: bool,
 }
 
 /// What the header and the table of extents of a file say: of one that has not grown since, it need not be read again.
@@ -43,7 +44,7 @@ impl<'a> Reader<'a> {
         let count = Header::decode(&block[..filled], filled as u64)?.extent_count;
         let len = view.len().map_err(FileError::Unreadable)?;
         let outline = Outline { header, extents: Box::default() };
-        let mut reader = Self { view, outline };
+        let mut reader = Self { view, outline, is_as_known: false };
         let table = block[HEADER_LEN..].to_vec();
         reader.outline = Outline { extents: reader.read_table(table, count, len)?, header };
         Ok(reader)
@@ -63,10 +64,16 @@ impl<'a> Reader<'a> {
         match Header::decode(&block, BLOCK) {
             // The table lists every extent that the mark reaches into: it did when the mark was found there.
             Ok(header) if is_there && header.is_as_long_as(&outline.header) => {
-                Ok(Self { view, outline: Outline { header, ..outline } })
+                Ok(Self { view, outline: Outline { header, ..outline }, is_as_known: true })
             }
             _ => Self::open(view),
         }
+    }
+
+    /// Whether the file has not grown since its outline was found.
+    #[must_use]
+    pub fn is_as_known(&self) -> bool {
+        self.is_as_known
     }
 
     /// What the header and the table said.
@@ -146,20 +153,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the cells, in place of what `cells` held.
+    /// Reads the cells, in place of what `cells` held, as far as they reach.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or an extent does not continue the one before it.
-    pub fn read_cells(&self, cells: &mut Cells) -> Result<(), FileError> {
+    pub fn read_cells(&self, cells: &mut Cells, reach: Reach) -> Result<(), FileError> {
         let copy = |buffer: &mut [u8], offset| match self.view.copy(buffer, offset) {
             true => Ok(()),
             false => Err(self.ends_before(offset)),
         };
         // All of it, and then whether it was there. What was not, or has failed, is read.
-        match self.fill(cells, copy) {
+        match self.fill(cells, reach, copy) {
             Ok(()) if self.view.is_whole(self.outline.end()) => Ok(()),
-            _ => self.fill(cells, |buffer, offset| self.read_exact(buffer, offset)),
+            _ => self.fill(cells, reach, |buffer, offset| self.read_exact(buffer, offset)),
         }
     }
 
@@ -167,21 +174,29 @@ impl<'a> Reader<'a> {
     fn fill(
         &self,
         cells: &mut Cells,
+        reach: Reach,
         read: impl Fn(&mut [u8], u64) -> Result<(), FileError>,
     ) -> Result<(), FileError> {
         cells.clear();
         let mut looks = LOOKS;
         for (index, extent) in (0..).zip(&self.outline.extents) {
-            let space = match extent.content {
-                Content::Shared => &mut cells.shared,
-                Content::Slab(number) => cells.slabs.entry(number).or_default(),
-                Content::Exemplars => &mut cells.exemplars,
+            let (space, end) = match extent.content {
+                Content::Shared => (&mut cells.shared, u64::from(reach.shared) * CELL),
+                Content::Slab(number) => {
+                    (cells.slabs.entry(number).or_default(), u64::from(reach.summed) * CELL)
+                }
+                Content::Exemplars => (&mut cells.exemplars, u64::MAX),
                 Content::Table | Content::Records | Content::Sources | Content::Ignorable => continue,
             };
-            if space.len() as u64 != u64::from(extent.first) * BLOCK {
+            let first = u64::from(extent.first) * BLOCK;
+            let len = extent.len().min(end.saturating_sub(first));
+            if len == 0 {
+                continue;
+            }
+            if space.len() as u64 != first {
                 return Err(FileError::BadExtent { index });
             }
-            let bytes = space.grow(to_usize(extent.len()));
+            let bytes = space.grow(to_usize(len));
             read(bytes, extent.offset())?;
             if extent.content == Content::Exemplars {
                 look_again(&read, bytes, extent.offset(), &mut looks)?;
