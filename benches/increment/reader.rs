@@ -71,7 +71,7 @@ impl Reader {
 impl Shared {
     fn read(&self, ours: &Path) {
         let copies = tempfile::tempdir().unwrap();
-        let [mut of_ours, mut of_copies] = [Merger::default(), Merger::default()];
+        let [mut of_ours, mut of_copies] = [(); 2].map(|()| Merger::default().keeping_files_open());
         let scrape = |merger: &mut Merger, path: &Path| {
             let merged = merger.merge(&Directory::open(path).unwrap()).unwrap();
             assert!(!merged.to_text(Buckets::Cumulative).is_empty());

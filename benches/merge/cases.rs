@@ -1,6 +1,7 @@
 //! The rows of the table.
 
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::memory::Merging;
 use super::python::Python;
 use super::table::{Limit, Table};
 use super::workers::{Changed, Workers};
-use crate::measure::{Candidate, compare, time};
+use crate::measure::{Candidate, time};
 
 /// Rounds beside Python's client, which takes its time, and without it.
 const FEW: usize = 9;
@@ -76,38 +77,30 @@ fn check_alike(own: &Path, pythons: &Path, python: &Python) {
     }
 }
 
+/// Adds a case beside Python's client.
+fn beside_python<'a>(
+    table: &mut Table,
+    case: &str,
+    limits: &[Limit],
+    python: &'a mut Python,
+    others: impl IntoIterator<Item = Candidate<'a>>,
+) {
+    let python = Candidate::peer("Python's client", || python.scrape());
+    let candidates = iter::once(python).chain(others).map(Candidate::after_itself);
+    table.measure(case, FEW, limits, &mut candidates.collect::<Vec<_>>());
+}
+
 fn own_files(table: &mut Table, path: &Path, workers: &Workers, python: &mut Python) {
-    let limits = [Limit::FasterThanPython(1500.0)];
-    for (title, changed) in [
+    for (case, changed) in [
         ("16 × 10,000, our files, nothing changed", Changed::None),
         ("16 × 10,000, our files, every value changed", Changed::All),
     ] {
-        let medians = compare(
-            title,
-            FEW,
-            1.0,
-            "ms",
-            &mut [
-                Candidate::peer("Python's client on its own files", || python.scrape()),
-                Candidate::ours("headcount", warm_after(path, workers, changed)),
-            ],
-        );
-        table.add(title, &medians, &limits);
+        let ours = || Candidate::ours("headcount", warm_after(path, workers, changed));
+        beside_python(table, case, &[Limit::FasterThanPython(1500.0)], python, [ours()]);
         let mut floor = Floor::of(path);
-        let medians = compare(
-            title,
-            MANY,
-            1.0,
-            "ms",
-            &mut [
-                Candidate::floor(
-                    "floor: read, add, copy and format",
-                    floor_after(&mut floor, workers, changed),
-                ),
-                Candidate::ours("headcount", warm_after(path, workers, changed)),
-            ],
-        );
-        table.add("the same, beside the floor", &medians, &[Limit::OfFloor(1.5)]);
+        let floor =
+            Candidate::floor("floor: read, add, copy and format", floor_after(&mut floor, workers, changed));
+        table.measure("the same, beside the floor", MANY, &[Limit::OfFloor(1.5)], &mut [floor, ours()]);
     }
 }
 
@@ -120,25 +113,15 @@ fn python_files(table: &mut Table, path: &Path, python: &mut Python) {
             assert!(!merger.merge(&directory).unwrap().encode(&Exposition::new(Format::Text)).is_empty());
         })
     };
-    let title = "16 × 10,000, Python's files";
-    let medians = compare(
-        title,
-        FEW,
-        1.0,
-        "ms",
-        &mut [
-            Candidate::peer("Python's client", || python.scrape()),
-            Candidate::floor("floor: read, add, copy and format", || {
-                time(|| assert!(!floor.scrape().is_empty()))
-            }),
-            Candidate::ours("headcount", warm(path, Format::Text)),
-        ],
-    );
-    table.add(title, &medians, &[Limit::FasterThanPython(300.0)]);
-    let title = "16 × 10,000, Python's files, cold";
-    let peer = Candidate::peer("Python's client", || python.scrape());
-    let medians = compare(title, FEW, 1.0, "ms", &mut [peer, Candidate::ours("headcount", cold)]);
-    table.add(title, &medians, &[Limit::FasterThanPython(60.0)]);
+    let floor = Candidate::floor("floor: read, add, copy and format", || {
+        time(|| assert!(!floor.scrape().is_empty()))
+    });
+    let ours = Candidate::ours("headcount", warm(path, Format::Text));
+    let case = "16 × 10,000, Python's files";
+    beside_python(table, case, &[Limit::FasterThanPython(300.0)], python, [floor, ours]);
+    let ours = Candidate::ours("headcount", cold);
+    let case = "16 × 10,000, Python's files, cold";
+    beside_python(table, case, &[Limit::FasterThanPython(60.0)], python, [ours]);
 }
 
 /// Over HTTP, with gzip.
@@ -160,33 +143,28 @@ fn compressed(table: &mut Table, path: &Path, workers: &Workers) {
         workers.update(changed);
         time(|| assert!(client.scrape() > 0))
     };
-    let title = "over HTTP with gzip, every value changed; floor: the merge, and libdeflate's level 1";
-    let medians = compare(
-        title,
+    table.measure(
+        "over HTTP with gzip, every value changed; floor: the merge, and libdeflate's level 1",
         MANY,
-        1.0,
-        "ms",
+        &[Limit::OfFloor(1.3)],
         &mut [
             Candidate::floor("merge, and libdeflate level 1", &mut merge_and_compress),
             Candidate::ours("headcount serve", || scrape(Changed::All)),
         ],
     );
-    table.add(title, &medians, &[Limit::OfFloor(1.3)]);
-    for (title, changed) in [
+    for (case, changed) in [
         ("a tenth of the values changed, side by side; floor: the merge", Changed::Together),
         ("a tenth changed, every tenth series; floor: the merge", Changed::Scattered),
     ] {
-        let medians = compare(
-            title,
+        table.measure(
+            case,
             MANY,
-            1.0,
-            "ms",
+            &[Limit::OfFloor(3.0)],
             &mut [
                 Candidate::floor("the merge alone", warm_after(path, workers, changed)),
                 Candidate::ours("headcount serve", || scrape(changed)),
             ],
         );
-        table.add(title, &medians, &[Limit::OfFloor(3.0)]);
     }
 }
 
@@ -229,24 +207,15 @@ fn each_format(table: &mut Table) {
         ("protobuf", Format::Protobuf),
         ("JSON", Format::Json),
     ] {
-        let title = format!("64 × 1,000, our files, {name}, every value changed");
         let mut merge = warm(own.path(), format);
-        let medians = compare(
-            &title,
-            FEW,
-            1.0,
-            "ms",
-            &mut [
-                Candidate::peer("Python's client, text", || python.scrape()),
-                Candidate::ours("headcount", || {
-                    workers.update(Changed::All);
-                    merge()
-                }),
-            ],
-        );
+        let ours = Candidate::ours("headcount", || {
+            workers.update(Changed::All);
+            merge()
+        });
         // Nobody scrapes JSON: it is for people.
         let limits: &[_] = if format == Format::Json { &[] } else { &[Limit::FasterThanPython(1500.0)] };
-        table.add(&title, &medians, limits);
+        let case = format!("64 × 1,000, our files, {name}, every value changed");
+        beside_python(table, &case, limits, &mut python, [ours]);
     }
 }
 
@@ -256,18 +225,15 @@ fn the_dead(table: &mut Table) {
     let _workers = [alone.path(), beside.path()].map(|path| Workers::start(path, 8, 1000));
     add_dead(beside.path(), alone.path(), 1000);
     fold(beside.path());
-    let title = "8 living × 1,000 beside 1,000 dead, folded; floor: without the dead";
-    let medians = compare(
-        title,
+    table.measure(
+        "8 living × 1,000 beside 1,000 dead, folded; floor: without the dead",
         MANY * 3,
-        1.0,
-        "ms",
+        &[Limit::OfFloor(1.1)],
         &mut [
             Candidate::floor("without dead workers", warm(alone.path(), Format::Text)),
             Candidate::ours("beside 1,000 dead workers", warm(beside.path(), Format::Text)),
         ],
     );
-    table.add(title, &medians, &[Limit::OfFloor(1.1)]);
 }
 
 /// Copies a worker's file as that of so many dead ones.
@@ -296,14 +262,13 @@ fn a_million(table: &mut Table) {
         memory = memory.max(now);
         took
     };
-    let title = "1,000,000 series in 4 workers";
-    for (title, changed) in
-        [(title.to_owned(), Changed::None), (format!("{title}, every value changed"), Changed::All)]
+    let case = "1,000,000 series in 4 workers";
+    for (case, changed) in
+        [(case.to_owned(), Changed::None), (format!("{case}, every value changed"), Changed::All)]
     {
-        let candidate = Candidate::ours("headcount", || scrape(changed));
-        let medians = compare(&title, FEW, 1.0, "ms", &mut [candidate]);
+        let ours = Candidate::ours("headcount", || scrape(changed));
         // 100 ns each.
-        table.add(&title, &medians, &[Limit::AtMost(100.0, "ms")]);
+        table.measure(&case, FEW, &[Limit::AtMost(100.0, "ms")], &mut [ours]);
     }
-    table.add_figure(&format!("{title}: memory of each"), memory as f64 / SERIES as f64, "bytes", 300.0);
+    table.add_figure(&format!("{case}: memory of each"), memory as f64 / SERIES as f64, "bytes", 300.0);
 }

@@ -105,12 +105,16 @@ impl Floor {
     }
 }
 
-/// The extents with cells, by the byte map in `docs/file-format.md`.
+/// Where cells are, by the byte map in `docs/file-format.md`: of each extent as many as are in use.
 fn cells_of(bytes: &[u8]) -> Vec<(usize, usize)> {
     let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     (0..u32_at(64) as usize)
         .map(|index| 256 + index * 16)
         .filter(|&at| matches!(bytes[at], 3 | 4))
         .map(|at| (u32_at(at + 12) as usize * 4096, u32_at(at + 8) as usize * 4096))
+        .map(|(offset, len)| {
+            let in_use = bytes[offset..offset + len].iter().rposition(|&byte| byte != 0);
+            (offset, in_use.map_or(0, |last| last / WORD * WORD + WORD))
+        })
         .collect()
 }

@@ -28,7 +28,7 @@ pub(crate) fn be_told() -> bool {
         return false;
     }
     let directory = Directory::open(directory.as_ref()).unwrap();
-    let (mut merger, own) = (Merger::default(), std::process::id());
+    let (mut merger, own) = (Merger::default().keeping_files_open(), std::process::id());
     let before = anonymous(own);
     for line in std::io::stdin().lines() {
         line.unwrap();

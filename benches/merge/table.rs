@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::measure::{Medians, Role};
+use crate::measure::{Candidate, Medians, Role, compare};
 
 /// A row for each case.
 pub(super) struct Table(String);
@@ -23,8 +23,20 @@ impl Table {
         Self("| Case | Headcount | of the floor | faster than Python's client | Limits |\n|---|---:|---:|---:|---|\n".into())
     }
 
+    /// Measures a case in so many rounds, and adds it.
+    pub(super) fn measure(
+        &mut self,
+        case: &str,
+        rounds: usize,
+        limits: &[Limit],
+        candidates: &mut [Candidate<'_>],
+    ) {
+        let medians = compare(case, rounds, 1.0, "ms", candidates);
+        self.add(case, &medians, limits);
+    }
+
     /// Adds a case whose medians are milliseconds.
-    pub(super) fn add(&mut self, case: &str, medians: &Medians, limits: &[Limit]) {
+    fn add(&mut self, case: &str, medians: &Medians, limits: &[Limit]) {
         let ours = medians.of(Role::Ours).unwrap_or(f64::NAN);
         let floor = medians.of(Role::Floor).map(|floor| ours / floor);
         let faster = medians.best_peer().map(|(_, python)| python / ours);

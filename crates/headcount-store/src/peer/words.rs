@@ -4,7 +4,7 @@
 //! checked each time, or copied first.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::read::View;
 
@@ -59,8 +59,9 @@ impl<'a> Shared<'a> {
     #[must_use]
     pub fn of(view: View<'a>) -> Option<Self> {
         let mapped = view.mapped()?;
+        let first = mapped.words(0, 1)?.first()?.load(Ordering::Relaxed);
         // What was written before it is seen from here on.
-        let first = mapped.words(0, 1)?.first()?.load(Ordering::Acquire);
+        fence(Ordering::Acquire);
         let used = length(first);
         Some(Self { words: mapped.words(0, used.div_ceil(WORD))?, used })
     }
