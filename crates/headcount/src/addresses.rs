@@ -1,7 +1,7 @@
 //! A table of children by the addresses of their labels, for texts that stay where they are.
 //!
-//! It is read without a lock, and only grows: who adds holds the [`Registration`], and a level that is half full is
-//! followed by one twice as long. Other than in a [`Table`](crate::table::Table) the entries are in the slots
+//! It is read without a lock, and only grows: who adds holds the [`Registration`], and a level that is a quarter full, or
+//! half if it is long, is followed by one twice as long. Other than in a [`Table`](crate::table::Table) the entries are in the slots
 //! themselves, one step less. They may, for there are few: as many as places in the program that name a series.
 //! Addresses come from nobody who could choose them, so that their hash is next to nothing. It is never trusted:
 //! all addresses and lengths are compared.
@@ -30,7 +30,10 @@ struct Entry<C> {
 }
 
 /// Slots of the first level; each further one has twice as many.
-const FIRST: usize = 16;
+const FIRST: usize = 32;
+/// A level of so many slots is a quarter full at most: where two entries want the same, the processor guesses wrong, which
+/// costs a third of a look-up. Longer ones are half full, to take no more memory than that is worth.
+const SPARSE: usize = 1024;
 const LEVELS: usize = 32;
 
 struct Level<C> {
@@ -97,11 +100,12 @@ impl<C: Copy> Addresses<C> {
         }
     }
 
-    /// The newest level, at most half full; `None` if there cannot be a longer one.
+    /// The newest level, with another free slot or three for each that is taken; `None` if there cannot be a longer one.
     fn with_room_for(&self, registration: &mut Registration, len: usize) -> Option<&Level<C>> {
         let newest = self.newest.load(Ordering::Relaxed);
         let level = self.levels.get(newest)?.get_or_init(|| Level::new(FIRST << newest));
-        if len * 2 <= level.slots.len() {
+        let each = if level.slots.len() <= SPARSE { 4 } else { 2 };
+        if len * each <= level.slots.len() {
             return Some(level);
         }
         let longer = Level::new(level.slots.len() * 2);

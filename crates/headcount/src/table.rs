@@ -17,8 +17,12 @@ use crate::entry::Entry;
 use crate::part::{Key, random_keys};
 use crate::sync::{AtomicU64, AtomicUsize, FIRST, OnceLock, Ordering};
 
-/// The first run of entries is [`FIRST`] long, the first index four times that, and each further one twice as long.
+/// The first run of entries is [`FIRST`] long, the first index eight times that, and each further one twice as long.
 const LEVELS: usize = 32;
+
+/// An index of so many slots is an eighth full at most, so that hardly any look-up sees two; longer ones are a quarter
+/// full.
+const SPARSE: usize = 1024;
 
 /// Entries side by side, each set once.
 type Run<M> = Box<[OnceLock<Entry<M>>]>;
@@ -157,18 +161,19 @@ impl<M: Copy> Table<M> {
         })
     }
 
-    /// The newest index, at most a quarter full, so that most lookups see one slot; `None` if numbers have no room in a slot.
+    /// The newest index, if it has room enough, or the one after it; `None` if numbers have no room in a slot.
     fn with_room_for(&self, len: usize) -> Option<&[AtomicU64]> {
         if len > MOST {
             return None;
         }
         let newest = self.newest.load(Ordering::Relaxed);
-        let slots = self.indexes.get(newest)?.get_or_init(|| empty((4 * FIRST) << newest));
-        if len * 4 <= slots.len() {
+        let slots = self.indexes.get(newest)?.get_or_init(|| empty((8 * FIRST) << newest));
+        let each = if slots.len() <= SPARSE { 8 } else { 4 };
+        if len * each <= slots.len() {
             return Some(slots);
         }
         let longer = self.indexes.get(newest + 1)?.get_or_init(|| {
-            let longer = empty((4 * FIRST) << (newest + 1));
+            let longer = empty((8 * FIRST) << (newest + 1));
             for slot in slots.iter().map(|slot| slot.load(Ordering::Relaxed)) {
                 if let Some(entry) = self.entry(slot).filter(|_| slot != 0) {
                     put(&longer, self.hash(entry), slot);
