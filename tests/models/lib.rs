@@ -17,6 +17,9 @@ mod format;
 #[path = "../../crates/headcount/src/labels.rs"]
 mod labels;
 #[allow(dead_code, reason = "models need less than programs")]
+#[path = "../../crates/headcount/src/native_table.rs"]
+mod native_table;
+#[allow(dead_code, reason = "models need less than programs")]
 #[path = "../../crates/headcount/src/part.rs"]
 mod part;
 mod read;
@@ -31,7 +34,7 @@ mod write;
 // What the modules under test call the crate below them.
 extern crate self as headcount_store;
 // What is modelled in no part, and as it is.
-use store::{cell, error, process};
+use store::{cell, error, exponential, process};
 
 /// Runs all models.
 ///
@@ -39,7 +42,8 @@ use store::{cell, error, process};
 ///
 /// With an order of steps in which one fails.
 pub fn check() {
-    for (name, model) in [tables::MODELS, write::models::MODELS, write::publishing::MODELS].concat() {
+    let models = [tables::MODELS, write::models::MODELS, write::natives::MODELS, write::publishing::MODELS];
+    for (name, model) in models.concat() {
         println!("model: {name}");
         // Two changes of threads that nobody asked for find nearly all there is to find, in seconds.
         let mut builder = loom::model::Builder::new();

@@ -76,6 +76,18 @@ macro_rules! atomics {
 atomics! { AtomicU64 u64, AtomicUsize usize, }
 
 impl AtomicU64 {
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.1.note_load();
+        self.1.note_store();
+        self.0.compare_exchange(current, new, success, failure)
+    }
+
     /// One that nobody loads who stores, and only one who does not: that needs no note of who loads.
     pub(crate) fn of_one_side(value: u64) -> Self {
         Self(atomic::AtomicU64::new(value), Loads(Vec::new()))

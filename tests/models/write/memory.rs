@@ -10,14 +10,15 @@ use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::format::extent::FIRST_TABLE_LEN;
 use crate::format::header::{EXTENT_COUNT, HEADER_LEN, RECORDS_USED};
 use crate::format::{BLOCK, CELL, u64_at};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How far files of models grow, in blocks.
-const BLOCKS: u64 = 5;
-/// Entries of the table that there may be: an extent for each block behind the first.
-const ENTRIES: u64 = BLOCKS - 1;
+const BLOCKS: u64 = 6;
+/// Entries of the table in the first block; those of its continuation are at the edge of a block.
+const ENTRIES: u64 = FIRST_TABLE_LEN as u64;
 /// Words at the edges of a block.
 const FIRST: u64 = 9;
 const LAST: u64 = 2;

@@ -15,7 +15,10 @@ use store::metric::GaugeMode;
 use store::process::{Origin, ProcessId};
 
 pub(crate) const MODELS: &[(&str, fn())] = &[
-    ("what a reader finds described is whole, and its extents are in the table", described_is_there),
+    (
+        "what a reader finds described is whole, and its extents are in the table, which continues",
+        described_is_there,
+    ),
     ("threads that register while the file grows lose nothing and share no cell", registered_by_many),
 ];
 
@@ -91,7 +94,7 @@ fn described_is_there() {
     begin();
     let (file, mut writer) = file_with_room(FILLER);
     let writing = spawn(move || {
-        // The descriptions grow, and then the shared cells.
+        // The descriptions grow, and then the shared cells, for which the table has to.
         assert_eq!(writer.append_family(&family("b", BLOCK)).expect("there is room"), 1);
         add_gauge(&mut writer, 1, "x");
     });

@@ -6,8 +6,8 @@ use loom::sync::{Mutex, MutexGuard};
 
 use crate::sync::AtomicU64;
 
-/// Cells of a slab. It grows by one at a time.
-pub(crate) const CELLS: u32 = 2;
+/// Cells of a slab: those of two tables of a native histogram. It grows by one at a time.
+pub(crate) const CELLS: u32 = 10;
 
 struct Slab {
     cells: &'static [AtomicU64],

@@ -3,7 +3,7 @@
 use super::{Cells, Reach, View};
 use crate::error::FileError;
 use crate::format::exemplar::{SLOT_LEN, Slot};
-use crate::format::extent::{Content, ENTRY_LEN, Extent};
+use crate::format::extent::{Content, ENTRY_LEN, Extent, FIRST_TABLE_LEN};
 use crate::format::header::{HEADER_LEN, Header};
 use crate::format::source::{self, Source};
 use crate::format::{BLOCK, CELL};
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         let len = view.len().map_err(FileError::Unreadable)?;
         let outline = Outline { header, extents: Box::default() };
         let mut reader = Self { view, outline, is_as_known: false };
-        let table = block[HEADER_LEN..].to_vec();
+        let table = block[HEADER_LEN..][..FIRST_TABLE_LEN * ENTRY_LEN].to_vec();
         reader.outline = Outline { extents: reader.read_table(table, count, len)?, header };
         Ok(reader)
     }

@@ -4,11 +4,10 @@
 //! load and a comparison, most often of the first cell that is looked at: neighbouring buckets have neighbouring
 //! places. What is counted goes to the thread's slab, as for any histogram.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::life::LifeCell;
 use super::slab::SumCells;
 use crate::exponential::{Key, Schema};
+use crate::sync::{AtomicU64, Ordering};
 
 /// A table that is to be described.
 #[derive(Clone, Copy, Debug)]
