@@ -10,10 +10,10 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind};
-use headcount_store::text::{OWN_NAME, is_legal_label_name, write_labels};
+use headcount_store::text::write_labels;
 
 use crate::gauge::{GaugeSlot, initial_mode, prevailing};
-use crate::labels::decode;
+use crate::labels::{decode, has_plain_names};
 use crate::native::NativeSlot;
 use crate::totals::Slot;
 
@@ -310,11 +310,6 @@ impl Index {
         self.slots += count;
         first
     }
-}
-
-/// Whether labels can be [spelled](write_labels) as they are called.
-fn has_plain_names(labels: &[u8]) -> bool {
-    decode(labels).all(|(name, _)| is_legal_label_name(&name) && name != OWN_NAME)
 }
 
 /// Families, series and slots are numbered by 32 bits: four billion fit no machine's memory.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use headcount_store::text::{OWN_NAME, is_legal_label_name, is_plain_label_value, write_plain_labels};
+
 const END: u8 = 0;
 const ESCAPE: u8 = 0xff;
 
@@ -21,6 +23,38 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
         out.extend(text.as_bytes());
     }
     out.push(END);
+}
+
+/// The names and values as bytes, in order; `None` if something is escaped.
+fn plain(bytes: &[u8]) -> Option<impl Iterator<Item = (&[u8], &[u8])>> {
+    let mut texts = bytes.split(|&byte| byte == END);
+    let next = move || Some((texts.next()?, texts.next()?));
+    (!bytes.contains(&ESCAPE)).then(|| std::iter::from_fn(next))
+}
+
+/// Whether labels can be [spelled](spell_plain) as they are called.
+pub(crate) fn has_plain_names(bytes: &[u8]) -> bool {
+    let is_plain = |name: &[u8]| is_legal_label_name(name) && name != OWN_NAME.as_bytes();
+    match plain(bytes) {
+        Some(mut pairs) => pairs.all(|(name, _)| is_plain(name)),
+        None => decode(bytes).all(|(name, _)| is_plain(name.as_bytes())),
+    }
+}
+
+/// Appends labels as an exposition spells them, if they [have plain names](has_plain_names).
+pub(crate) fn spell_plain(bytes: &[u8], out: &mut Vec<u8>) {
+    match plain(bytes).filter(|_| is_plain_label_value(bytes)) {
+        None => write_plain_labels(out, decode(bytes)),
+        Some(pairs) => {
+            for (at, (name, value)) in pairs.enumerate() {
+                out.extend(if at == 0 { b"".as_slice() } else { b"," });
+                out.extend(name);
+                out.extend(b"=\"");
+                out.extend(value);
+                out.push(b'"');
+            }
+        }
+    }
 }
 
 /// The names and values, in order.
@@ -79,13 +113,17 @@ mod tests {
     }
 
     fn any_labels() -> impl Strategy<Value = Vec<(String, String)>> {
-        prop::collection::vec(("[ab\0é]{0,3}", "[ab\0é]{0,3}"), 0..3)
+        prop::collection::vec(("[ab\0é]{0,3}", "[ab\0é\"]{0,3}"), 0..3)
     }
 
     proptest! {
         #[test]
         fn bytes_compare_as_labels_do_and_read_back(a in any_labels(), b in any_labels()) {
             prop_assert_eq!(bytes(&a).cmp(&bytes(&b)), a.cmp(&b));
+            let (mut one, mut two) = (Vec::new(), Vec::new());
+            spell_plain(&bytes(&a), &mut one);
+            write_plain_labels(&mut two, decode(&bytes(&a)));
+            prop_assert_eq!(one, two);
             let decoded: Vec<_> = decode(&bytes(&a)).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
             prop_assert_eq!(decoded, a);
         }

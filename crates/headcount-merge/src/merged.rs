@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use headcount_store::FileError;
 use headcount_store::metric::{GaugeMerge, Kind};
-use headcount_store::text::Value;
+use headcount_store::text::{Value, write_plain_labels};
 
 use crate::conflict::Conflict;
 use crate::encode::{Exposition, Format};
@@ -324,6 +324,14 @@ impl<'a> Series<'a> {
             }
             labels.next()
         })
+    }
+
+    /// Appends the labels as an exposition spells them, if their names are what every reader takes for one.
+    pub(crate) fn spell_plain(&self, out: &mut Vec<u8>) {
+        match self.listed.process {
+            None => labels::spell_plain(self.parts.index.labels(self.listed.series), out),
+            Some(_) => write_plain_labels(out, self.labels()),
+        }
     }
 
     /// How long after 1970 the first process began to count it; `None` for a gauge, and where a process that counts

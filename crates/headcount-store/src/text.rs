@@ -53,9 +53,10 @@ pub fn write_label_value(out: &mut Vec<u8>, value: &str) {
 
 /// Whether a label may be called so without quotation marks.
 #[must_use]
-pub fn is_legal_label_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(legal) && !name.as_bytes().first().is_none_or(u8::is_ascii_digit)
+pub fn is_legal_label_name(name: impl AsRef<[u8]>) -> bool {
+    let name = name.as_ref();
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.iter().all(legal) && !name.first().is_none_or(u8::is_ascii_digit)
 }
 
 /// Under this name Prometheus keeps a sample's own name, and drops a scrape in which another one has it.
@@ -167,15 +168,30 @@ enum Quotes {
     Escaped,
 }
 
+impl Quotes {
+    fn are_special(self, byte: u8) -> bool {
+        matches!(byte, b'\\' | b'\n') || (byte == b'"' && self == Self::Escaped)
+    }
+
+    fn is_any_special(self, text: &[u8]) -> bool {
+        // Without a branch in it, so that many bytes are compared at once.
+        text.iter().fold(false, |any, &byte| any | self.are_special(byte))
+    }
+}
+
+/// Whether a label's value [is written](write_label_value) as it is.
+#[must_use]
+pub fn is_plain_label_value(value: &[u8]) -> bool {
+    !Quotes::Escaped.is_any_special(value)
+}
+
 fn write_escaped(out: &mut Vec<u8>, text: &str, quotes: Quotes) {
-    let special = |byte: u8| matches!(byte, b'\\' | b'\n') || (byte == b'"' && quotes == Quotes::Escaped);
-    // Without a branch in it, so that many bytes are compared at once.
-    if !text.bytes().fold(false, |any, byte| any | special(byte)) {
+    if !quotes.is_any_special(text.as_bytes()) {
         out.extend(text.as_bytes());
         return;
     }
     for byte in text.bytes() {
-        if special(byte) {
+        if quotes.are_special(byte) {
             out.push(b'\\');
         }
         out.push(if byte == b'\n' { b'n' } else { byte });

@@ -2,8 +2,7 @@
 
 use headcount_store::metric::check_metric_name;
 use headcount_store::text::{
-    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_plain_labels,
-    write_value,
+    Sample, Value, is_legal_label_name, write_bound, write_label_value, write_labels, write_value,
 };
 
 use super::Escaping;
@@ -77,7 +76,7 @@ impl Lines {
         self.labels.clear();
         match self.escaping {
             Escaping::Underscores | Escaping::AllowUtf8 if self.has_plain_labels => {
-                write_plain_labels(&mut self.labels, series.labels());
+                series.spell_plain(&mut self.labels);
             }
             Escaping::Underscores => {
                 write_labels(&mut self.labels, series.labels());
@@ -91,7 +90,7 @@ impl Lines {
             if !self.labels.is_empty() {
                 self.labels.push(b',');
             }
-            if is_legal_label_name(&name) {
+            if is_legal_label_name(&*name) {
                 self.labels.extend(name.as_bytes());
             } else {
                 write_quoted(&mut self.labels, &name);
