@@ -1,13 +1,15 @@
-//! What an update costs, beside more peers than the workspace has: `benches/increment`, with candidates
-//! of theirs in its tables.
+//! What an update and a request cost, beside more peers than the workspace has: `benches/increment` and `benches/http`,
+//! with candidates of theirs in their tables.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with `-- --write` to put the table into
-//! `docs/performance.md`.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with `-- --write` to put the tables into
+//! `docs/performance.md`; with a word, only the table of that name: `updates` or `requests`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 #[path = "../document.rs"]
 mod document;
+#[path = "../http/mod.rs"]
+mod http;
 #[path = "../increment/mod.rs"]
 mod increment;
 #[path = "../inputs.rs"]
@@ -16,6 +18,7 @@ mod labels;
 #[path = "../measure.rs"]
 mod measure;
 mod plain;
+mod requests;
 
 use increment::Work;
 use measure::Candidate;
@@ -24,9 +27,16 @@ fn main() {
     let recorder = plain::recorder();
     plain::keep_exporter(recorder.handle());
     metrics::set_global_recorder(recorder).unwrap();
-    let table = increment::run(candidates);
-    if std::env::args().any(|argument| argument == "--write") {
-        document::write("updates", &table);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let tables: [(&str, fn() -> String); 2] =
+        [("updates", || increment::run(candidates)), ("requests", || http::run(requests::candidates))];
+    let is_named = tables.iter().any(|(name, _)| has(name));
+    for (name, run) in tables.into_iter().filter(|(name, _)| !is_named || has(name)) {
+        let table = run();
+        if has("--write") {
+            document::write(name, &table);
+        }
     }
 }
 

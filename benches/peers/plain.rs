@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::sync::OnceLock;
 
+use axum_prometheus::AXUM_HTTP_REQUESTS_DURATION_SECONDS;
+use axum_prometheus::utils::SECONDS_DURATION_BUCKETS;
 use foundations_metrics as foundations;
 use measured::metric::histogram::Thresholds;
 use metrics_exporter_prometheus::{
@@ -30,11 +32,20 @@ const NATIVE: &str = "theirs_native_seconds";
 pub(crate) fn recorder() -> PrometheusRecorder {
     let native = NativeHistogramConfig::new(FACTOR, 160, 1e-128).unwrap();
     let matcher = Matcher::Full(NATIVE.to_owned());
-    PrometheusBuilder::new().set_native_histogram_for_metric(matcher, native).build_recorder()
+    let requests = Matcher::Full(AXUM_HTTP_REQUESTS_DURATION_SECONDS.to_owned());
+    let builder = PrometheusBuilder::new().set_native_histogram_for_metric(matcher, native);
+    // As `PrometheusMetricLayer::pair` has it, which cannot be asked for a recorder that others use, too.
+    let builder = builder.set_buckets_for_metric(requests, SECONDS_DURATION_BUCKETS).unwrap();
+    builder.build_recorder()
 }
 
 pub(crate) fn keep_exporter(handle: PrometheusHandle) {
     EXPORTER.set(handle).unwrap_or_default();
+}
+
+/// Has it look at what was observed.
+pub(crate) fn run_upkeep() {
+    EXPORTER.get().unwrap().run_upkeep();
 }
 
 pub(crate) fn add(threads: Threads) -> Vec<Candidate<'static>> {
@@ -112,7 +123,7 @@ pub(crate) fn observe() -> Vec<Candidate<'static>> {
         }),
         Candidate::peer("metrics", move || {
             let took = repeat(|n| black_box(&handle).record(*turn(values, n)));
-            EXPORTER.get().unwrap().run_upkeep();
+            run_upkeep();
             took
         }),
         Candidate::peer("measured", move || {
@@ -137,7 +148,7 @@ pub(crate) fn observe_native() -> Vec<Candidate<'static>> {
         }),
         Candidate::peer("metrics", move || {
             let took = repeat(|n| black_box(&handle).record(*turn(values, n)));
-            EXPORTER.get().unwrap().run_upkeep();
+            run_upkeep();
             took
         }),
         Candidate::peer("foundations-metrics", move || {

@@ -102,3 +102,14 @@ pub fn promtool() -> PathBuf {
 pub fn pushgateway() -> PathBuf {
     peer("debian/usr/bin/prometheus-pushgateway")
 }
+
+/// `wrk` with its library beside it; `None` if it is not installed.
+#[must_use]
+pub fn wrk() -> Option<Command> {
+    let program = folder().join("wrk/usr/bin/wrk");
+    let architectures = folder().join("wrk/usr/lib").read_dir().ok()?.filter_map(Result::ok);
+    let libraries: Vec<PathBuf> = architectures.map(|architecture| architecture.path()).collect();
+    let mut command = Command::new(&program);
+    command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).ok()?);
+    program.exists().then_some(command)
+}

@@ -1,0 +1,136 @@
+//! Around a service that does nothing, and around an axum application.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::get;
+use headcount::Registry;
+use headcount::clock::Moment;
+use headcount_tower::{HttpMetrics, Metric, Options};
+use http::{Request, Response, Uri};
+use http_body::Body;
+use http_body_util::Full;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::floor::Followed;
+use super::row::Rows;
+use super::{Around, More, PATH, REQUESTS, ROUTE, WITHOUT, compare_around, send_all};
+use crate::measure::{Candidate, time};
+
+/// A service that does nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Null;
+
+impl<B> Service<Request<B>> for Null {
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<B>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // It looks at its request, and the compiler cannot leave that out.
+        black_box(&request);
+        ready(Ok(Response::new(request.into_body())))
+    }
+}
+
+/// An application of one route.
+pub(crate) fn app() -> Router {
+    Router::new().route(ROUTE, get(async || "a body"))
+}
+
+/// Sends requests and reads the answers to their end.
+pub(crate) fn send<S, B>(mut service: S) -> Duration
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    let uri = Uri::from_static(PATH);
+    send_all(|| {
+        let mut request = Request::new(Full::from("a body"));
+        *request.uri_mut() = uri.clone();
+        let Poll::Ready(Ok(response)) = pin!(service.call(black_box(request))).poll(&mut context) else {
+            unreachable!("it is ready at once");
+        };
+        let mut body = pin!(response.into_body());
+        while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut context) {
+            black_box(frame.is_ok());
+        }
+    })
+}
+
+/// A layer whose routes come from a function.
+fn by_function(options: Options) -> HttpMetrics {
+    let registry = Registry::private().unwrap();
+    let builder = HttpMetrics::builder(options.registry(registry));
+    builder.route(|_| Some(Cow::Borrowed(ROUTE))).build().unwrap()
+}
+
+fn by_axum(options: Options) -> HttpMetrics {
+    HttpMetrics::builder(options.registry(Registry::private().unwrap())).build().unwrap()
+}
+
+pub(super) fn run(more: More, rows: &mut Rows) {
+    around_nothing(more, rows);
+    let [default, all] = [Options::new(), every()].map(by_axum);
+    let [without, mut default, mut all] = [app(), app().layer(default), app().layer(all)];
+    let mut plain = without.clone();
+    // Axum puts what is within a layer and what the layer makes into boxes, whatever the layer is.
+    let mut followed = without.layer(tower_layer::layer_fn(Followed));
+    let candidates = vec![
+        Candidate::new(WITHOUT, || send(&mut plain)),
+        Candidate::floor("floor: followed, and nothing counted", || send(&mut followed)),
+        Candidate::ours("headcount-tower", || send(&mut default)),
+        Candidate::new("headcount-tower, all metrics", || send(&mut all)),
+    ];
+    let medians = compare_around(Around::Axum, "a request to an axum application", more, candidates);
+    rows.add("an axum application", &medians, None);
+}
+
+fn around_nothing(more: More, rows: &mut Rows) {
+    let default = by_function(Options::new());
+    let least = by_function(Options::new().without_any().with(Metric::Requests));
+    let all = by_function(every());
+    let labelled = HttpMetrics::builder(Options::new().registry(Registry::private().unwrap()))
+        .label("tenant", |_| Cow::Borrowed("acme"))
+        .build()
+        .unwrap();
+    let candidates = vec![
+        Candidate::new(WITHOUT, || send(Null)),
+        Candidate::floor("floor: followed, and nothing counted", || send(Followed(Null))),
+        Candidate::new("our clock, twice", || send(Null) + read_twice(Moment::now)),
+        Candidate::new("the kernel's clock, twice", || send(Null) + read_twice(Instant::now)),
+        Candidate::ours("headcount-tower", || send(default.layer(Null))),
+        Candidate::new("headcount-tower, requests only", || send(least.layer(Null))),
+        Candidate::new("headcount-tower, and a computed label", || send(labelled.layer(Null))),
+        Candidate::new("headcount-tower, all metrics", || send(all.layer(Null))),
+    ];
+    let title = "a request through a service that does nothing";
+    let medians = compare_around(Around::Nothing, title, more, candidates);
+    rows.add("a service that does nothing", &medians, Some(150.0));
+}
+
+/// What two readings of a clock cost for each request.
+fn read_twice<M>(now: impl Fn() -> M) -> Duration {
+    time(|| {
+        for _ in 0..2 * REQUESTS {
+            black_box(now());
+        }
+    })
+}
+
+fn every() -> Options {
+    Options::new().with_streams().with(Metric::FirstByte).with(Metric::GrpcResponses)
+}
