@@ -15,7 +15,9 @@ impl MetricsEndpoint {
     #[must_use]
     pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
         let sent = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
-        let Reply { status, header, body } = self.reply(request.method().as_str(), sent);
+        let accept = request.headers().get_all(header::ACCEPT).filter_map(|line| line.to_str().ok());
+        let Reply { status, header, body } = self.reply(request.method().as_str(), sent, accept);
+        let header = (header.0, &*header.1);
         HttpResponse::build(StatusCode::from_u16(status).unwrap_or_default()).insert_header(header).body(body)
     }
 }

@@ -264,6 +264,21 @@ fn the_endpoint_shows_the_metrics_to_those_who_may_see_them() {
 }
 
 #[test]
+fn the_endpoint_answers_with_a_directory_in_the_format_that_is_wanted() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        Registry::in_directory(directory.path()).unwrap().counter("c", "").unwrap().inc();
+        let endpoint = MetricsEndpoint::new(Exposition::of_directory(directory.path()).unwrap());
+        let openmetrics = (header::ACCEPT, "application/openmetrics-text;version=1.0.0,*/*;q=0.1");
+        let response = endpoint.respond(&TestRequest::get().insert_header(openmetrics).to_http_request());
+        let kind = response.headers().get(header::CONTENT_TYPE).unwrap().to_str().unwrap();
+        assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        assert!(body.ends_with(b"c_total 1\n# EOF\n"), "{body:?}");
+    });
+}
+
+#[test]
 fn requests_are_kept_with_exemplars_from_a_function_a_header_or_the_handler() {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     run(async {

@@ -1,12 +1,13 @@
 //! What a scraper gets: the merge of all processes, or this process's own metrics.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use headcount::Registry;
-use headcount_merge::{Buckets, Merger};
+use headcount_merge::{Format, Merger};
 use headcount_store::directory::{Directory, from_environment};
 
 /// Why a directory could not be opened.
@@ -62,11 +63,34 @@ impl Exposition {
     ///
     /// When the directory cannot be listed.
     pub fn render(&self) -> io::Result<Vec<u8>> {
+        self.write(&headcount_merge::Exposition::new(Format::Text))
+    }
+
+    /// The exposition in the format that a header `Accept` wants most, in as many lines as it has, and its content type:
+    /// exemplars come in OpenMetrics and protobuf, native histograms in protobuf. What this process alone has
+    /// recorded is text, whatever is wanted.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be listed.
+    pub fn render_for<'a>(
+        &self,
+        accept: impl IntoIterator<Item = &'a str>,
+    ) -> io::Result<(Vec<u8>, Cow<'static, str>)> {
+        let wanted = headcount_merge::Exposition::accepted(accept);
+        let content_type = match self.0 {
+            Source::Directory(_) => wanted.content_type().into(),
+            Source::Process(_) => CONTENT_TYPE.into(),
+        };
+        Ok((self.write(&wanted)?, content_type))
+    }
+
+    fn write(&self, wanted: &headcount_merge::Exposition<'_>) -> io::Result<Vec<u8>> {
         match &self.0 {
             Source::Directory(directory) => {
                 let (directory, merger) = &**directory;
                 let mut merger = merger.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(merger.merge(directory)?.to_text(Buckets::Cumulative))
+                Ok(merger.merge(directory)?.encode(wanted))
             }
             Source::Process(registry) => {
                 Ok(registry.map_or_else(headcount::render, Registry::render).into_bytes())

@@ -39,7 +39,7 @@ macro_rules! metrics_endpoint {
                 self
             }
 
-            /// The metrics and their content type, for those who serve them themselves.
+            /// The metrics as text and their content type, for those who serve them themselves.
             ///
             /// # Errors
             ///
@@ -48,9 +48,27 @@ macro_rules! metrics_endpoint {
                 Ok((self.exposition.render()?, $crate::CONTENT_TYPE))
             }
 
-            /// What a request with this method and this value of `Authorization` gets.
-            fn reply(&self, method: &str, authorization: Option<&[u8]>) -> $crate::Reply {
-                $crate::Reply::new(&self.exposition, self.credentials.as_ref(), method, authorization)
+            /// The same in the format that a header `Accept` wants most; see
+            /// [`Exposition::render_for`](crate::Exposition::render_for).
+            ///
+            /// # Errors
+            ///
+            /// When the directory cannot be listed.
+            pub fn render_for<'a>(
+                &self,
+                accept: impl IntoIterator<Item = &'a str>,
+            ) -> ::std::io::Result<(Vec<u8>, ::std::borrow::Cow<'static, str>)> {
+                self.exposition.render_for(accept)
+            }
+
+            /// What a request with this method, this value of `Authorization`, and these of `Accept` gets.
+            fn reply<'a>(
+                &self,
+                method: &str,
+                authorization: Option<&[u8]>,
+                accept: impl IntoIterator<Item = &'a str>,
+            ) -> $crate::Reply {
+                $crate::Reply::new(&self.exposition, self.credentials.as_ref(), method, authorization, accept)
             }
         }
     };

@@ -144,8 +144,8 @@ impl Options {
     /// Makes a metric a native histogram, with no buckets with bounds but those that are [declared
     /// beside](NativeBuckets::and_classic). For a metric that counts or is set, does nothing.
     ///
-    /// Prometheus is told its buckets in protobuf, as the supervisor's exporter speaks it; in text there are its count,
-    /// its sum, and what it has with bounds.
+    /// Prometheus is told its buckets in protobuf, by the supervisor's exporter and by an endpoint of a directory; in text
+    /// there are its count, its sum, and what it has with bounds.
     ///
     /// ```
     /// use headcount::NativeBuckets;

@@ -41,10 +41,11 @@
 //! * `page`: an exposition page by page, as far as it has not changed the same as before.
 //! * `rendering`: what of expositions stays the same from one merge to the next.
 //! * `merged`: the result, and `text`, an exposition of it for writing back.
-//! * `encode`: the result in every other format.
+//! * `encode`: the result in every other format, and `accept`, which of them a client wants.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
 
+mod accept;
 mod ahead;
 mod archive;
 mod collector;
@@ -82,6 +83,7 @@ mod text;
 mod totals;
 mod values;
 
+pub use accept::Clause;
 pub use collector::{CollectorError, DirectoryCollector};
 pub use conflict::Conflict;
 pub use encode::{Escaping, Exposition, Format, Otlp};

@@ -38,11 +38,14 @@ impl MetricsEndpoint {
     #[must_use]
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let sent = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        let Reply { status, header, body } = self.reply(request.method().as_str(), sent);
+        let accept = request.headers().get_all(header::ACCEPT).into_iter();
+        let accept = accept.filter_map(|line| line.to_str().ok());
+        let Reply { status, header, body } = self.reply(request.method().as_str(), sent, accept);
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
         let (name, value) = header;
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let value = HeaderValue::from_str(&value).ok();
+        response.headers_mut().extend(value.map(|value| (HeaderName::from_static(name), value)));
         response
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use headcount_merge::{Escaping, Format};
+use headcount_merge::{Clause, Exposition};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
 use super::coding::Coding;
@@ -13,81 +13,14 @@ use super::coding::Coding;
 /// A scraper that would wait longer does not know what it says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A clause of a header: what is asked for, with parameters, and how much it is wanted.
-struct Clause<'a> {
-    what: &'a str,
-    parameters: Vec<(&'a str, &'a str)>,
-    quality: f32,
+/// The lines of a header, as far as they are text.
+fn lines(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
-impl<'a> Clause<'a> {
-    fn parse(clause: &'a str) -> Self {
-        let mut parts = clause.split(';').map(str::trim);
-        let what = parts.next().unwrap_or_default();
-        let parameters: Vec<_> = parts
-            .filter_map(|part| part.split_once('='))
-            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-            .collect();
-        let quality = parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("q"));
-        // What is no number is taken for the default.
-        let quality =
-            quality.and_then(|(_, value)| value.parse().ok()).filter(|quality: &f32| !quality.is_nan());
-        Self { what, parameters, quality: quality.unwrap_or(1.0) }
-    }
-
-    fn is(&self, what: &str) -> bool {
-        self.what.eq_ignore_ascii_case(what)
-    }
-
-    /// The first parameter of this name.
-    fn parameter(&self, name: &str) -> Option<&'a str> {
-        self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
-    }
-
-    /// The format, if it is one that there is. A wildcard is none: whoever takes anything gets the plain text.
-    fn format(&self) -> Option<Format> {
-        if self.is("text/plain") {
-            match self.parameter("version") {
-                None | Some("0.0.4") => Some(Format::Text),
-                Some("1.0.0") => Some(Format::TextV1),
-                Some(_) => None,
-            }
-        } else if self.is("application/openmetrics-text") {
-            match self.parameter("version") {
-                None | Some("0.0.1") => Some(Format::OpenMetricsV0),
-                Some("1.0.0") => Some(Format::OpenMetrics),
-                Some(_) => None,
-            }
-        } else {
-            let is_known = self.is("application/vnd.google.protobuf")
-                && self.parameter("proto") == Some("io.prometheus.client.MetricFamily")
-                && self.parameter("encoding") == Some("delimited");
-            is_known.then_some(Format::Protobuf)
-        }
-    }
-
-    /// The first scheme that is one.
-    fn escaping(&self) -> Escaping {
-        let schemes = self.parameters.iter().filter(|(name, _)| name.eq_ignore_ascii_case("escaping"));
-        schemes.filter_map(|(_, value)| Escaping::find(value)).next().unwrap_or_default()
-    }
-}
-
-/// The clauses of a header, the most wanted first; without those that are not wanted at all.
-fn clauses(headers: &HeaderMap, name: HeaderName) -> Vec<Clause<'_>> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let mut clauses: Vec<_> = values.flat_map(|value| value.split(',')).map(Clause::parse).collect();
-    // Stable: of equal ones the first stays first.
-    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
-    clauses
-}
-
-/// The format that is wanted most, and the names in it.
-pub(super) fn format(headers: &HeaderMap) -> (Format, Escaping) {
-    let clauses = clauses(headers, ACCEPT);
-    let wanted = clauses.iter().filter(|clause| clause.quality > 0.0);
-    let found = wanted.filter_map(|clause| Some((clause.format()?, clause.escaping()))).next();
-    found.unwrap_or((Format::Text, Escaping::default()))
+/// The exposition that is wanted most.
+pub(super) fn exposition(headers: &HeaderMap) -> Exposition<'static> {
+    Exposition::accepted(lines(headers, ACCEPT))
 }
 
 /// How long the answer may take: a little less than the scraper waits, if it says how long that is.
@@ -102,7 +35,7 @@ pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
 /// How the body is to be compressed. Of codings that are wanted as much the first goes before the others, and any goes
 /// before none.
 pub(super) fn coding(headers: &HeaderMap) -> Coding {
-    let clauses = clauses(headers, ACCEPT_ENCODING);
+    let clauses = Clause::all(lines(headers, ACCEPT_ENCODING));
     let named = |coding: Coding| clauses.iter().find(|clause| clause.is(coding.as_str()));
     let wanted = clauses.iter().filter_map(|clause| {
         let known = [Coding::Gzip, Coding::Zstd].into_iter();
@@ -111,10 +44,10 @@ pub(super) fn coding(headers: &HeaderMap) -> Coding {
             true => known.clone().find(|&coding| named(coding).is_none()),
             false => known.clone().find(|coding| clause.is(coding.as_str())),
         };
-        coding.map(|coding| (coding, clause.quality))
+        coding.map(|coding| (coding, clause.quality()))
     });
     // Where nothing is said of it, the plain text is as welcome as anything.
-    let plain = named(Coding::Identity).map_or(0.0, |clause| clause.quality);
+    let plain = named(Coding::Identity).map_or(0.0, Clause::quality);
     let mut good_enough = wanted.filter(|(_, quality)| *quality > 0.0 && *quality >= plain);
     good_enough.next().map_or(Coding::Identity, |(coding, _)| coding)
 }
@@ -128,70 +61,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
         headers
-    }
-
-    #[test]
-    fn real_scrapers_get_what_they_want_most() {
-        let check =
-            |value: &'static str, wanted| assert_eq!(format(&header(ACCEPT, value)), wanted, "{value}");
-        let (plain, utf8) = (Escaping::Underscores, Escaping::AllowUtf8);
-        // Prometheus 2.42, then 2.53 with native histograms, 3.5, 3.5 with native histograms; VictoriaMetrics.
-        check(
-            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-            (Format::OpenMetrics, plain),
-        );
-        check(
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-            (Format::Protobuf, plain),
-        );
-        check(
-            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-            (Format::OpenMetrics, utf8),
-        );
-        check(
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1",
-            (Format::Protobuf, plain),
-        );
-        check("text/plain;version=0.0.4;q=1,*/*;q=0.1", (Format::Text, plain));
-    }
-
-    #[test]
-    fn odd_wishes_are_met_as_far_as_they_can_be() {
-        let check =
-            |value: &'static str, wanted| assert_eq!(format(&header(ACCEPT, value)).0, wanted, "{value}");
-        for plain in [
-            "",
-            "*/*",
-            "application/json",
-            "nonsense",
-            ";;,,=",
-            "text/html, */*;q=2",
-            "text/plain; version=7",
-        ] {
-            check(plain, Format::Text);
-        }
-        check("text/plain;version=1.0.0;q=0.4", Format::TextV1);
-        check("Application/OpenMetrics-Text; Version=\"1.0.0\"", Format::OpenMetrics);
-        check("application/openmetrics-text", Format::OpenMetricsV0);
-        check("application/openmetrics-text;version=2.0.0", Format::Text);
-        check("application/openmetrics-text;version=1.0.0;q=0, text/plain;q=0.1", Format::Text);
-        check("text/plain;q=0.5, application/openmetrics-text;version=1.0.0;q=nonsense", Format::OpenMetrics);
-        // One release of Prometheus wants anything twice as much as what it can have.
-        check("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=2", Format::OpenMetrics);
-        check("application/vnd.google.protobuf;encoding=delimited", Format::Text);
-        check(
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
-            Format::Text,
-        );
-        let escaping = |value: &'static str| format(&header(ACCEPT, value)).1;
-        assert_eq!(
-            escaping("text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8"),
-            Escaping::AllowUtf8
-        );
-        assert_eq!(escaping("text/plain;escaping=wild;escaping=dots"), Escaping::Dots);
-        // What another clause says is none of this one's business.
-        assert_eq!(escaping("text/html;escaping=allow-utf-8, text/plain;q=0.5"), Escaping::Underscores);
-        assert_eq!(format(&HeaderMap::new()), (Format::Text, Escaping::Underscores));
     }
 
     #[test]

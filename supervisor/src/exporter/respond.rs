@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use headcount_merge::{Escaping, Format};
+use headcount_merge::{Exposition, Format};
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
@@ -83,25 +83,22 @@ impl Responder {
             return response;
         }
         match found {
-            Page::Metrics => self.scrape(negotiate::format(request.headers()), &request).await,
-            Page::Json => self.scrape((Format::Json, Escaping::default()), &request).await,
+            Page::Metrics => self.scrape(&negotiate::exposition(request.headers()), &request).await,
+            Page::Json => self.scrape(&Exposition::new(Format::Json), &request).await,
             Page::Healthy => page::plain(StatusCode::OK, "Headcount is healthy.\n"),
             Page::Ready => self.ready().await,
             Page::Landing => page::landing(metrics),
         }
     }
 
-    async fn scrape<B>(
-        &self,
-        (format, escaping): (Format, Escaping),
-        request: &Request<B>,
-    ) -> Response<Bytes> {
+    async fn scrape<B>(&self, exposition: &Exposition<'_>, request: &Request<B>) -> Response<Bytes> {
         let Some(_place) = Place::take(&self.in_flight, self.options.max_requests) else {
             return page::plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
         };
         let names = query::values(request.uri().query().unwrap_or_default(), "name[]");
         let coding = negotiate::coding(request.headers());
         let created_samples = self.options.created_samples;
+        let &Exposition { format, escaping, .. } = exposition;
         let wanted = Wanted { format, escaping, names, created_samples, coding };
         let content_type = wanted.exposition().content_type();
         let joined = self.rounds.join(wanted);

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use headcount::Registry;
 use headcount_tower::{CONTENT_TYPE, Credentials, Exposition, MetricsEndpoint, Options};
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE as KIND, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE as KIND, WWW_AUTHENTICATE};
 use http_body_util::BodyExt;
 
 use crate::{metrics, now, request, send};
@@ -35,8 +35,28 @@ fn a_directory_is_merged_whoever_answers() {
         registry.counter("c", "").unwrap().add(2);
     }
     let endpoint = MetricsEndpoint::new(Exposition::of_directory(directory.path()).unwrap());
-    let body = now(endpoint.respond(&request("GET", "/")).into_body().collect()).unwrap().to_bytes();
-    assert!(std::str::from_utf8(&body).unwrap().contains("c_total 6\n"));
+    let ask = |accept: &[&str]| {
+        let mut request = request("GET", "/");
+        for line in accept {
+            request.headers_mut().append(ACCEPT, line.parse().unwrap());
+        }
+        let (head, body) = endpoint.respond(&request).into_parts();
+        let kind = head.headers[KIND].to_str().unwrap().to_owned();
+        (kind, String::from_utf8_lossy(&now(body.collect()).unwrap().to_bytes()).into_owned())
+    };
+    let (kind, text) = ask(&[]);
+    assert!(kind.starts_with(CONTENT_TYPE) && text.contains("c_total 6\n"), "{kind}: {text}");
+    // As Prometheus asks, which then gets exemplars and native histograms.
+    let (kind, text) = ask(&["text/html", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"]);
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    assert!(text.contains("c_total 6\n") && text.ends_with("# EOF\n"), "{text}");
+    let protobuf =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let (kind, text) = ask(&[protobuf]);
+    assert!(
+        kind.starts_with("application/vnd.google.protobuf") && text.contains("c_total"),
+        "{kind}: {text}"
+    );
 }
 
 #[test]
