@@ -74,6 +74,10 @@ pub(crate) struct Tally {
     pub(crate) alive: Vec<Living>,
     /// Whether there are files that an archive may stand for.
     pub(crate) has_graves: bool,
+    /// Whether an archive stood for any.
+    has_passed_over: bool,
+    /// Whether there is a file under a process's own name that nobody holds.
+    pub(crate) has_abandoned: bool,
     /// The files that the archives stand for: their names, and what else they are known by.
     pub(crate) covered: HashMap<String, u64>,
     skipped: Vec<Skipped>,
@@ -190,8 +194,7 @@ impl Merger {
             if listing > 0 && new[0].is_archive() {
                 return Ok(Undisturbed::No);
             }
-            // What an archive stands for was there before it, and is listed with it if it is there still.
-            tally.has_graves = new.iter().filter(|entry| entry.is_buried()).count() > 1;
+            tally.has_graves = roster.may_have_sources(&new);
             for entries in batches(&new, FILES) {
                 let files: Vec<_> =
                     entries.iter().map(|&entry| (entry, known.files.open(directory, entry))).collect();
@@ -211,7 +214,13 @@ impl Merger {
                 }
             }
         }
-        Ok(if has_changed { Undisturbed::But } else { Undisturbed::Wholly })
+        if has_changed {
+            return Ok(Undisturbed::But);
+        }
+        if !tally.has_passed_over && tally.skipped.is_empty() {
+            roster.note_no_sources();
+        }
+        Ok(Undisturbed::Wholly)
     }
 }
 
@@ -241,15 +250,17 @@ impl Tally {
     }
 
     /// Whether an archive that was read stands for a file.
-    pub(crate) fn is_covered(&self, name: &FileName, file: &File) -> Result<bool, FileError> {
+    pub(crate) fn is_covered(&mut self, name: &FileName, file: &File) -> Result<bool, FileError> {
         if self.covered.is_empty() || name.burial().is_none() {
             return Ok(false);
         }
         // Only between the archive's appearance and the file's end is there anything to compare.
-        match self.covered.get(&name.to_string()) {
-            Some(&identity) => Ok(Source::of(name, file)?.identity == identity),
-            None => Ok(false),
-        }
+        let is_covered = match self.covered.get(&name.to_string()) {
+            Some(&identity) => Source::of(name, file)?.identity == identity,
+            None => false,
+        };
+        self.has_passed_over |= is_covered;
+        Ok(is_covered)
     }
 
     /// Begins again, in the same space.
@@ -262,6 +273,7 @@ impl Tally {
         self.skipped.clear();
         self.alive.clear();
         self.covered.clear();
+        (self.has_passed_over, self.has_abandoned) = (false, false);
         self.processes = Processes::default();
         self.files = FileCounts::default();
         self.lost = Lost::default();
@@ -337,6 +349,13 @@ impl<'a> Gather<'a> {
     #[must_use]
     pub fn series(&self) -> usize {
         self.known.series()
+    }
+
+    /// Whether a file that was read has a process's own name, and nobody holds it: the process is gone, and nobody has
+    /// buried it.
+    #[must_use]
+    pub fn has_abandoned(&self) -> bool {
+        self.tally.has_abandoned
     }
 
     /// What processes could not record.

@@ -122,7 +122,9 @@ impl Known {
             _ => {
                 known.peer = PeerContent::default();
                 // A process that is not buried yet may have died all the same.
-                let is_alive = matches!(parsed, FileName::Process { .. }) && is_locked(open.file());
+                let is_of_process = matches!(parsed, FileName::Process { .. });
+                let is_alive = is_of_process && is_locked(open.file());
+                tally.has_abandoned |= is_of_process && !is_alive;
                 let last = known.own.take();
                 let life = if is_alive { Some(Life::Alive) } else { None };
                 let buried = parsed.burial().unwrap_or(0);

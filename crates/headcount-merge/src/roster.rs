@@ -16,6 +16,8 @@ pub(crate) struct Roster {
     stamp: Option<Stamp>,
     /// In the order in which they are to be read.
     entries: Vec<Entry>,
+    /// Whether it was seen that no archive stands for any of the others.
+    is_free_of_sources: bool,
 }
 
 /// A file that is to be read.
@@ -68,7 +70,7 @@ impl Roster {
             entries.push(Entry { name, parsed, inode, turn });
         }
         entries.sort_by_key(|entry| entry.turn);
-        Ok(Self { stamp, entries })
+        Ok(Self { stamp, entries, is_free_of_sources: false })
     }
 
     /// Whether the directory has these files still, and no others.
@@ -79,6 +81,17 @@ impl Roster {
     /// What there is that was not seen before.
     pub(crate) fn but_for<'a>(&'a self, seen: &HashSet<OsString>) -> Vec<&'a Entry> {
         self.entries.iter().filter(|entry| !seen.contains(&entry.name)).collect()
+    }
+
+    /// Notes that all archives were read, and none stands for any of the others.
+    pub(crate) fn note_no_sources(&mut self) {
+        self.is_free_of_sources = true;
+    }
+
+    /// Whether an archive may stand for any of these.
+    pub(crate) fn may_have_sources(&self, entries: &[&Entry]) -> bool {
+        // What an archive stands for was there before it, and is listed with it if it is there still.
+        !self.is_free_of_sources && entries.iter().filter(|entry| entry.is_buried()).count() > 1
     }
 
     /// The names of all.

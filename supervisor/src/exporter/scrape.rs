@@ -85,11 +85,15 @@ impl Scraper {
     ///
     /// When the directory cannot be listed.
     pub fn scrape<T>(&mut self, read: impl FnOnce(&Merged<'_>) -> T) -> io::Result<T> {
-        self.sweep();
-        let mut is_last = !self.is_owner();
+        let (mut is_last, mut has_swept) = (!self.is_owner(), !self.is_owner());
         loop {
             let start = Instant::now();
             let mut gather = self.merger.gather(&self.directory)?;
+            if !has_swept && gather.has_abandoned() {
+                self.sweep();
+                has_swept = true;
+                continue;
+            }
             log_skipped(gather.skipped(), &mut self.logged);
             describe(&mut gather, start, self.exposed);
             self.processes.describe(&mut gather);

@@ -174,6 +174,32 @@ fn deleted_files_are_let_go_of() {
     assert_eq!(held(temporary.path()), (0, 0), "without having been told to, none is kept");
 }
 
+#[test]
+fn what_an_archive_stands_for_does_not_count_however_often_it_is_looked_at() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = Directory::open(temporary.path()).unwrap();
+    let files = add_dead(temporary.path(), [(0, 1), (1, 2)]);
+    let bytes: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let mut merger = Merger::default().keeping_files_open();
+    let mut check = |expected: &str| {
+        for _ in 0..3 {
+            let found = text(&mut merger, &directory);
+            assert_eq!(found, text(&mut Merger::default(), &directory));
+            assert!(found.contains(expected), "{found}");
+            settle(&directory);
+        }
+    };
+    Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+    check("} 3\n");
+    // As a fold that was killed would have left them.
+    files.iter().zip(&bytes).for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+    check("} 3\n");
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
+    check("} 3\n");
+    add_dead(temporary.path(), [(7, 4)]);
+    check("} 7\n");
+}
+
 /// Set in the process that a test starts of itself.
 const CHILD: &str = "HEADCOUNT_TEST_CHILD";
 
