@@ -6,7 +6,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderValue};
-use headcount_http::{Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
+use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
 
 use crate::head::ResponseHead;
 use crate::hook::{AnyHook, Follower};
@@ -46,12 +46,7 @@ impl Rules {
     }
 
     /// The head of an answer is there.
-    pub(crate) fn answered<B: MessageBody>(
-        &self,
-        life: &mut Life<Follower>,
-        asked: Asked,
-        response: &ServiceResponse<B>,
-    ) {
+    pub(crate) fn answered<B: MessageBody>(&self, life: &mut Life<Follower>, response: &ServiceResponse<B>) {
         let (status, extensions) = (response.status(), response.response().extensions());
         let head = ResponseHead::new(status, response.headers(), &extensions);
         if let Some(usage) = extensions.get::<TokenUsage>() {
@@ -72,15 +67,15 @@ impl Rules {
         }
         life.follower().response(&head);
         let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
-        let body = body(asked, status.as_u16(), response.response().body().size());
+        let body = body(life, status.as_u16(), response.response().body().size());
         life.answered(status.as_u16(), body, labels);
     }
 }
 
 /// The body, as the head declares it.
-fn body(asked: Asked, status: u16, size: BodySize) -> Body {
+fn body(life: &Life<Follower>, status: u16, size: BodySize) -> Body {
     match size {
-        _ if asked.leaves_unread(status) => Body::None,
+        _ if life.leaves_unread(status) => Body::None,
         BodySize::None => Body::None,
         BodySize::Sized(bytes) => Body::Sized(bytes),
         BodySize::Stream => Body::Streamed,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use headcount_http::{Asked, Body, Life, Watch};
+use headcount_http::{Body, Life, Watch};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
@@ -42,7 +42,6 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let asked = Asked::by(request.method().as_str());
         let mut life = self.rules.arrive(&request);
         if let Some(read) = life.as_mut().and_then(Life::count_request) {
             payload::count(&mut request, read);
@@ -50,7 +49,7 @@ where
         let watch = Watch::over(life.as_mut());
         let inner = self.inner.call(request);
         watch.end();
-        ResponseFuture { inner, life, asked, rules: self.rules }
+        ResponseFuture { inner, life, rules: self.rules }
     }
 }
 
@@ -61,7 +60,6 @@ pin_project! {
         #[pin]
         inner: F,
         life: Option<Life<Follower>>,
-        asked: Asked,
         rules: &'static Rules,
     }
 }
@@ -79,7 +77,7 @@ where
         let polled = this.inner.poll(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}
-            Poll::Ready(Ok(response)) => this.rules.answered(life, *this.asked, response),
+            Poll::Ready(Ok(response)) => this.rules.answered(life, response),
             // A middleware refused: actix makes an answer of the error further out.
             Poll::Ready(Err(error)) => {
                 let status = error.as_response_error().status_code();

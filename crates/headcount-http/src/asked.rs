@@ -2,7 +2,7 @@
 
 /// What a request asks for, as far as that matters to the body of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// The head alone.
     Head,
     /// A tunnel, by `CONNECT`.
@@ -14,8 +14,7 @@ pub enum Asked {
 impl Asked {
     /// What a method asks for.
     #[inline]
-    #[must_use]
-    pub fn by(method: &str) -> Self {
+    pub(crate) fn by(method: &str) -> Self {
         match method {
             "HEAD" => Self::Head,
             "CONNECT" => Self::Tunnel,
@@ -25,8 +24,7 @@ impl Asked {
 
     /// Whether a server reads nothing of the body of an answer with this status, by RFC 9110, 6.4.1.
     #[inline]
-    #[must_use]
-    pub fn leaves_unread(self, status: u16) -> bool {
+    pub(crate) fn leaves_unread(self, status: u16) -> bool {
         let by_method = match self {
             Self::Head => true,
             Self::Tunnel => (200..300).contains(&status),

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use headcount::UpDown;
 
+use crate::asked::Asked;
 use crate::families::series;
 use crate::label::{CLIENT_GONE, Label, Values};
 use crate::metric::Metric;
@@ -21,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) recorder: Recorder,
     pub(crate) role: Role,
     pub(crate) method: &'static str,
+    /// What that asks for.
+    pub(crate) asked: Asked,
     pub(crate) route: Box<str>,
     pub(crate) scheme: &'static str,
     pub(crate) protocol: &'static str,
@@ -68,6 +71,7 @@ impl Endpoint {
             recorder,
             role,
             method: arrived.method,
+            asked: Asked::by(arrived.method),
             route: arrived.route.into(),
             scheme: arrived.scheme,
             protocol: arrived.protocol,

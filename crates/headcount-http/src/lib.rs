@@ -64,7 +64,6 @@ mod sole;
 mod tree;
 mod watch;
 
-pub use asked::Asked;
 pub use credentials::Credentials;
 pub use current::{
     DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_exemplar, track_tokens,

@@ -151,6 +151,13 @@ impl<F: Follow> Life<F> {
         &mut self.follow
     }
 
+    /// Whether a server reads nothing of the body of an answer with this status.
+    #[inline]
+    #[must_use]
+    pub fn leaves_unread(&self, status: u16) -> bool {
+        self.endpoint.asked.leaves_unread(status)
+    }
+
     /// For reports about this request from elsewhere.
     #[must_use]
     pub fn reporter(&self) -> Reporter {

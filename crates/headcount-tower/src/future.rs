@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use headcount_http::{Asked, Life, Watch};
+use headcount_http::{Life, Watch};
 use http::Response;
 use pin_project_lite::pin_project;
 
@@ -20,14 +20,13 @@ pin_project! {
         #[pin]
         inner: F,
         life: Option<Life<Follower>>,
-        asked: Asked,
         rules: &'static Rules,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, life: Option<Life<Follower>>, asked: Asked, rules: &'static Rules) -> Self {
-        Self { inner, life, asked, rules }
+    pub(crate) fn new(inner: F, life: Option<Life<Follower>>, rules: &'static Rules) -> Self {
+        Self { inner, life, rules }
     }
 }
 
@@ -44,7 +43,7 @@ where
         let polled = this.inner.poll(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}
-            Poll::Ready(Ok(response)) => this.rules.answered(life, *this.asked, response),
+            Poll::Ready(Ok(response)) => this.rules.answered(life, response),
             Poll::Ready(Err(_)) => life.failed(type_name::<E>()),
         });
         match polled {

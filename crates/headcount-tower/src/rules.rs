@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use headcount_http::{Arrival, Asked, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
+use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
 use crate::head::{RequestHead, ResponseHead};
@@ -55,12 +55,7 @@ impl Rules {
 
     /// The head of an answer is there.
     #[inline]
-    pub(crate) fn answered<B: http_body::Body>(
-        &self,
-        life: &mut Life<Follower>,
-        asked: Asked,
-        response: &Response<B>,
-    ) {
+    pub(crate) fn answered<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {
         let head = ResponseHead::of(response);
         if !head.extensions.is_empty() {
             if let Some(usage) = head.extensions.get::<TokenUsage>() {
@@ -79,13 +74,13 @@ impl Rules {
             [] => Vec::new(),
             labels => labels.iter().map(|label| label(&head).into_owned()).collect(),
         };
-        life.answered(head.status.as_u16(), body(asked, response), labels);
+        life.answered(head.status.as_u16(), body(life, response), labels);
     }
 }
 
 /// The body, as the head declares it.
-fn body<B: http_body::Body>(asked: Asked, response: &Response<B>) -> Body {
-    if asked.leaves_unread(response.status().as_u16()) || response.body().is_end_stream() {
+fn body<B: http_body::Body>(life: &Life<Follower>, response: &Response<B>) -> Body {
+    if life.leaves_unread(response.status().as_u16()) || response.body().is_end_stream() {
         return Body::None;
     }
     // A server takes the header's word, and reads no further.
