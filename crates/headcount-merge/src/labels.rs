@@ -12,16 +12,21 @@ const ESCAPE: u8 = 0xff;
 
 /// Appends one name or value.
 pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
-    if text.as_bytes().contains(&END) {
-        for byte in text.bytes() {
-            out.push(byte);
-            if byte == END {
-                out.push(ESCAPE);
-            }
-        }
-    } else {
-        out.extend(text.as_bytes());
+    if !text.as_bytes().contains(&END) {
+        return encode_plain(text.as_bytes(), out);
     }
+    for byte in text.bytes() {
+        out.push(byte);
+        if byte == END {
+            out.push(ESCAPE);
+        }
+    }
+    out.push(END);
+}
+
+/// Appends one without a zero byte in it.
+pub(crate) fn encode_plain(text: &[u8], out: &mut Vec<u8>) {
+    out.extend(text);
     out.push(END);
 }
 

@@ -28,7 +28,7 @@
 //!   tables go; `layout`: where all cells of one
 //!   of our files go, by its descriptions.
 //! * `values` and `plan`: the values of a peer's file, and where they go.
-//! * `new_keys`: keys of peers' files, taken apart; `sequence`: which keys a file has, and `keys`, all that are known.
+//! * `new_keys`: keys of peers' files, taken apart, with most of them spelled after a `template`; `sequence`: which keys a file has, and `keys`, all that are known.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
 //! * `marks`: what is still described when files have gone.
 //! * `roster`: which files a directory has, and `files`, what is kept of each.
@@ -79,6 +79,7 @@ mod reading;
 mod rendering;
 mod roster;
 mod sequence;
+mod template;
 mod text;
 mod totals;
 mod values;

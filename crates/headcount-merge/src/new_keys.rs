@@ -11,6 +11,7 @@ use headcount_store::peer::{Client, Key};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::plan::Target;
+use crate::template::Template;
 
 /// Keys of one file, all of them well-formed, in the order of its entries.
 #[derive(Debug, Default)]
@@ -21,8 +22,8 @@ pub(crate) struct NewKeys {
     bytes: Vec<u8>,
     /// The labels of their series, encoded.
     labels: Vec<u8>,
-    /// Where the last key names the upper bound of a bucket, if nothing else in it means the same.
-    bound: Option<Range<usize>>,
+    /// How the last one is spelled.
+    template: Option<Template>,
 }
 
 /// One of them.
@@ -76,7 +77,7 @@ impl NewKeys {
     ///
     /// When it is malformed.
     pub(crate) fn push(&mut self, bytes: &[u8], kind: Kind, hash: u64, offset: u64) -> Result<(), FileError> {
-        if self.push_next_bucket(bytes, hash).is_some() {
+        if self.push_like_last(bytes, kind, hash).is_some() {
             return Ok(());
         }
         let key = Key::decode(bytes, offset)?;
@@ -93,25 +94,39 @@ impl NewKeys {
             _ => return Err(foreign()),
         };
         let (family, labels) = (self.family(&key, kind), self.labels(&key, kind));
-        self.bound = if matches!(part, Part::Bucket(_)) { plain_bound(bytes) } else { None };
+        self.template = Template::of(bytes, &key);
         let (bytes, client) = (self.keep(bytes), key.client);
         self.keys.push(NewKey { bytes, hash, client, family, labels, part });
         Ok(())
     }
 
-    /// Takes a key that differs from the last one in nothing but a bucket's upper bound, as most keys of histograms do.
-    fn push_next_bucket(&mut self, bytes: &[u8], hash: u64) -> Option<()> {
-        let (bound, last) = (self.bound.clone()?, self.keys.last()?);
-        let (head, rest) = bytes.split_at_checked(bound.start)?;
-        let (own, tail) = rest.split_at(rest.iter().position(|&byte| byte == b'"')?);
-        let (before, after) = (&self.bytes[last.bytes.clone()], bound.end);
-        if *head != before[..bound.start] || *tail != before[after..] {
-            return None;
+    /// Takes a key that differs from the last one in nothing but the values of labels, as most do.
+    fn push_like_last(&mut self, bytes: &[u8], kind: Kind, hash: u64) -> Option<()> {
+        let Self { keys, bytes: all, labels: encoded, template, .. } = self;
+        let last = keys.last()?;
+        let template = template.as_mut()?;
+        template.fit(&all[last.bytes.clone()], bytes)?;
+        let start = encoded.len();
+        let mut bound = None;
+        for (name, value) in template.labels(bytes) {
+            if name == kind.own_label().as_bytes() {
+                bound = std::str::from_utf8(value).ok().and_then(parse_bound);
+            } else {
+                labels::encode_plain(name, encoded);
+                labels::encode_plain(value, encoded);
+            }
         }
-        // A number has neither escapes nor anything else in it that might mean something.
-        let part = Part::Bucket(parse_bound(std::str::from_utf8(own).ok()?)?);
-        self.bound = Some(bound.start..bound.start + own.len());
-        let (client, family, labels) = (last.client, last.family, last.labels.clone());
+        let part = match last.part {
+            Part::Bucket(_) => bound.map(Part::Bucket),
+            part => Some(part),
+        };
+        let (client, family) = (last.client, last.family);
+        let labels = self.labels_from(start);
+        let Some(part) = part else {
+            // The template is this one's by now.
+            self.template = None;
+            return None;
+        };
         let bytes = self.keep(bytes);
         self.keys.push(NewKey { bytes, hash, client, family, labels, part });
         Some(())
@@ -143,6 +158,11 @@ impl NewKeys {
             labels::encode(name, &mut self.labels);
             labels::encode(value, &mut self.labels);
         }
+        self.labels_from(start)
+    }
+
+    /// Where the labels are that were encoded last.
+    fn labels_from(&mut self, start: usize) -> Range<usize> {
         let last = self.keys.last().map(|last| last.labels.clone());
         match last.filter(|last| self.labels[last.clone()] == self.labels[start..]) {
             Some(last) => {
@@ -214,36 +234,34 @@ fn parse_bound(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|bound: &f64| !bound.is_nan())
 }
 
-/// Where Python's client spells the upper bound, in a key in which it stands once and nothing is escaped: then each
-/// quotation mark begins or ends a text.
-fn plain_bound(key: &[u8]) -> Option<Range<usize>> {
-    const NAME: &[u8] = b"\"le\"";
-    const BETWEEN: &[u8] = b": \"";
-    let mut names = (0..key.len()).filter(|&at| key[at] == b'"' && key[at..].starts_with(NAME));
-    let (name, another) = (names.next()?, names.next());
-    let rest = key[name + NAME.len()..].strip_prefix(BETWEEN)?;
-    let start = name + NAME.len() + BETWEEN.len();
-    let len = rest.iter().position(|&byte| byte == b'"')?;
-    (another.is_none() && !key.contains(&b'\\')).then_some(start..start + len)
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// The parts and labels of keys that are pushed one after the other.
-    fn pushed(keys: &[&str]) -> Vec<(String, Vec<u8>, usize)> {
+    /// What becomes of keys that are pushed one after the other: part, labels, name and help text.
+    fn pushed(keys: &[&str], kind: Kind) -> Vec<Result<String, &'static str>> {
         let mut new = NewKeys::default();
-        for key in keys {
-            new.push(key.as_bytes(), Kind::Histogram, 0, 8).unwrap();
+        let mut push = |key: &&str| {
+            new.push(key.as_bytes(), kind, 0, 8).map_err(|error| error.reason())?;
+            let NewKey { bytes, client, family, labels, part, .. } = new.keys.last().unwrap();
+            assert_eq!(&new.bytes[bytes.clone()], key.as_bytes());
+            let (family, labels) = (&new.families[*family], &new.labels[labels.clone()]);
+            Ok(format!("{part:?} {client:?} {family:?} {:?}", String::from_utf8_lossy(labels)))
+        };
+        keys.iter().map(&mut push).collect()
+    }
+
+    fn check_alike(keys: &[&str], kind: Kind) {
+        let together = pushed(keys, kind);
+        for (key, pushed_together) in keys.iter().zip(together) {
+            assert_eq!(pushed(&[key], kind), [pushed_together], "{key} of {keys:#?}");
         }
-        let of =
-            |key: &NewKey| (format!("{:?}", key.part), new.labels[key.labels.clone()].to_vec(), key.family);
-        new.keys().iter().map(of).collect()
     }
 
     #[test]
-    fn keys_that_differ_in_a_buckets_bound_are_taken_apart_as_if_they_were_alone() {
+    fn keys_that_differ_in_values_of_labels_are_taken_apart_as_if_they_were_alone() {
         let keys = [
             r#"["h", "h_sum", {"a": "x"}, "Help."]"#,
             r#"["h", "h_bucket", {"a": "x", "le": "1.0", "z": "\u00e9"}, "Help."]"#,
@@ -259,14 +277,62 @@ mod tests {
             r#"["h", "h_bucket", {"le": "2.0"}, "Another."]"#,
             r#"["h","h_bucket",["le"],["3.0"]]"#,
             r#"["h","h_bucket",["le"],["4.0"]]"#,
+            r#"["h","h_bucket",["a","le"],["x","4.0"]]"#,
+            r#"["h","h_bucket",["a","le"],["long","4.0"]]"#,
         ];
-        let together = pushed(&keys);
-        for (key, (part, labels, _)) in keys.iter().zip(&together) {
-            let alone = pushed(&[key]);
-            assert_eq!((&alone[0].0, &alone[0].1), (part, labels), "{key}");
+        check_alike(&keys, Kind::Histogram);
+        assert!(pushed(&keys, Kind::Histogram).iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn keys_of_one_family_share_it_and_buckets_of_one_series_its_labels() {
+        let mut new = NewKeys::default();
+        for le in ["1.0", "2.0", "+Inf"] {
+            let key = format!(r#"["h", "h_bucket", {{"a": "x", "le": "{le}"}}, "Help."]"#);
+            new.push(key.as_bytes(), Kind::Histogram, 0, 8).unwrap();
         }
-        let families: Vec<_> = together.iter().map(|(_, _, family)| *family).collect();
-        assert_eq!(families, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2]);
+        assert_eq!((new.families.len(), &*new.labels), (1, b"a\0x\0".as_slice()));
+    }
+
+    /// Keys of both clients, some of them broken.
+    fn any_key() -> impl Strategy<Value = String> {
+        let text = || {
+            prop::sample::select(vec![
+                "a",
+                "",
+                "x y",
+                "é",
+                r"\u00e9",
+                r#"\""#,
+                r#"a", "z": "b"#,
+                "1",
+                "NaN",
+                " 2 ",
+                "\t",
+                "\u{7f}",
+                "\"",
+            ])
+        };
+        let format = prop::sample::select(vec![
+            r#"["h", "h_bucket", {"a": "A", "le": "B", "z": "C"}, "Help."]"#,
+            r#"["h", "h_bucket", {"a": "A", "le": "1", "le": "B"}, "Help."]"#,
+            r#"["h", "h_bucket", {"z": "A", "le": "B", "a": "C"}, "Help."]"#,
+            r#"["h", "h_sum", {"a": "A", "z": "C"}, "Help."]"#,
+            r#"["h", "h_sum", {"A": "x"}, "Help."]"#,
+            r#"["h", "h_count", {}, "A"]"#,
+            r#"["h","h_bucket",["a","le"],["A","B"]]"#,
+            r#"["h","h_bucket",["le"],["B"]]"#,
+            r#"["h","h_bucket",["a","le"],[null,"B"]]"#,
+        ]);
+        (format, text(), text(), text())
+            .prop_map(|(format, a, b, c)| format.replace('A', a).replace('B', b).replace('C', c))
+    }
+
+    proptest! {
+        #[test]
+        fn what_stood_before_a_key_changes_nothing(keys in prop::collection::vec(any_key(), 1..8)) {
+            check_alike(&keys.iter().map(|key| &**key).collect::<Vec<_>>(), Kind::Histogram);
+        }
     }
 
     #[test]
