@@ -1,11 +1,6 @@
 //! Sends requests to an application with `axum-prometheus`, and prints what it counted.
 //!
 //! `axum-prometheus`, then a method, a path and a body for each request. Those for `/wait` are in flight when it prints.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a program of tests, whose output is the result"
-)]
 
 use std::future::{Future, pending};
 use std::task::{Context, Waker};
