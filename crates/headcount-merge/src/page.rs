@@ -15,8 +15,9 @@ pub struct Page {
 /// What a page has been compressed to.
 #[derive(Clone, Debug)]
 pub struct Compressed {
-    /// The compressed bytes, to be understood without those of the pages before.
-    pub bytes: Box<[u8]>,
+    /// The compressed bytes, to be understood without those of the pages before. Whoever sends them need not keep the
+    /// page.
+    pub bytes: Arc<[u8]>,
     /// A checksum of the page.
     pub checksum: u32,
 }

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -75,7 +74,7 @@ where
         busy.begin();
         has_asked.notify_one();
         let responder = Arc::clone(&responder);
-        async move { Ok::<_, Infallible>(responder.respond(request).await.map(Full::new)) }
+        async move { Ok::<_, Infallible>(responder.respond(request).await) }
     });
     let connection = http1::Builder::new()
         .max_buf_size(HEAD_BYTES.into())

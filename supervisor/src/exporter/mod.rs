@@ -1,13 +1,14 @@
 //! The exporter: the process that serves `/metrics`.
 //!
 //! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time, in a `coding`
-//! such as `gzip` if they like.
+//! such as `gzip` if they like, with a `body` that is the same for all.
 //! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that with
 //! metrics or a `page`, `converse` brings it to one client, over HTTP/2 in several `streams`, as far as the `patience`
 //! with clients goes, and `serve` to all; `push` to where nobody asks, and `textfile` to those who read files. `tidy`
 //! folds the files of dead processes in between. It runs in a process of its own, so that nothing that a worker
 //! writes, and nothing that a client sends, can stop the master.
 
+mod body;
 mod coding;
 mod converse;
 mod gzip;

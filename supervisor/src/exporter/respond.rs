@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headcount_merge::{Exposition, Format};
-use hyper::body::Bytes;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::body::Body;
 use super::coding::Coding;
-use super::rounds::{Rounds, Wanted};
+use super::rounds::{Exposed, Rounds, Wanted};
 use super::web::{Gate, Verdict};
 use super::{WebOptions, negotiate, page, query};
 
@@ -42,7 +42,7 @@ impl Responder {
     }
 
     /// Answers one request, if the client may ask.
-    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Bytes> {
+    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Body> {
         let Ok(config) = self.gate.current() else {
             return page::plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -63,7 +63,7 @@ impl Responder {
         response
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Response<Bytes> {
+    async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
         let metrics = self.options.telemetry_path.as_str();
         let found = match request.uri().path() {
             path if path == metrics => Page::Metrics,
@@ -91,7 +91,7 @@ impl Responder {
         }
     }
 
-    async fn scrape<B>(&self, exposition: &Exposition<'_>, request: &Request<B>) -> Response<Bytes> {
+    async fn scrape<B>(&self, exposition: &Exposition<'_>, request: &Request<B>) -> Response<Body> {
         let Some(_place) = Place::take(&self.in_flight, self.options.max_requests) else {
             return page::plain(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at the same time.\n");
         };
@@ -115,21 +115,21 @@ impl Responder {
                 }
             },
         };
-        let body = match scraped {
-            Ok(body) => body,
+        let Exposed { body, coding } = match scraped {
+            Ok(exposed) => exposed,
             Err(error) => return page::failed(&error),
         };
-        let mut response = Response::new(body.bytes);
+        let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.extend(HeaderValue::try_from(content_type).map(|value| (CONTENT_TYPE, value)));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        if body.coding != Coding::Identity {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(body.coding.as_str()));
+        if coding != Coding::Identity {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         }
         response
     }
 
-    async fn ready(&self) -> Response<Bytes> {
+    async fn ready(&self) -> Response<Body> {
         let rounds = Arc::clone(&self.rounds);
         match tokio::task::spawn_blocking(move || rounds.is_ready()).await {
             Ok(true) => page::plain(StatusCode::OK, "Headcount is ready.\n"),
@@ -164,6 +164,7 @@ mod tests {
     use crate::cli::WebArgs;
     use crate::exporter::Scraper;
     use headcount_store::directory::Directory;
+    use hyper::body::Bytes;
     use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 
     /// What answers for an empty directory, and the lock that gathers need.
@@ -190,11 +191,25 @@ mod tests {
         responder: &Responder,
         method: &str,
         path: &str,
-        (name, value): (&str, &str),
+        header: (&str, &str),
     ) -> (StatusCode, HeaderMap, Bytes) {
+        let (status, headers, body) = ask_for_body(responder, method, path, header).await;
+        (status, headers, read(body))
+    }
+
+    async fn ask_for_body(
+        responder: &Responder,
+        method: &str,
+        path: &str,
+        (name, value): (&str, &str),
+    ) -> (StatusCode, HeaderMap, Body) {
         let request = Request::builder().method(method).uri(path).header(name, value).body(()).unwrap();
         let (parts, body) = responder.respond(request).await.into_parts();
         (parts.status, parts.headers, body)
+    }
+
+    fn read(mut body: Body) -> Bytes {
+        std::iter::from_fn(|| body.take(usize::MAX)).collect::<Vec<_>>().concat().into()
     }
 
     fn answer(method: &str, path: &str, encoding: &str) -> (StatusCode, HeaderMap, Bytes) {
@@ -242,7 +257,7 @@ mod tests {
             let mut asked: Vec<_> = (0..50)
                 .map(|number| {
                     let accept = if number % 2 == 0 { "text/plain" } else { "application/openmetrics-text" };
-                    Box::pin(ask(&responder, "GET", "/m", ("accept", accept)))
+                    Box::pin(ask_for_body(&responder, "GET", "/m", ("accept", accept)))
                 })
                 .collect();
             for asked in &mut asked {
@@ -258,10 +273,11 @@ mod tests {
         let bodies = |odd: usize| answers.iter().skip(odd).step_by(2).map(|(_, _, body)| body);
         for odd in [0, 1] {
             // Not only equal, but the same.
-            assert!(bodies(odd).all(|body| body.as_ptr() == bodies(odd).next().unwrap().as_ptr()));
+            let place = |body: &Body| body.clone().take(usize::MAX).unwrap().as_ptr();
+            assert!(bodies(odd).all(|body| place(body) == place(bodies(odd).next().unwrap())));
         }
-        let duration = |body: &Bytes| {
-            let text = String::from_utf8_lossy(body).into_owned();
+        let duration = |body: &Body| {
+            let text = String::from_utf8_lossy(&read(body.clone())).into_owned();
             text.lines()
                 .find(|line| line.starts_with("headcount_gather_duration_seconds "))
                 .unwrap()

@@ -8,11 +8,12 @@ use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headcount_merge::{Escaping, Exposition, Format, Merged, Pages};
-use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::Scraper;
+use super::body::Body;
 use super::coding::Coding;
+use super::gzip::Compressor;
 use super::scrape::lock;
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
@@ -29,21 +30,22 @@ pub(super) struct Wanted {
     pub(super) coding: Coding,
 }
 
-/// The body of an answer.
+/// A body, and how it is compressed.
 #[derive(Clone, Debug)]
-pub(super) struct Body {
-    pub(super) bytes: Bytes,
+pub(super) struct Exposed {
+    pub(super) body: Body,
     pub(super) coding: Coding,
 }
 
-/// A body, or why the directory could not be read.
-pub(super) type Scraped = Result<Body, Arc<io::Error>>;
+/// What is exposed, or why the directory could not be read.
+pub(super) type Scraped = Result<Exposed, Arc<io::Error>>;
 
 /// The scrapes of one exporter.
 #[derive(Debug)]
 pub(super) struct Rounds {
     scraper: Arc<Mutex<Scraper>>,
     waiting: Mutex<Vec<Waiting>>,
+    compressor: Mutex<Compressor>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ struct Waiting {
 
 impl Rounds {
     pub(super) fn new(scraper: Arc<Mutex<Scraper>>) -> Self {
-        Self { scraper, waiting: Mutex::default() }
+        Self { scraper, waiting: Mutex::default(), compressor: Mutex::default() }
     }
 
     /// Whether there is something to scrape. Blocks for as long as a gather takes.
@@ -95,9 +97,12 @@ impl Rounds {
         if let Some((_, text)) = texts.iter().flatten().last() {
             scraper.note_exposed(text.len());
         }
-        // The next gather need not wait for what follows.
-        drop(scraper);
-        let bodies = texts.map(|texts| texts.into_iter().map(Body::of).collect::<Vec<_>>()).map_err(Arc::new);
+        let mut compressor = self.compressor.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |text| Exposed::of(text, &mut compressor);
+        let bodies = texts.map(|texts| texts.into_iter().map(of).collect::<Vec<_>>()).map_err(Arc::new);
+        // Not before: the next gather would have to copy pages while these are looked at, and with many scrapers there would be
+        // many copies.
+        drop((compressor, scraper));
         for Waiting { wanted, answer } in waiting {
             let body = bodies.as_ref().map(|bodies| bodies.iter().find(|(of, _)| *of == wanted));
             let answered = match body {
@@ -129,10 +134,10 @@ impl Wanted {
     }
 }
 
-impl Body {
-    fn of((wanted, text): (Wanted, Pages)) -> (Wanted, Scraped) {
+impl Exposed {
+    fn of((wanted, text): (Wanted, Pages), compressor: &mut Compressor) -> (Wanted, Scraped) {
         let coding = if text.len() < COMPRESS_FROM { Coding::Identity } else { wanted.coding };
-        let body = coding.encode(text).map(|bytes| Self { bytes: bytes.into(), coding });
-        (wanted, body.map_err(Arc::new))
+        let exposed = coding.encode(&text, compressor).map(|body| Self { body, coding });
+        (wanted, exposed.map_err(Arc::new))
     }
 }

@@ -8,19 +8,20 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Bytes, Frame, SizeHint};
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Method, Response};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::body::Body;
 use super::patience::Patience;
 
 /// So many may be open at a time: a scraper has one.
 pub(super) const MOST: u32 = 16;
 /// So many answers may a client ask for and then not want.
 const GIVEN_UP: u32 = 100;
-/// An answer is handed on in pieces of so many bytes, the next one when the client has taken the last.
+/// An answer is handed on in pieces of so many bytes at most, the next one when the client has taken the last.
 const PIECE: usize = 64 * 1024;
 
 /// The requests of one connection.
@@ -57,7 +58,7 @@ pub(super) struct Asked {
 /// An answer's body, as far as it is not taken yet.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    rest: Bytes,
+    rest: Body,
     asked: Asked,
 }
 
@@ -117,7 +118,7 @@ impl Streams {
 
 impl Asked {
     /// The answer as it goes to the client: without a body if the method wants none.
-    pub(super) fn answer(mut self, method: &Method, response: Response<Bytes>) -> Response<Pieces> {
+    pub(super) fn answer(mut self, method: &Method, response: Response<Body>) -> Response<Pieces> {
         self.is_answered = true;
         self.streams.change(|state| {
             state.waiting -= 1;
@@ -126,7 +127,7 @@ impl Asked {
         let (mut parts, mut rest) = response.into_parts();
         parts.headers.insert(CONTENT_LENGTH, rest.len().into());
         if method == Method::HEAD {
-            rest.clear();
+            rest = Body::default();
         }
         self.is_taken = rest.is_empty();
         Response::from_parts(parts, Pieces { rest, asked: self })
@@ -142,7 +143,7 @@ impl Drop for Asked {
     }
 }
 
-impl Body for Pieces {
+impl hyper::body::Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -150,11 +151,7 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let len = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(len);
+        let Some(piece) = self.rest.take(PIECE) else { return Poll::Ready(None) };
         self.asked.is_taken = self.rest.is_empty();
         self.asked.streams.change(|_| {});
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -175,6 +172,7 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt;
+    use hyper::body::Body as _;
 
     const HEAD: Duration = Duration::from_secs(1);
     const IDLE: Duration = Duration::from_secs(10);
@@ -190,7 +188,7 @@ mod tests {
     }
 
     fn respond(asked: Asked, method: &Method, len: usize) -> Response<Pieces> {
-        asked.answer(method, Response::new(vec![0; len].into()))
+        asked.answer(method, Response::new(Bytes::from(vec![0; len]).into()))
     }
 
     #[test]
