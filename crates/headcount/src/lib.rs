@@ -26,8 +26,7 @@
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
 //! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
 //! `native_table` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some
-//! of them keep, and [`local`], to count with in a loop; [`clock`] and
-//! [`timing`]; [`updater`];
+//! of them keep, and [`local`], to count with in a loop; [`level`], [`clock`] and [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -54,6 +53,7 @@ pub mod histogram;
 pub mod info;
 pub mod labelled;
 pub mod labels;
+pub mod level;
 pub mod local;
 #[doc(hidden)]
 pub mod macros;
@@ -101,6 +101,7 @@ pub use histogram::Histogram;
 pub use info::Info;
 pub use labelled::Labelled;
 pub use labels::{LabelValue, Labels, Literal};
+pub use level::{InFlight, Level};
 pub use local::{LocalCounter, LocalHistogram};
 pub use native::NativeHistogram;
 pub use native_buckets::NativeBuckets;
@@ -111,7 +112,7 @@ pub use render::render;
 pub use series::SERIES_LIMIT;
 pub use state_set::StateSet;
 pub use summary::Summary;
-pub use timing::{InFlight, Level, Measure, Observe, Timer};
+pub use timing::{Measure, Observe, Timer};
 pub use up_down::UpDown;
 pub use updater::Updater;
 

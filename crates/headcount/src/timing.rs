@@ -1,4 +1,4 @@
-//! Durations and what is going on: guards that observe when they are dropped, and futures that are measured.
+//! Durations: guards that observe when they are dropped, and futures that are measured.
 //!
 //! A guard counts whatever ends its scope: a return, a `?`, a panic, a future that is dropped half done.
 //! Time is the clock's, not the processor's: a future that waits is timed while it waits.
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::exemplar::IntoExemplar;
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::level::{InFlight, Level};
 use crate::native::NativeHistogram;
 use crate::summary::Summary;
-use crate::up_down::UpDown;
 
 /// What takes durations, in seconds: histograms, summaries, gauges (which keep the last one), and whatever
 /// leads to one, such as a `LazyLock`.
@@ -158,82 +158,6 @@ impl<M: Observe> Drop for Timer<M> {
     }
 }
 
-/// What goes up and down: gauges, those of differences among them, and whatever leads to one, such as a `LazyLock`.
-///
-/// ```
-/// use headcount::{GaugeMode, Level, OrNoop, UpDown};
-///
-/// fn open(connections: &impl Level) {
-///     connections.up();
-/// }
-///
-/// let connections = UpDown::new("connections", "Connections that are open.", GaugeMode::LiveSum).or_noop();
-/// open(&connections);
-/// assert_eq!(connections.get(), 1.0);
-/// ```
-pub trait Level {
-    /// Adds 1.
-    fn up(&self);
-
-    /// Subtracts 1.
-    fn down(&self);
-}
-
-impl Level for Gauge {
-    #[inline]
-    fn up(&self) {
-        self.inc();
-    }
-
-    #[inline]
-    fn down(&self) {
-        self.dec();
-    }
-}
-
-impl Level for UpDown {
-    #[inline]
-    fn up(&self) {
-        self.inc();
-    }
-
-    #[inline]
-    fn down(&self) {
-        self.dec();
-    }
-}
-
-impl<P: Deref<Target: Level>> Level for P {
-    #[inline]
-    fn up(&self) {
-        (**self).up();
-    }
-
-    #[inline]
-    fn down(&self) {
-        (**self).down();
-    }
-}
-
-/// Counts 1 in a gauge for as long as it lives.
-#[derive(Debug)]
-#[must_use = "what is dropped at once was never in flight"]
-pub struct InFlight<G: Level = Gauge>(G);
-
-impl<G: Level> InFlight<G> {
-    /// Begins now.
-    pub fn start(gauge: G) -> Self {
-        gauge.up();
-        Self(gauge)
-    }
-}
-
-impl<G: Level> Drop for InFlight<G> {
-    fn drop(&mut self) {
-        self.0.down();
-    }
-}
-
 impl Summary {
     /// Counts a duration, in seconds.
     #[inline]
@@ -263,30 +187,6 @@ impl Gauge {
     pub fn time<R>(&self, work: impl FnOnce() -> R) -> R {
         let _timer = self.start_timer();
         work()
-    }
-
-    /// Adds 1 until what is returned is dropped.
-    ///
-    /// ```
-    /// use headcount::{Gauge, GaugeMode};
-    ///
-    /// let uploads = Gauge::new("uploads_in_flight", "Uploads going on.", GaugeMode::LiveSum)?;
-    /// {
-    ///     let _upload = uploads.in_flight();
-    ///     assert_eq!(uploads.get(), Some(1.0));
-    /// }
-    /// assert_eq!(uploads.get(), Some(0.0));
-    /// # Ok::<(), headcount::RegisterError>(())
-    /// ```
-    pub fn in_flight(&self) -> InFlight {
-        InFlight::start(*self)
-    }
-}
-
-impl UpDown {
-    /// Adds 1 until what is returned is dropped.
-    pub fn in_flight(&self) -> InFlight<Self> {
-        InFlight::start(*self)
     }
 }
 
@@ -412,18 +312,6 @@ mod tests {
             text.contains("s_count 2\n") && text.contains("s_sum 4.") && text.contains("g 3\n"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn a_panic_ends_what_was_in_flight() {
-        let gauge = Registry::private().unwrap().gauge("g", "", GaugeMode::LiveSum).unwrap();
-        let result = std::panic::catch_unwind(|| {
-            let _guard = gauge.in_flight();
-            assert_eq!(gauge.get(), Some(1.0));
-            panic!("expected");
-        });
-        assert!(result.is_err());
-        assert_eq!(gauge.get(), Some(0.0));
     }
 
     #[test]
