@@ -109,7 +109,8 @@ fn python_files(table: &mut Table, path: &Path, python: &mut Python) {
     let directory = Directory::open(path).unwrap();
     let cold = || {
         time(|| {
-            let mut merger = Merger::default();
+            // As `dump` has it.
+            let mut merger = Merger::default().keeping_files_open();
             assert!(!merger.merge(&directory).unwrap().encode(&Exposition::new(Format::Text)).is_empty());
         })
     };

@@ -263,8 +263,30 @@ mod tests {
         file
     }
 
+    /// The child has the mapping and the handler, and marks of its own.
+    fn fork_and_read() {
+        let file = one_page();
+        assert!(may_map());
+        let mapped = Mapped::new(&file).unwrap();
+        file.set_len(0).unwrap();
+        let mut outcome = 0;
+        // SAFETY: the child does nothing that may wait for another thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                let is_survived = may_map() && mapped.copy(0, &mut [0; 8]) && mapped.is_cut();
+                // SAFETY: it ends here, as it may.
+                unsafe { libc::_exit(if is_survived { 0 } else { 1 }) }
+            }
+            // SAFETY: there is room for the outcome.
+            child => assert_eq!(unsafe { libc::waitpid(child, &raw mut outcome, 0) }, child),
+        }
+        assert_eq!(outcome, 0);
+        assert!(!mapped.is_cut() && mapped.copy(0, &mut [0; 8]) && mapped.is_cut());
+    }
+
     fn live_and_fault(doing: &str) {
         match doing {
+            "forked" => return fork_and_read(),
             "too many" => {
                 let file = one_page();
                 let mapped: Vec<_> = (0..=COUNT).map_while(|_| Mapped::new(&file)).collect();
@@ -302,6 +324,7 @@ mod tests {
         assert_eq!(run("with a handler").code(), Some(OF_THE_APPLICATION));
         // The standard library's takes no notice of what was sent.
         assert_eq!(run("sent").code(), Some(0));
+        assert_eq!(run("forked").code(), Some(0));
         assert_eq!(run("too many").signal(), Some(libc::SIGBUS), "places are free again");
     }
 
