@@ -9,7 +9,16 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, Default)]
 pub struct Page {
     bytes: Vec<u8>,
-    compressed: OnceLock<Compressed>,
+    compressed: [OnceLock<Compressed>; 2],
+}
+
+/// A way to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Blocks of a deflate stream.
+    Deflate,
+    /// A frame of zstd.
+    Zstd,
 }
 
 /// What a page has been compressed to.
@@ -18,18 +27,18 @@ pub struct Compressed {
     /// The compressed bytes, to be understood without those of the pages before. Whoever sends them need not keep the
     /// page.
     pub bytes: Arc<[u8]>,
-    /// A checksum of the page.
+    /// A checksum of the page, if what is made of it needs one.
     pub checksum: u32,
 }
 
 impl Page {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, compressed: OnceLock::new() }
+        Self { bytes, compressed: Default::default() }
     }
 
     /// Its bytes, to be changed. What it was compressed to is forgotten.
     pub(crate) fn change(&mut self) -> &mut [u8] {
-        self.compressed.take();
+        self.compressed = Default::default();
         &mut self.bytes
     }
 
@@ -46,13 +55,13 @@ impl Page {
 
     /// What it has been compressed to; `None` if nobody has done that yet.
     #[must_use]
-    pub fn compressed(&self) -> Option<&Compressed> {
-        self.compressed.get()
+    pub fn compressed(&self, by: Compression) -> Option<&Compressed> {
+        self.compressed[by as usize].get()
     }
 
     /// Keeps what it has been compressed to, unless somebody else was faster; returns what is kept.
-    pub fn keep_compressed(&self, compressed: Compressed) -> &Compressed {
-        self.compressed.get_or_init(|| compressed)
+    pub fn keep_compressed(&self, by: Compression, compressed: Compressed) -> &Compressed {
+        self.compressed[by as usize].get_or_init(|| compressed)
     }
 }
 

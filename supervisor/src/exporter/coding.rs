@@ -7,7 +7,8 @@ use headcount_merge::{Page, Pages};
 use hyper::body::Bytes;
 
 use super::body::Body;
-use super::gzip::{Compressor, gzip};
+use super::gzip::{Deflater, gzip};
+use super::zstd::{Framer, zstd};
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,12 +18,16 @@ pub(super) enum Coding {
     Identity,
     /// What every scraper understands.
     Gzip,
-    /// A third smaller, for those who know it; compressed as a whole each time.
+    /// Smaller, for those who know it.
     Zstd,
 }
 
-/// The next ones take longer, and save nothing of such a text.
-const ZSTD_LEVEL: i32 = 1;
+/// What compresses, kept for the next body.
+#[derive(Debug, Default)]
+pub(super) struct Compressors {
+    gzip: Deflater,
+    zstd: Framer,
+}
 
 impl Coding {
     /// What it is called.
@@ -35,21 +40,13 @@ impl Coding {
     }
 
     /// A body in this coding.
-    pub(super) fn encode(self, text: &Pages, compressor: &mut Compressor) -> io::Result<Body> {
+    pub(super) fn encode(self, text: &Pages, compressors: &mut Compressors) -> io::Result<Body> {
         match self {
             Self::Identity => {
                 Ok(text.iter().map(|page| Bytes::from_owner(Whole(Arc::clone(page)))).collect())
             }
-            Self::Gzip => gzip(text, compressor),
-            Self::Zstd => {
-                let text = text.clone().into_vec();
-                let mut body = Vec::with_capacity(zstd_safe::compress_bound(text.len()));
-                zstd_safe::compress(&mut body, &text, ZSTD_LEVEL)
-                    .map_err(|code| io::Error::other(zstd_safe::get_error_name(code)))?;
-                // It was made for a text that cannot be compressed, and may wait for a slow client.
-                body.shrink_to_fit();
-                Ok(Bytes::from(body).into())
-            }
+            Self::Gzip => gzip(text, &mut compressors.gzip),
+            Self::Zstd => zstd(text, &mut compressors.zstd),
         }
     }
 }

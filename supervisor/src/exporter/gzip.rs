@@ -7,8 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use headcount_merge::{Compressed, Page, Pages};
+use flate2::{Compress, Crc, FlushCompress, Status};
+use headcount_merge::{Compressed, Compression, Page, Pages};
 use hyper::body::Bytes;
 use zlib_rs::crc32::crc32_combine;
 
@@ -22,20 +22,20 @@ const END: [u8; 2] = [3, 0];
 /// What compresses pages. It is kept for the next body: a third of a megabyte that came and went with each one would lie
 /// between what stays.
 #[derive(Debug, Default)]
-pub(super) struct Compressor(Option<Compress>);
+pub(super) struct Deflater(Option<Compress>);
 
 /// A body compressed.
 ///
 /// # Errors
 ///
 /// When there is not enough memory.
-pub(super) fn gzip(pages: &Pages, compressor: &mut Compressor) -> io::Result<Body> {
+pub(super) fn gzip(pages: &Pages, compressor: &mut Deflater) -> io::Result<Body> {
     let mut pieces = vec![Bytes::from_static(&HEADER)];
     let mut checksum = 0;
     for page in pages.iter() {
-        let compressed = match page.compressed() {
+        let compressed = match page.compressed(Compression::Deflate) {
             Some(known) => known,
-            None => page.keep_compressed(compress(page, compressor)?),
+            None => page.keep_compressed(Compression::Deflate, compress(page, compressor)?),
         };
         checksum = crc32_combine(checksum, compressed.checksum, page.bytes().len() as u64);
         pieces.push(Bytes::from_owner(Arc::clone(&compressed.bytes)));
@@ -50,9 +50,9 @@ pub(super) fn gzip(pages: &Pages, compressor: &mut Compressor) -> io::Result<Bod
 }
 
 /// A page as blocks of a deflate stream, none of them the last.
-fn compress(page: &Page, Compressor(compressor): &mut Compressor) -> io::Result<Compressed> {
+fn compress(page: &Page, Deflater(compressor): &mut Deflater) -> io::Result<Compressed> {
     // Twice as fast as any other, and of such texts a tenth stays; the next level takes half as long again.
-    let compressor = compressor.get_or_insert_with(|| Compress::new(Compression::fast(), false));
+    let compressor = compressor.get_or_insert_with(|| Compress::new(flate2::Compression::fast(), false));
     compressor.reset();
     let mut bytes = Vec::with_capacity(page.bytes().len() / 8 + 64);
     loop {
@@ -100,13 +100,13 @@ mod tests {
         let family = registry.counter_family("c", "", ["l"]).unwrap();
         let counters: Vec<_> = (0..4000).map(|n| family.with([&format!("label {n}")])).collect();
         let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
-        let mut compressor = Compressor::default();
+        let mut compressor = Deflater::default();
         for n in [0, 17, 3000] {
             counters[n].add(1 << n.min(60));
             let mut pages = || merger.merge(&directory).unwrap().pages(&Exposition::new(Format::Text));
             let pages = pages();
             assert!(pages.iter().count() > 3);
-            let new = pages.iter().filter(|page| page.compressed().is_none()).count();
+            let new = pages.iter().filter(|page| page.compressed(Compression::Deflate).is_none()).count();
             assert_eq!(new, if n == 0 { pages.iter().count() } else { 1 });
             assert_eq!(gunzip(gzip(&pages, &mut compressor).unwrap()), pages.into_vec());
         }
@@ -119,7 +119,7 @@ mod tests {
         ) {
             // What cannot be compressed becomes longer.
             let bytes = bytes.repeat(times);
-            prop_assert_eq!(gunzip(gzip(&Pages::from(bytes.clone()), &mut Compressor::default()).unwrap()), bytes);
+            prop_assert_eq!(gunzip(gzip(&Pages::from(bytes.clone()), &mut Deflater::default()).unwrap()), bytes);
         }
     }
 }

@@ -12,8 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Scraper;
 use super::body::Body;
-use super::coding::Coding;
-use super::gzip::Compressor;
+use super::coding::{Coding, Compressors};
 use super::scrape::lock;
 
 /// A body below this length in bytes is sent as it is: it fits one packet anyway.
@@ -45,7 +44,7 @@ pub(super) type Scraped = Result<Exposed, Arc<io::Error>>;
 pub(super) struct Rounds {
     scraper: Arc<Mutex<Scraper>>,
     waiting: Mutex<Vec<Waiting>>,
-    compressor: Mutex<Compressor>,
+    compressors: Mutex<Compressors>,
 }
 
 #[derive(Debug)]
@@ -56,7 +55,7 @@ struct Waiting {
 
 impl Rounds {
     pub(super) fn new(scraper: Arc<Mutex<Scraper>>) -> Self {
-        Self { scraper, waiting: Mutex::default(), compressor: Mutex::default() }
+        Self { scraper, waiting: Mutex::default(), compressors: Mutex::default() }
     }
 
     /// Whether there is something to scrape. Blocks for as long as a gather takes.
@@ -97,12 +96,12 @@ impl Rounds {
         if let Some((_, text)) = texts.iter().flatten().last() {
             scraper.note_exposed(text.len());
         }
-        let mut compressor = self.compressor.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |text| Exposed::of(text, &mut compressor);
+        let mut compressors = self.compressors.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |text| Exposed::of(text, &mut compressors);
         let bodies = texts.map(|texts| texts.into_iter().map(of).collect::<Vec<_>>()).map_err(Arc::new);
         // Not before: the next gather would have to copy pages while these are looked at, and with many scrapers there would be
         // many copies.
-        drop((compressor, scraper));
+        drop((compressors, scraper));
         for Waiting { wanted, answer } in waiting {
             let body = bodies.as_ref().map(|bodies| bodies.iter().find(|(of, _)| *of == wanted));
             let answered = match body {
@@ -135,9 +134,9 @@ impl Wanted {
 }
 
 impl Exposed {
-    fn of((wanted, text): (Wanted, Pages), compressor: &mut Compressor) -> (Wanted, Scraped) {
+    fn of((wanted, text): (Wanted, Pages), compressors: &mut Compressors) -> (Wanted, Scraped) {
         let coding = if text.len() < COMPRESS_FROM { Coding::Identity } else { wanted.coding };
-        let exposed = coding.encode(&text, compressor).map(|body| Self { body, coding });
+        let exposed = coding.encode(&text, compressors).map(|body| Self { body, coding });
         (wanted, exposed.map_err(Arc::new))
     }
 }
