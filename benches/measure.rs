@@ -52,6 +52,7 @@ impl<'a> Candidate<'a> {
 
     /// The same, but directly after having done it once: what others have done in between has put other things into the
     /// processor's caches.
+    #[allow(dead_code, reason = "for whoever has caches to fill")]
     pub(crate) fn after_itself(self) -> Self {
         let mut work = self.work;
         let twice = move || {
