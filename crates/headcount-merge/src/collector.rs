@@ -49,6 +49,14 @@ impl DirectoryCollector {
         Self { directory, merger: Mutex::new(Merger::new(Liveness::Auto)) }
     }
 
+    /// Merges in another way, such as [with files that stay open](Merger::keeping_files_open). The default is a
+    /// merger with [`Liveness::Auto`].
+    #[must_use]
+    pub fn with_merger(mut self, merger: Merger) -> Self {
+        self.merger = Mutex::new(merger);
+        self
+    }
+
     /// Collects from the directory that `PROMETHEUS_MULTIPROC_DIR` names.
     ///
     /// # Errors

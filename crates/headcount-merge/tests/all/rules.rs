@@ -183,10 +183,14 @@ fn an_application_that_gathers_a_directory_sees_what_the_merge_does() {
     let own = Registry::in_directory(directory.path()).unwrap();
     own.histogram("h", "H.", Bounds::new([1.0, 2.0]).unwrap()).unwrap().observe(1.5);
     own.counter_family("c", "C.", ["a"]).unwrap().with(["1"]).add(4);
-    let registry = prometheus::Registry::new();
-    let collector = DirectoryCollector::new(Directory::open(directory.path()).unwrap());
-    registry.register(Box::new(collector)).unwrap();
-    for _ in 0..2 {
+    let collector = || DirectoryCollector::new(Directory::open(directory.path()).unwrap());
+    let keeps_open = collector().with_merger(Merger::default().keeping_files_open());
+    let registries = [collector(), keeps_open].map(|collector| {
+        let registry = prometheus::Registry::new();
+        registry.register(Box::new(collector)).unwrap();
+        registry
+    });
+    for registry in registries.iter().chain(&registries) {
         let theirs = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let sorted = |text: &str| {
             // The two differ in the order within a histogram and in how bounds are spelled.
