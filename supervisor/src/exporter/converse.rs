@@ -9,7 +9,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::graceful::{GracefulConnection, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -137,6 +137,8 @@ where
     if stream.peek().await? != HANDSHAKE {
         stream.write_all(PLAIN_TEXT).await?;
         stream.shutdown().await?;
+        // What was not read when a connection is closed cuts the answer off on its way.
+        tokio::io::copy(&mut stream.take(HEAD_BYTES.into()), &mut tokio::io::sink()).await?;
         return Err("an HTTP request to an HTTPS server".into());
     }
     Ok(TlsAcceptor::from(config).accept(stream).await?)
