@@ -94,5 +94,5 @@ pub use gather::{Gather, Merger};
 pub use liveness::Liveness;
 pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
 pub use native::NativeHistogram;
-pub use page::{Compressed, Compression, Page, Pages};
+pub use page::{Compressed, Compression, Content, Page, Pages, Place};
 pub use text::Buckets;

@@ -3,13 +3,27 @@
 //! A page that is shared is never written to. So a body can be sent while the next one is made, the same body to many, and
 //! what is made of a page, such as its compressed form, is made once for as long as the page stays.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A page, some tens of kilobytes long most of the time.
 #[derive(Debug, Default)]
 pub struct Page {
     bytes: Vec<u8>,
+    content: Content,
     compressed: [OnceLock<Compressed>; 2],
+    /// What it was compressed to as deflate, before values changed.
+    outdated: Mutex<Option<Compressed>>,
+}
+
+/// What a page consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// Lines, such as those of samples, that end with a value after a space. While it is the same page, a value only
+    /// becomes another one that is as long.
+    Samples,
+    /// Anything.
+    #[default]
+    Any,
 }
 
 /// A way to compress.
@@ -29,16 +43,36 @@ pub struct Compressed {
     pub bytes: Arc<[u8]>,
     /// A checksum of the page, if what is made of it needs one.
     pub checksum: u32,
+    /// Where values can be exchanged, if they can.
+    pub places: Vec<Place>,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its first byte on the page.
+    pub at: u32,
+    /// Its length, in bytes.
+    pub len: u32,
+    /// Its first bit in what the page was compressed to.
+    pub bit: u32,
 }
 
 impl Page {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, compressed: Default::default() }
+        Self::with(Content::Any, bytes)
     }
 
-    /// Its bytes, to be changed. What it was compressed to is forgotten.
+    pub(crate) fn with(content: Content, bytes: Vec<u8>) -> Self {
+        Self { bytes, content, ..Self::default() }
+    }
+
+    /// Its bytes, to be changed as its [content](Content) allows. What it was compressed to is outdated.
     pub(crate) fn change(&mut self) -> &mut [u8] {
-        self.compressed = Default::default();
+        let [deflated, _] = std::mem::take(&mut self.compressed).map(OnceLock::into_inner);
+        if let Some(deflated) = deflated.filter(|deflated| !deflated.places.is_empty()) {
+            *self.outdated.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(deflated);
+        }
         &mut self.bytes
     }
 
@@ -51,6 +85,19 @@ impl Page {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
+    /// What it was compressed to as deflate before values changed, for whoever brings that up to date; `None` if that is
+    /// not known, or somebody else has it.
+    #[must_use]
+    pub fn take_outdated(&self) -> Option<Compressed> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What it has been compressed to; `None` if nobody has done that yet.

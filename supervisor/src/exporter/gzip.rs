@@ -2,17 +2,18 @@
 //!
 //! Each page is compressed by itself and ends with a flush, at a whole byte. So the pages of a body, one after the
 //! other, are one deflate stream in one member of gzip, which every client reads; and a page that was there before
-//! need not be compressed again.
+//! need not be compressed again. On a page of samples on which values have changed, only those are exchanged.
 
 use std::io;
 use std::sync::Arc;
 
 use flate2::{Compress, Crc, FlushCompress, Status};
-use headcount_merge::{Compressed, Compression, Page, Pages};
+use headcount_merge::{Compressed, Compression, Content, Page, Pages};
 use hyper::body::Bytes;
 use zlib_rs::crc32::crc32_combine;
 
 use super::body::Body;
+use super::deflate::SampleDeflater;
 
 /// Magic, deflate, no flags, no time, fast, and from nobody knows what system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
@@ -22,20 +23,23 @@ const END: [u8; 2] = [3, 0];
 /// What compresses pages. It is kept for the next body: a third of a megabyte that came and went with each one would lie
 /// between what stays.
 #[derive(Debug, Default)]
-pub(super) struct Deflater(Option<Compress>);
+pub(super) struct Deflater {
+    samples: SampleDeflater,
+    any: Option<Compress>,
+}
 
 /// A body compressed.
 ///
 /// # Errors
 ///
 /// When there is not enough memory.
-pub(super) fn gzip(pages: &Pages, compressor: &mut Deflater) -> io::Result<Body> {
+pub(super) fn gzip(pages: &Pages, deflater: &mut Deflater) -> io::Result<Body> {
     let mut pieces = vec![Bytes::from_static(&HEADER)];
     let mut checksum = 0;
     for page in pages.iter() {
         let compressed = match page.compressed(Compression::Deflate) {
             Some(known) => known,
-            None => page.keep_compressed(Compression::Deflate, compress(page, compressor)?),
+            None => page.keep_compressed(Compression::Deflate, deflater.compress(page)?),
         };
         checksum = crc32_combine(checksum, compressed.checksum, page.bytes().len() as u64);
         pieces.push(Bytes::from_owner(Arc::clone(&compressed.bytes)));
@@ -49,26 +53,45 @@ pub(super) fn gzip(pages: &Pages, compressor: &mut Deflater) -> io::Result<Body>
     Ok(pieces.into_iter().collect())
 }
 
-/// A page as blocks of a deflate stream, none of them the last.
-fn compress(page: &Page, Deflater(compressor): &mut Deflater) -> io::Result<Compressed> {
-    // Twice as fast as any other, and of such texts a tenth stays; the next level takes half as long again.
-    let compressor = compressor.get_or_insert_with(|| Compress::new(flate2::Compression::fast(), false));
-    compressor.reset();
-    let mut bytes = Vec::with_capacity(page.bytes().len() / 8 + 64);
-    loop {
-        let taken = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
-        let rest = page.bytes().get(taken..).unwrap_or_default();
-        let status =
-            compressor.compress_vec(rest, &mut bytes, FlushCompress::Sync).map_err(io::Error::other)?;
-        // All is written once there is room left.
-        if status == Status::BufError || bytes.len() < bytes.capacity() {
-            break;
+impl Deflater {
+    /// A page as blocks of a deflate stream, none of them the last.
+    fn compress(&mut self, page: &Page) -> io::Result<Compressed> {
+        let mut crc = Crc::new();
+        crc.update(page.bytes());
+        let checksum = crc.sum();
+        if let Some(mut outdated) = page.take_outdated() {
+            // Where somebody still sends it, a copy.
+            let stream = Arc::make_mut(&mut outdated.bytes);
+            if self.samples.exchange(stream, &outdated.places, page.bytes()) {
+                return Ok(Compressed { checksum, ..outdated });
+            }
         }
-        bytes.reserve(bytes.len() + 64);
+        let is_lines = page.content() == Content::Samples;
+        let deflated = is_lines.then(|| self.samples.deflate(page.bytes())).flatten();
+        let (bytes, places) = match deflated {
+            Some(deflated) => deflated,
+            None => (self.compress_any(page.bytes())?, Vec::new()),
+        };
+        Ok(Compressed { bytes: bytes.into(), checksum, places })
     }
-    let mut crc = Crc::new();
-    crc.update(page.bytes());
-    Ok(Compressed { bytes: bytes.into(), checksum: crc.sum() })
+
+    fn compress_any(&mut self, page: &[u8]) -> io::Result<Vec<u8>> {
+        // Twice as fast as any other, and of such texts a tenth stays; the next level takes half as long again.
+        let compressor = self.any.get_or_insert_with(|| Compress::new(flate2::Compression::fast(), false));
+        compressor.reset();
+        let mut bytes = Vec::with_capacity(page.len() / 8 + 64);
+        loop {
+            let taken = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
+            let rest = page.get(taken..).unwrap_or_default();
+            let status =
+                compressor.compress_vec(rest, &mut bytes, FlushCompress::Sync).map_err(io::Error::other)?;
+            // All is written once there is room left.
+            if status == Status::BufError || bytes.len() < bytes.capacity() {
+                return Ok(bytes);
+            }
+            bytes.reserve(bytes.len() + 64);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +99,7 @@ mod tests {
     use std::io::Read;
 
     use flate2::read::GzDecoder;
-    use headcount::Registry;
+    use headcount::{GaugeMode, Registry};
     use headcount_merge::{Exposition, Format, Merger};
     use headcount_store::directory::Directory;
     use proptest::prelude::*;
@@ -91,6 +114,15 @@ mod tests {
         decoder.read_to_end(&mut text).unwrap();
         assert_eq!(decoder.into_inner().len(), 0);
         text
+    }
+
+    /// A gauge's value: most often it is as long as the others.
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            (10..100_u8).prop_map(f64::from),
+            any::<f64>(),
+            (0..1000_u16).prop_map(|n| f64::from(n) / 8.0)
+        ]
     }
 
     #[test]
@@ -112,7 +144,73 @@ mod tests {
         }
     }
 
+    /// Whether a page is brought up to date by exchanging values.
+    fn is_exchanged(page: &Page) -> bool {
+        let outdated = page.take_outdated();
+        outdated.is_some_and(|outdated| {
+            let mut stream = outdated.bytes.to_vec();
+            SampleDeflater::default().exchange(&mut stream, &outdated.places, page.bytes())
+        })
+    }
+
+    #[test]
+    fn where_values_are_as_long_as_before_only_they_are_exchanged() {
+        let temporary = tempfile::tempdir().unwrap();
+        let registry = Registry::in_directory(temporary.path()).unwrap();
+        let family = registry.counter_family("c", "", ["l"]).unwrap();
+        let counters: Vec<_> = (0..2000).map(|n| family.with([&format!("label {n}")])).collect();
+        counters.iter().for_each(|counter| counter.add(1));
+        let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
+        let mut exchanged = |format| {
+            let pages = merger.merge(&directory).unwrap().pages(&Exposition::new(format));
+            let exchanged = pages.iter().filter(|page| is_exchanged(page)).count();
+            gzip(&pages, &mut Deflater::default()).unwrap();
+            (exchanged, pages.iter().count())
+        };
+        for format in [Format::Text, Format::OpenMetrics, Format::Json, Format::Protobuf] {
+            exchanged(format);
+            counters.iter().step_by(10).for_each(|counter| counter.add(1));
+            let (exchanged, pages) = exchanged(format);
+            match format {
+                Format::Text => assert_eq!(exchanged, pages),
+                // Its end is a page by itself.
+                Format::OpenMetrics => assert_eq!(exchanged, pages - 1),
+                _ => assert_eq!(exchanged, 0),
+            }
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn however_values_change_the_body_is_that_of_the_merge(
+            scrapes in prop::collection::vec(
+                (prop::collection::vec((0..600_usize, value()), 0..40), 0..5_usize, any::<bool>()), 1..12,
+            ),
+        ) {
+            let temporary = tempfile::tempdir().unwrap();
+            let registry = Registry::in_directory(temporary.path()).unwrap();
+            let family = registry.gauge_family("g", "Is 1", GaugeMode::Sum, ["l"]).unwrap();
+            let gauges: Vec<_> = (0..600).map(|n| family.with([&format!("a label so long, and number {n}")])).collect();
+            let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
+            let mut deflater = Deflater::default();
+            let mut kept = None;
+            for (changes, format, keeps) in scrapes {
+                changes.into_iter().for_each(|(at, value)| gauges[at].set(value));
+                let format = [Format::Text, Format::Text, Format::OpenMetrics, Format::Json, Format::Protobuf][format];
+                let pages = merger.merge(&directory).unwrap().pages(&Exposition::new(format));
+                let body = gzip(&pages, &mut deflater).unwrap();
+                let text = pages.clone().into_vec();
+                prop_assert!(gunzip(body.clone()) == text);
+                // Somebody is still being sent what was made before.
+                if let Some((body, text)) = kept.take_if(|_| !keeps) {
+                    prop_assert!(gunzip(body) == text);
+                }
+                kept.get_or_insert((body, text));
+            }
+        }
+
         #[test]
         fn whatever_is_compressed_is_read_back(
             bytes in prop::collection::vec(any::<u8>(), 0..5000), times in 1..40_usize,

@@ -1,7 +1,7 @@
 //! The exporter: the process that serves `/metrics`.
 //!
 //! `scrape` makes the answer, with what `processes` use, and `rounds` one for all who ask at the same time, in a `coding`
-//! such as `gzip` or `zstd` if they like, with a `body` that is the same for all.
+//! such as `gzip` (by `deflate`) or `zstd` if they like, with a `body` that is the same for all.
 //! `options` says how to serve, `negotiate` and `query` understand what is asked for, `respond` answers that with
 //! metrics or a `page`, `converse` brings it to one client, over HTTP/2 in several `streams`, as far as the `patience`
 //! with clients goes, and `serve` to all; `push` to where nobody asks, and `textfile` to those who read files. `tidy`
@@ -11,6 +11,7 @@
 mod body;
 mod coding;
 mod converse;
+mod deflate;
 mod gzip;
 mod negotiate;
 mod options;

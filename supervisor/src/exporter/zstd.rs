@@ -53,7 +53,7 @@ impl Framer {
         context
             .compress(&mut bytes, page.bytes(), LEVEL)
             .map_err(|code| io::Error::other(zstd_safe::get_error_name(code)))?;
-        Ok(Compressed { bytes: bytes.into(), checksum: 0 })
+        Ok(Compressed { bytes: bytes.into(), checksum: 0, places: Vec::new() })
     }
 }
 

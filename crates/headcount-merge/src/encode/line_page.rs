@@ -11,7 +11,7 @@ use headcount_store::text::{Value, overwrite_value, write_value};
 
 use super::written::Written;
 use crate::figures::Figures;
-use crate::page::Page;
+use crate::page::{Content, Page};
 
 /// See the module.
 #[derive(Debug)]
@@ -129,7 +129,8 @@ impl LinePage {
         if copied == 0 || (all && new == old.bytes()) {
             *spare = new;
         } else {
-            let old = std::mem::replace(&mut self.page, Arc::new(Page::new(new)));
+            let new = Page::with(self.page.content(), new);
+            let old = std::mem::replace(&mut self.page, Arc::new(new));
             *spare = Arc::try_unwrap(old).map(Page::into_bytes).unwrap_or_default();
         }
         Ok(())
@@ -171,6 +172,7 @@ impl<'a> Old<'a> {
 /// Makes pages of families that have been written sample by sample.
 #[derive(Debug, Default)]
 pub(super) struct LinePages {
+    content: Content,
     done: Vec<LinePage>,
     start: usize,
     lines: Vec<Line>,
@@ -180,6 +182,11 @@ pub(super) struct LinePages {
 }
 
 impl LinePages {
+    /// What pages consist of.
+    pub(super) fn of(content: Content) -> Self {
+        Self { content, ..Self::default() }
+    }
+
     /// Appends a family with these figures. `false` if there is more in it that might change than its values.
     pub(super) fn add_family(&mut self, written: &Written, range: Range<usize>, figures: &Figures) -> bool {
         let Some(lines) = lines(written, range.clone(), figures) else { return false };
@@ -222,7 +229,7 @@ impl LinePages {
         // With the room that later ones need: what they free would be too small for the next.
         let mut bytes = Vec::with_capacity(with_room(self.bytes.len()));
         bytes.append(&mut self.bytes);
-        let page = Arc::new(Page::new(bytes));
+        let page = Arc::new(Page::with(self.content, bytes));
         self.done.push(LinePage { figures, lines, page });
     }
 }

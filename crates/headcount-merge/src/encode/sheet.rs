@@ -8,7 +8,7 @@ use super::shown::{Shown, shown};
 use super::{Escaping, Exposition, Format, json, openmetrics, text};
 use crate::figures::Figures;
 use crate::merged::Merged;
-use crate::page::{Page, Pages};
+use crate::page::{Content, Page, Pages};
 
 /// See the module.
 #[derive(Debug)]
@@ -99,6 +99,14 @@ impl Dialect {
         }
     }
 
+    /// What its pages consist of, if nothing but values changes.
+    fn content(self) -> Content {
+        match self {
+            Self::Text | Self::OpenMetrics => Content::Samples,
+            Self::Json => Content::Any,
+        }
+    }
+
     fn roles(self, families: &[Shown<'_>]) -> Vec<Role> {
         let mut roles: Vec<_> = match self {
             Self::Text | Self::Json => families.iter().map(|_| Role::default()).collect(),
@@ -148,7 +156,8 @@ impl Sheet {
     ) -> Self {
         let families = shown(merged, &Exposition { escaping, ..Exposition::new(dialect.format()) });
         let mut lines = Lines::new(Vec::new(), escaping);
-        let (mut parts, mut pages, mut anew) = (Vec::new(), LinePages::default(), Anew::default());
+        let (mut parts, mut pages, mut anew) =
+            (Vec::new(), LinePages::of(dialect.content()), Anew::default());
         for (shown, role) in families.iter().zip(dialect.roles(&families)) {
             lines.written.out.clear();
             let is_steady = dialect.write_family(&mut lines, shown, &role);
