@@ -9,7 +9,7 @@ use actix_web::web::Bytes;
 use headcount_http::{Life, Watch};
 use pin_project_lite::pin_project;
 
-use crate::hook::Follower;
+use crate::follower::Follower;
 
 pin_project! {
     /// A body whose request is over when the body is. To drop it before its end gives the request up.

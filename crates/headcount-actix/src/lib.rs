@@ -24,11 +24,12 @@
 //! ```
 //!
 //! Read the modules in this order: `head` and `hook`, what an application's functions see; `rules`, what is made of a
-//! request; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
+//! request; `follower`, what follows it; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;
 mod endpoint;
+mod follower;
 mod head;
 mod hook;
 mod middleware;

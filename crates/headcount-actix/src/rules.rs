@@ -1,6 +1,7 @@
 //! Rules: what is made of a request and its answer.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -8,8 +9,9 @@ use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderValue};
 use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
 
+use crate::follower::{Follower, Routes};
 use crate::head::ResponseHead;
-use crate::hook::{AnyHook, Follower};
+use crate::hook::{self, AnyHook};
 
 headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 
@@ -18,29 +20,42 @@ pub(crate) const ERROR: &str = "actix_web::Error";
 
 impl Rules {
     /// Begins to measure a request; `None` if it is left out.
-    pub(crate) fn arrive(&'static self, request: &ServiceRequest) -> Option<Life<Follower>> {
+    pub(crate) fn arrive(
+        &'static self,
+        request: &ServiceRequest,
+        routes: &Rc<Routes>,
+    ) -> Option<Life<Follower>> {
         let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
         if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
             return None;
         }
+        let is_routed = route.is_some() || !self.recorder.routes_later();
         let route = match route {
             Some(route) => route(request),
+            None if !is_routed => None,
             None => request.match_pattern().map(Cow::Owned),
         };
-        let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
-        values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(request));
-        let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             method: request.method().as_str(),
             route: route.as_deref(),
             path: request.path(),
             scheme: if request.app_config().secure() { "https" } else { "http" },
             protocol: protocol(request.version()),
-            labels: &labels[..request_labels.len().min(MOST_LABELS)],
+            labels: &[],
             body: declared_length(request),
         };
-        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(request));
-        let mut life = self.recorder.arrive(&arrival, follow)?;
+        let hook = || hook.as_ref().map_or_else(hook::Follower::default, |hook| hook.begin(request));
+        let mut life = if !is_routed {
+            self.recorder.arrive_unrouted(&arrival, || Follower::unrouted(hook(), request, routes))?
+        } else if request_labels.is_empty() {
+            self.recorder.arrive(&arrival, || Follower::routed(hook()))?
+        } else {
+            let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
+            values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(request));
+            let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
+            arrival.labels = &labels[..request_labels.len().min(MOST_LABELS)];
+            self.recorder.arrive(&arrival, || Follower::routed(hook()))?
+        };
         self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
         Some(life)
     }
@@ -49,6 +64,7 @@ impl Rules {
     pub(crate) fn answered<B: MessageBody>(&self, life: &mut Life<Follower>, response: &ServiceResponse<B>) {
         let (status, extensions) = (response.status(), response.response().extensions());
         let head = ResponseHead::new(status, response.headers(), &extensions);
+        life.routed(|| response.request().match_pattern());
         if let Some(usage) = extensions.get::<TokenUsage>() {
             life.reporter().tokens(usage);
         }
@@ -65,7 +81,7 @@ impl Rules {
             // There are no trailers here: a status that is not in the head is none.
             life.is_grpc(grpc_status(header("grpc-status")));
         }
-        life.follower().response(&head);
+        life.follower().hook().response(&head);
         let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
         let body = body(life, status.as_u16(), response.response().body().size());
         life.answered(status.as_u16(), body, labels);

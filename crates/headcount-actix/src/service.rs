@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::Error;
@@ -11,7 +12,7 @@ use headcount_http::{Body, Life, Watch};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
-use crate::hook::Follower;
+use crate::follower::{Follower, Routes};
 use crate::payload;
 use crate::rules::{ERROR, Rules};
 
@@ -20,11 +21,12 @@ use crate::rules::{ERROR, Rules};
 pub struct Measured<S> {
     inner: S,
     rules: &'static Rules,
+    routes: Rc<Routes>,
 }
 
 impl<S> Measured<S> {
     pub(crate) fn new(inner: S, rules: &'static Rules) -> Self {
-        Self { inner, rules }
+        Self { inner, rules, routes: Rc::default() }
     }
 }
 
@@ -42,7 +44,7 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let mut life = self.rules.arrive(&request);
+        let mut life = self.rules.arrive(&request, &self.routes);
         if let Some(read) = life.as_mut().and_then(Life::count_request) {
             payload::count(&mut request, read);
         }

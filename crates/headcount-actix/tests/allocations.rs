@@ -1,5 +1,5 @@
 //! A request of a kind that has been there before allocates nothing, if its route is a function of the application's.
-//! Actix itself spells a pattern anew for whoever asks.
+//! Actix itself spells a pattern anew for whoever asks, who asks once.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -51,5 +51,10 @@ fn a_request_of_a_kind_that_has_been_there_allocates_nothing() {
             assert_eq!(allocations(&init_service(app().wrap(layer)).await), without);
             assert!(registry.render().contains("status=\"200\"} 110\n"), "{}", registry.render());
         }
+        let registry = Registry::private().unwrap();
+        let layer = HttpMetrics::builder(Options::new().registry(registry)).build().unwrap();
+        let patterns = 100;
+        assert_eq!(allocations(&init_service(app().wrap(layer)).await), without + patterns);
+        assert!(registry.render().contains("route=\"/users/{id}\",status=\"200\"} 110\n"));
     });
 }

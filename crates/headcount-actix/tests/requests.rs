@@ -17,8 +17,9 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, Error, HttpRequest, HttpResponse, error};
 use headcount::{NativeBuckets, Registry};
 use headcount_actix::{
-    Builder, Credentials, DoNotTrack, Exemplar, Exposition, Hook, HttpMetrics, Metric, MetricsEndpoint,
-    Options, Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_exemplar, track_tokens,
+    Builder, Credentials, DoNotTrack, Exemplar, Exposition, Hook, HttpMetrics, Label, Metric,
+    MetricsEndpoint, Options, Outcome, Report, ResponseHead, TokenUsage, do_not_track, track_error,
+    track_exemplar, track_tokens,
 };
 use headcount_store::read::Image;
 
@@ -150,6 +151,75 @@ fn however_a_request_ends_it_is_counted_once() {
             |labels: &str| value(registry, &format!("http_exceptions_total{{method=\"GET\",{labels}}}"));
         assert_eq!(exceptions("route=\"/panics\",status=\"500\",type=\"panic\""), 1.0);
         assert_eq!(exceptions("route=\"/fails\",status=\"502\",type=\"actix_web::Error\""), 1.0);
+    });
+}
+
+#[test]
+fn a_request_has_its_route_whoever_asks_for_it_first() {
+    async fn fails() -> &'static str {
+        track_error(&std::fmt::Error, 503);
+        track_error(&std::fmt::Error, 503);
+        "done"
+    }
+    async fn waits() -> &'static str {
+        track_error(&std::fmt::Error, 503);
+        std::future::pending().await
+    }
+    run(async {
+        // Asked for when it is wanted, and on arrival.
+        let by_route = Options::new().labels(Metric::InFlight, &[Label::Route]);
+        for options in [Options::new(), by_route, Options::new().exclude_route("/left/out")] {
+            let (layer, registry) = metrics(options, |builder| builder);
+            let team = web::scope("/teams/{team}")
+                .route("/fails/{id}", web::get().to(fails))
+                .route("/waits/{id}", web::get().to(waits));
+            let app = App::new().service(team).route("/{id}", web::get().to(async || "")).wrap(layer);
+            let app = init_service(app).await;
+            let get = |path: &str| app.call(TestRequest::get().uri(path).to_request());
+            let mut waits = Box::pin(get("/teams/a/waits/1"));
+            for _ in 0..2 {
+                assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            }
+            // While it waits, others come and go.
+            for path in ["/teams/a/fails/1", "/7", "/teams/b/fails/2"] {
+                read_body(get(path).await.unwrap()).await;
+            }
+            drop(waits);
+            let (fails, waits) = ("/teams/{team}/fails/{id}", "/teams/{team}/waits/{id}");
+            assert_eq!(requests(registry, fails, "200"), 2.0, "{}", registry.render());
+            assert_eq!((requests(registry, waits, "499"), requests(registry, "/{id}", "200")), (1.0, 1.0));
+            for (route, count) in [(fails, 4.0), (waits, 1.0)] {
+                let labels = format!("method=\"GET\",route=\"{route}\",status=\"503\"");
+                let errors = format!("http_exceptions_total{{{labels},type=\"core::fmt::Error\"}}");
+                assert_eq!(value(registry, &errors), count, "{}", registry.render());
+            }
+            let text = registry.render();
+            let in_flight = text.lines().filter(|line| line.starts_with("http_requests_in_flight"));
+            assert!(
+                in_flight.clone().count() > 0 && in_flight.clone().all(|line| line.ends_with(" 0")),
+                "{text}"
+            );
+            assert!(!text.contains("route=\"\"") && !text.contains("unmatched"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn routes_may_be_left_out_and_labels_may_be_computed() {
+    run(async {
+        let options = Options::new().exclude_route("/users/{id}");
+        let (layer, registry) = metrics(options, |builder| {
+            builder.label("path", |request| Cow::Owned(request.path().to_owned()))
+        });
+        let app = app(layer).await;
+        for path in ["/users/1", "/streamed"] {
+            read_body(call_service(&app, TestRequest::get().uri(path).to_request()).await).await;
+        }
+        let text = registry.render();
+        let counted: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("http_requests_total{")).collect();
+        let labels = "method=\"GET\",route=\"/streamed\",status=\"200\",path=\"/streamed\"";
+        assert_eq!(counted, [format!("http_requests_total{{{labels}}} 1")]);
     });
 }
 

@@ -9,8 +9,9 @@ use std::fmt;
 
 use headcount::Exemplar;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Role};
 use crate::label::{Label, OTHER};
+use crate::unrouted;
 
 thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(Current::of(None)) };
@@ -24,17 +25,19 @@ pub(crate) struct Current {
     pub(crate) reporter: Option<Reporter>,
     pub(crate) is_left_out: bool,
     pub(crate) has_exemplar: bool,
+    /// Whether its route was found meanwhile.
+    pub(crate) is_routed: bool,
 }
 
 impl Current {
     pub(crate) const fn of(reporter: Option<Reporter>) -> Self {
-        Self { reporter, is_left_out: false, has_exemplar: false }
+        Self { reporter, is_left_out: false, has_exemplar: false, is_routed: false }
     }
 
     /// Whether anything was noted of the request but what is counted already.
     #[inline]
     pub(crate) fn has_notes(self) -> bool {
-        self.is_left_out | self.has_exemplar
+        self.is_left_out | self.has_exemplar | self.is_routed
     }
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn take_exemplar() -> Option<Box<Exemplar>> {
 /// handle, which is good for as long as the process lives.
 #[derive(Clone, Copy)]
 pub struct Reporter {
-    endpoint: &'static Endpoint,
+    pub(crate) endpoint: &'static Endpoint,
 }
 
 /// The tokens that a language model has read and written.
@@ -84,7 +87,17 @@ impl Reporter {
     /// Of the request that this thread is working on; `None` if there is none, or it is not measured.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT.get().reporter
+        let reporter = CURRENT.get().reporter?;
+        Some(if reporter.endpoint.role == Role::Unrouted { reporter.route() } else { reporter })
+    }
+
+    /// The same of the current request with its route, which nobody has asked for until now.
+    #[cold]
+    fn route(self) -> Self {
+        let route = unrouted::find_route();
+        let reporter = Self::of(self.endpoint.recorder.route(self.endpoint, route.as_deref()));
+        CURRENT.set(Current { reporter: Some(reporter), is_routed: true, ..CURRENT.get() });
+        reporter
     }
 
     /// Counts an exception by its type, beside the status that it led to.

@@ -42,6 +42,8 @@ pub(crate) enum Role {
     LeftOut,
     /// To take what has no room elsewhere.
     CatchAll,
+    /// To stand for its requests until their route is known.
+    Unrouted,
 }
 
 type Place = OnceLock<&'static Answers>;

@@ -35,6 +35,11 @@ impl Exclusion {
         self.paths.cover(path) || self.methods.iter().any(|left_out| left_out == method)
     }
 
+    /// Whether no request is left out for its route.
+    pub(crate) fn ignores_routes(&self) -> bool {
+        self.routes.is_empty() && self.only_routes.is_empty() && !self.unmatched
+    }
+
     /// Whether a route is left out. Asked once for each.
     pub(crate) fn covers_route(&self, route: Option<&str>) -> bool {
         let is_wanted = self.only_routes.is_empty()

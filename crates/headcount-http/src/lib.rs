@@ -27,7 +27,7 @@
 //! * `tree`: a table that is read without a lock; `series`: what is counted of a request; `endpoint`: the series of
 //!   requests that are alike; `recent`: those that a thread had lately; `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
-//!   was read; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`: who else is told of
+//!   was read; `unrouted`: how its route is found later; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`: who else is told of
 //!   it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
 //!   port that only one process serves.
@@ -62,6 +62,7 @@ mod rules;
 mod series;
 mod sole;
 mod tree;
+mod unrouted;
 mod watch;
 
 pub use credentials::Credentials;
@@ -82,4 +83,5 @@ pub use recorder::{Arrival, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;
+pub use unrouted::Unrouted;
 pub use watch::Watch;

@@ -5,6 +5,7 @@
 //! body, and when it is dropped, the request is over.
 
 use std::fmt;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use headcount::Exemplar;
 use headcount::clock::Moment;
 
 use crate::current::{self, Current, Reporter};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Role};
 use crate::label::{CLIENT_GONE, MOST_LABELS};
 use crate::read::{BytesRead, RequestBytes};
 use crate::report::{Follow, Outcome, Report};
 use crate::series::{Ended, Series};
+use crate::unrouted::Unrouted;
 use crate::watch::Watch;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
@@ -116,6 +118,11 @@ impl<F: Follow> Life<F> {
         {
             self.exemplar = Some(exemplar);
         }
+        if mine.is_routed
+            && let Some(Reporter { endpoint }) = mine.reporter
+        {
+            self.endpoint = endpoint;
+        }
         if mine.is_left_out {
             self.leave_out();
         }
@@ -160,8 +167,43 @@ impl<F: Follow> Life<F> {
 
     /// For reports about this request from elsewhere.
     #[must_use]
+    #[inline]
     pub fn reporter(&self) -> Reporter {
+        match self.unrouted() {
+            None => self.as_it_is(),
+            Some(unrouted) => {
+                let route = unrouted.route();
+                Reporter::of(self.endpoint.recorder.route(self.endpoint, route.as_deref()))
+            }
+        }
+    }
+
+    /// The same, with its route only if that is known.
+    #[inline(always)]
+    pub(crate) fn as_it_is(&self) -> Reporter {
         Reporter::of(self.endpoint)
+    }
+
+    /// Tells the route of a request that [came without it](crate::Recorder::arrive_unrouted), if nobody has asked for it
+    /// until now.
+    #[inline]
+    pub fn routed(&mut self, route: impl FnOnce() -> Option<String>) {
+        if self.endpoint.role == Role::Unrouted {
+            self.endpoint = self.endpoint.recorder.route(self.endpoint, route().as_deref());
+        }
+    }
+
+    /// What finds the route, unless that is known.
+    #[inline(always)]
+    pub(crate) fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
+        if self.endpoint.role == Role::Unrouted { self.follow.unrouted() } else { None }
+    }
+
+    #[inline(always)]
+    fn find_route(&mut self) {
+        if let Some(unrouted) = self.unrouted() {
+            self.routed(|| unrouted.route());
+        }
     }
 
     /// The head of the answer is there, with the values of the labels that are computed from it.
@@ -170,6 +212,7 @@ impl<F: Follow> Life<F> {
         if self.stage != Stage::Handling {
             return;
         }
+        self.find_route();
         (self.stage, self.status, self.body) = (Stage::Sending, status, body);
         if !labels.is_empty() {
             self.labels = labels.into_boxed_slice();
@@ -297,6 +340,7 @@ impl<F: Follow> Life<F> {
 
     #[inline]
     fn finish(&mut self, outcome: Outcome, seconds: f64) {
+        self.find_route();
         if self.grpc == Grpc::Awaited {
             self.grpc_status(if outcome == Outcome::ClientGone { GRPC_CANCELLED } else { GRPC_UNKNOWN });
         }

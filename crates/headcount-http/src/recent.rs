@@ -11,8 +11,12 @@ use crate::endpoint::{Arrived, Endpoint};
 /// More than most servers have routes; one kibibyte in each thread.
 const PLACES: usize = 128;
 
+/// Behind these, places of requests without a route, as many as there are methods.
+const UNROUTED: usize = 16;
+
 thread_local! {
-    static RECENT: [Cell<Option<&'static Endpoint>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+    static RECENT: [Cell<Option<&'static Endpoint>>; PLACES + UNROUTED] =
+        const { [const { Cell::new(None) }; PLACES + UNROUTED] };
 }
 
 /// The place of one endpoint, and of all others that share it.
@@ -23,16 +27,21 @@ impl Recent {
     /// The place of requests that arrive so.
     #[inline]
     pub(crate) fn of(arrived: &Arrived<'_>) -> Self {
-        // Methods that a server has differ in length and first letter.
-        let method = arrived.method.as_bytes();
-        let first = method.first().map_or(0, |&first| u64::from(first));
-        let mut mixed = mix(first << 8 | method.len() as u64, arrived.route);
+        let (first, length) = method(arrived);
+        let mut mixed = mix((first as u64) << 8 | length as u64, arrived.route);
         for value in arrived.computed {
             mixed = mix(mixed, value);
         }
         #[expect(clippy::cast_possible_truncation, reason = "as few bits as there are places")]
         let place = (mixed >> (u64::BITS - PLACES.trailing_zeros())) as usize;
         Self(place)
+    }
+
+    /// The place of requests that arrive so, and have no route yet. None of those that have one is ever here.
+    #[inline]
+    pub(crate) fn unrouted(arrived: &Arrived<'_>) -> Self {
+        let (first, length) = method(arrived);
+        Self(PLACES + (first + length) % UNROUTED)
     }
 
     /// Who was here last, whosever it is.
@@ -44,6 +53,13 @@ impl Recent {
     pub(crate) fn set(self, endpoint: &'static Endpoint) {
         RECENT.with(|recent| recent[self.0].set(Some(endpoint)));
     }
+}
+
+/// The first letter and the length, in which methods that a server has differ.
+#[inline]
+fn method(arrived: &Arrived<'_>) -> (usize, usize) {
+    let method = arrived.method.as_bytes();
+    (method.first().map_or(0, |&first| usize::from(first)), method.len())
 }
 
 /// The bytes word by word; those that are over once more as a part of the last word.

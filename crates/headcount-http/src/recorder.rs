@@ -31,6 +31,8 @@ struct Inner {
     /// Whether any metric has the label, so that it is worth to tell values apart.
     has_scheme: bool,
     has_protocol: bool,
+    /// Whether nothing asks for a request's route when it arrives.
+    routes_later: bool,
 }
 
 /// What there is already of what is bounded.
@@ -77,9 +79,12 @@ impl Recorder {
         let families = Families::register(&options, registry)?;
         let has = |label| families.tell_apart(label);
         let (has_scheme, has_protocol) = (has(Label::Scheme), has(Label::Protocol));
+        let in_flight_by_route = families.in_flight.as_ref().is_some_and(|family| family.has(Label::Route));
+        let routes_later =
+            options.exclusion.ignores_routes() && options.request_labels.is_empty() && !in_flight_by_route;
         let ledger = Mutex::new(Ledger::new(&options));
         let endpoints = Tree::default();
-        let inner = Inner { options, families, endpoints, ledger, has_scheme, has_protocol };
+        let inner = Inner { options, families, endpoints, ledger, has_scheme, has_protocol, routes_later };
         if let Some(in_flight) = inner.families.in_flight.as_ref().filter(|family| family.has_no_labels()) {
             let _at_zero = in_flight.child(&Values::none(), &[]);
         }
@@ -107,6 +112,14 @@ impl Recorder {
         self.0.options.traceparent
     }
 
+    /// Whether a request may [arrive without its route](Self::arrive_unrouted): none is left out for its route, and
+    /// neither those that are in flight nor labels that are computed from requests are told apart by it.
+    #[must_use]
+    #[inline]
+    pub fn routes_later(self) -> bool {
+        self.0.routes_later
+    }
+
     /// Whether both are handles of one.
     #[inline]
     pub(crate) fn is(self, other: Self) -> bool {
@@ -124,18 +137,41 @@ impl Recorder {
     /// Begins to measure a request; `None` if it is left out.
     #[inline(always)]
     pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce() -> F) -> Option<Life<F>> {
-        if !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path) {
+        if self.leaves_out(arrival) {
             return None;
         }
         let endpoint = self.endpoint(arrival);
-        if endpoint.role == Role::LeftOut {
+        (endpoint.role != Role::LeftOut).then(|| self.begin(endpoint, arrival, follow()))
+    }
+
+    /// The same, for a request whose route is told [later](Life::routed), or found by what follows it if it ends before.
+    /// Only where [`routes_later`](Self::routes_later) says that it may be.
+    #[inline]
+    pub fn arrive_unrouted<F: Follow>(
+        self,
+        arrival: &Arrival<'_>,
+        follow: impl FnOnce() -> F,
+    ) -> Option<Life<F>> {
+        debug_assert!(self.0.routes_later, "the route is asked for when the request arrives");
+        if self.leaves_out(arrival) {
             return None;
         }
+        Some(self.begin(self.unrouted_endpoint(arrival), arrival, follow()))
+    }
+
+    /// Whether a request is left out, whatever its route is.
+    #[inline(always)]
+    fn leaves_out(self, arrival: &Arrival<'_>) -> bool {
+        !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path)
+    }
+
+    #[inline(always)]
+    fn begin<F: Follow>(self, endpoint: &'static Endpoint, arrival: &Arrival<'_>, follow: F) -> Life<F> {
         let body = match arrival.body {
             None if self.0.options.undeclared_is_empty => Some(0),
             body => body,
         };
-        Some(Life::begin(endpoint, body, follow()))
+        Life::begin(endpoint, body, follow)
     }
 
     /// Makes the series of requests that have not come yet, so that they begin at 0.
@@ -154,18 +190,54 @@ impl Recorder {
 
     #[inline(always)]
     fn endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
-        let options = &self.0.options;
-        let arrived = Arrived {
+        let route = arrival.route.unwrap_or(&self.0.options.unmatched);
+        self.routed_endpoint(self.arrived(arrival, route), arrival.route.is_some())
+    }
+
+    /// Where a request has come to whose route was not known.
+    #[inline]
+    pub(crate) fn route(self, unrouted: &'static Endpoint, route: Option<&str>) -> &'static Endpoint {
+        let arrived = Arrived { route: route.unwrap_or(&self.0.options.unmatched), ..unrouted.arrived() };
+        self.routed_endpoint(arrived, route.is_some())
+    }
+
+    #[inline]
+    fn unrouted_endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
+        let arrived = self.arrived(arrival, "");
+        let recent = Recent::unrouted(&arrived);
+        match recent.get() {
+            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
+            _ => self.find_unrouted_endpoint(recent, arrived),
+        }
+    }
+
+    /// There is one for each method, scheme and protocol. Its key has no route, and is none of others.
+    #[cold]
+    fn find_unrouted_endpoint(self, recent: Recent, arrived: Arrived<'_>) -> &'static Endpoint {
+        let key = [arrived.method, arrived.scheme, arrived.protocol];
+        let make = || Endpoint::new(&arrived, self, Role::Unrouted);
+        let endpoint = self.0.endpoints.get_or_insert(&key, make);
+        recent.set(endpoint);
+        endpoint
+    }
+
+    #[inline(always)]
+    fn arrived<'a>(self, arrival: &Arrival<'a>, route: &'a str) -> Arrived<'a> {
+        Arrived {
             method: known_method(arrival.method),
-            route: arrival.route.unwrap_or(&options.unmatched),
+            route,
             scheme: if self.0.has_scheme { known_scheme(arrival.scheme) } else { "" },
             protocol: if self.0.has_protocol { known_protocol(arrival.protocol) } else { "" },
             computed: arrival.labels,
-        };
+        }
+    }
+
+    #[inline(always)]
+    fn routed_endpoint(self, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let recent = Recent::of(&arrived);
         match recent.get() {
             Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
-            _ => self.find_endpoint(recent, arrived, arrival.route.is_some()),
+            _ => self.find_endpoint(recent, arrived, is_matched),
         }
     }
 

@@ -1,6 +1,9 @@
 //! How a request ended, and who else is told.
 
+use std::rc::Rc;
 use std::time::Duration;
+
+use crate::unrouted::Unrouted;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,13 @@ pub trait Follow {
 
     /// The request is over. Called once, unless it is left out.
     fn finished(&mut self, report: &Report<'_>);
+
+    /// What finds its route, if that may have to be found later: see
+    /// [`Recorder::arrive_unrouted`](crate::Recorder::arrive_unrouted).
+    #[inline]
+    fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
+        None
+    }
 }
 
 /// Nothing follows it.

@@ -39,7 +39,7 @@ macro_rules! rules {
             #[inline]
             fn take_exemplar<$life>(
                 &self,
-                life: &mut $crate::Life<Follower>,
+                life: &mut $crate::Life<impl $crate::Follow>,
                 request: $request,
                 traceparent: impl FnOnce() -> Option<&$life str>,
             ) {
