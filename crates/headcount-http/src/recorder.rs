@@ -141,7 +141,10 @@ impl Recorder {
             return None;
         }
         let endpoint = self.endpoint(arrival);
-        (endpoint.role != Role::LeftOut).then(|| self.begin(endpoint, arrival, follow()))
+        if endpoint.role == Role::LeftOut {
+            return None;
+        }
+        Some(Life::begin(endpoint, self.body(arrival), follow()))
     }
 
     /// The same, for a request whose route is told [later](Life::routed), or found by what follows it if it ends before.
@@ -156,7 +159,7 @@ impl Recorder {
         if self.leaves_out(arrival) {
             return None;
         }
-        Some(self.begin(self.unrouted_endpoint(arrival), arrival, follow()))
+        Some(Life::begin(self.unrouted_endpoint(arrival), self.body(arrival), follow()))
     }
 
     /// Whether a request is left out, whatever its route is.
@@ -165,13 +168,13 @@ impl Recorder {
         !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path)
     }
 
+    /// The length of its body, if that is known.
     #[inline(always)]
-    fn begin<F: Follow>(self, endpoint: &'static Endpoint, arrival: &Arrival<'_>, follow: F) -> Life<F> {
-        let body = match arrival.body {
+    fn body(self, arrival: &Arrival<'_>) -> Option<u64> {
+        match arrival.body {
             None if self.0.options.undeclared_is_empty => Some(0),
             body => body,
-        };
-        Life::begin(endpoint, body, follow)
+        }
     }
 
     /// Makes the series of requests that have not come yet, so that they begin at 0.
