@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use actix_web::dev::{ResourceMap, ServiceRequest};
 use actix_web::http::uri::PathAndQuery;
-use headcount_http::{Follow, Report, Unrouted};
+use headcount_http::{Follow, Lent, Report, Unrouted};
 
 use crate::hook;
 
@@ -18,6 +18,7 @@ use crate::hook;
 pub(crate) struct Follower {
     hook: hook::Follower,
     unrouted: Option<Rc<Path>>,
+    lent: Lent,
 }
 
 /// The routes of an application, and the paths of requests that are looked for in them.
@@ -52,12 +53,12 @@ impl Unrouted for Path {
 impl Follower {
     /// Follows a request whose route is known.
     pub(crate) fn routed(hook: hook::Follower) -> Self {
-        Self { hook, unrouted: None }
+        Self { hook, unrouted: None, lent: Lent::default() }
     }
 
     /// Follows a request whose route is one of these.
     pub(crate) fn unrouted(hook: hook::Follower, request: &ServiceRequest, routes: &Rc<Routes>) -> Self {
-        Self { hook, unrouted: Some(routes.path_of(request)) }
+        Self { hook, unrouted: Some(routes.path_of(request)), lent: Lent::default() }
     }
 
     /// The hook.
@@ -78,6 +79,11 @@ impl Follow for Follower {
     #[inline]
     fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
         self.unrouted.clone().map(|path| path as Rc<dyn Unrouted>)
+    }
+
+    #[inline]
+    fn lent(&mut self) -> Option<&mut Lent> {
+        Some(&mut self.lent)
     }
 }
 

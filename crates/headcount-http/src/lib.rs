@@ -83,5 +83,5 @@ pub use recorder::{Arrival, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;
-pub use unrouted::Unrouted;
+pub use unrouted::{Lent, Unrouted};
 pub use watch::Watch;

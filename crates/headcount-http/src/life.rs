@@ -18,7 +18,7 @@ use crate::label::{CLIENT_GONE, MOST_LABELS};
 use crate::read::{BytesRead, RequestBytes};
 use crate::report::{Follow, Outcome, Report};
 use crate::series::{Ended, Series};
-use crate::unrouted::Unrouted;
+use crate::unrouted::{self, Lent, Unrouted};
 use crate::watch::Watch;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
@@ -106,6 +106,11 @@ impl<F: Follow> Life<F> {
     #[inline(always)]
     pub(crate) fn leave(&mut self, outer: Current) {
         let mine = current::replace(outer);
+        if let Some(Lent(lent)) = self.follow.lent()
+            && let Some(outer) = lent.take()
+        {
+            unrouted::replace(outer);
+        }
         if mine.has_notes() {
             self.note(mine);
         }
@@ -197,6 +202,16 @@ impl<F: Follow> Life<F> {
     #[inline(always)]
     pub(crate) fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
         if self.endpoint.role == Role::Unrouted { self.follow.unrouted() } else { None }
+    }
+
+    /// Has its route found by whoever asks for it while a part of its work is done.
+    #[inline(always)]
+    pub(crate) fn lend_unrouted(&mut self) {
+        if let Some(unrouted) = self.unrouted()
+            && let Some(lent) = self.follow.lent()
+        {
+            *lent = Lent(Some(unrouted::replace(Some(unrouted))));
+        }
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::unrouted::Unrouted;
+use crate::unrouted::{Lent, Unrouted};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,12 @@ pub trait Follow {
     /// [`Recorder::arrive_unrouted`](crate::Recorder::arrive_unrouted).
     #[inline]
     fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
+        None
+    }
+
+    /// A place beside it, which those do not have whose route is always known.
+    #[inline]
+    fn lent(&mut self) -> Option<&mut Lent> {
         None
     }
 }

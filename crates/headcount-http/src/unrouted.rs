@@ -5,6 +5,7 @@
 //! before, by finding it once more.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
 thread_local! {
@@ -16,6 +17,16 @@ thread_local! {
 pub trait Unrouted {
     /// The template of the route that matches; `None` if none does.
     fn route(&self) -> Option<String>;
+}
+
+/// While a request's work goes on, what found the route of the one before.
+#[derive(Default)]
+pub struct Lent(pub(crate) Option<Option<Rc<dyn Unrouted>>>);
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").field("is_lent", &self.0.is_some()).finish()
+    }
 }
 
 /// Begins to work on another request without a route, and returns the one before. In a thread that ends, there is none.

@@ -6,12 +6,10 @@
 
 use std::fmt;
 use std::mem;
-use std::rc::Rc;
 
 use crate::current::{self, Current};
 use crate::life::Life;
 use crate::report::Follow;
-use crate::unrouted::{self, Unrouted};
 
 /// A part of a request's work. To be [`end`](Self::end)ed behind it; dropped without, it tells of a panic.
 #[must_use = "the work is done while it is there"]
@@ -19,22 +17,21 @@ pub struct Watch<'a, F: Follow> {
     /// None of a request that is not measured: then whatever goes on without it goes on.
     life: Option<&'a mut Life<F>>,
     outer: Current,
-    /// What else there is of the one before, if this one's route is not known either.
-    outer_unrouted: Option<Option<Rc<dyn Unrouted>>>,
     is_inside: bool,
 }
 
 impl<'a, F: Follow> Watch<'a, F> {
     /// Begins a part of the work of a request, if it is measured.
     #[inline(always)]
-    pub fn over(life: Option<&'a mut Life<F>>) -> Self {
-        let outer = match &life {
-            Some(life) => current::replace(Current::of(Some(life.as_it_is()))),
+    pub fn over(mut life: Option<&'a mut Life<F>>) -> Self {
+        let outer = match &mut life {
+            Some(life) => {
+                life.lend_unrouted();
+                current::replace(Current::of(Some(life.as_it_is())))
+            }
             None => Current::of(None),
         };
-        let unrouted = life.as_ref().and_then(|life| life.unrouted());
-        let outer_unrouted = unrouted.map(|unrouted| unrouted::replace(Some(unrouted)));
-        Self { life, outer, outer_unrouted, is_inside: true }
+        Self { life, outer, is_inside: true }
     }
 
     /// The work is done, for now.
@@ -49,9 +46,6 @@ impl<'a, F: Follow> Watch<'a, F> {
     pub fn end_then(mut self, tell: impl FnOnce(&mut Life<F>)) {
         if let Some(life) = &mut self.life {
             life.leave(self.outer);
-            if let Some(outer) = self.outer_unrouted.take() {
-                unrouted::replace(outer);
-            }
             self.is_inside = false;
             tell(life);
         }
@@ -65,9 +59,6 @@ impl<F: Follow> Drop for Watch<'_, F> {
         if let Some(life) = &mut self.life {
             if self.is_inside {
                 life.leave(self.outer);
-            }
-            if let Some(outer) = self.outer_unrouted.take() {
-                unrouted::replace(outer);
             }
             life.panicked();
         }
