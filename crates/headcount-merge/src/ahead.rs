@@ -42,10 +42,7 @@ pub(crate) fn read(files: &[Option<PeerFile<'_>>], keys: &Keys) -> Vec<Option<Re
             continue;
         };
         sum += bytes;
-        work.push((place, bytes, move |buffer: &mut Vec<u8>| match known.may_be(metrics) {
-            true => keys.read(view, metrics, known, buffer),
-            false => keys.read(view, metrics, &PeerContent::default(), buffer),
-        }));
+        work.push((place, bytes, move |buffer: &mut Vec<u8>| keys.read(view, metrics, known, buffer)));
     }
     let mut read: Vec<_> = files.iter().map(|_| None).collect();
     if sum >= LEAST {

@@ -249,15 +249,12 @@ impl Descriptions {
         tally: &mut Tally,
         scratch: &mut Scratch,
     ) -> Result<u32, FileError> {
-        if !known.may_be(name.metrics) {
-            *known = PeerContent::default();
-        }
         let read = match ahead.transpose()? {
             Some(read) => read,
             None => self.keys.read(view, name.metrics, known, &mut scratch.bytes)?,
         };
         let values = self.keys.accept(read, name.metrics, index, known);
-        known.note_mode(name.metrics, index);
+        known.note_mode(index);
         let process = match known.client() {
             Some(Client::Ruby) => {
                 tally.files.ruby += 1;

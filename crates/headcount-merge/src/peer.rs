@@ -17,7 +17,7 @@ use crate::keys::{Keys, NEW};
 use crate::new_keys::NewKeys;
 use crate::plan::Plan;
 use crate::sequence::{Entries, Sequence};
-use crate::values::{Needed, Values};
+use crate::values::Values;
 
 /// What is known of one file: nothing of one without entries.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ enum Found {
 }
 
 impl PeerContent {
-    /// Whether it can be that of a file of such metrics.
-    pub(crate) fn may_be(&self, metrics: PeerType) -> bool {
-        self.0.as_ref().is_none_or(|(known, _)| *known == metrics)
+    /// What is known of it as a file of such metrics: by another name, it was another one.
+    fn sequence_of(&self, metrics: PeerType) -> Option<&Arc<Sequence>> {
+        self.0.as_ref().filter(|(known, _)| *known == metrics).map(|(_, sequence)| sequence)
     }
 
     fn sequence(&self) -> Option<&Arc<Sequence>> {
@@ -62,9 +62,9 @@ impl PeerContent {
     }
 
     /// Notes in which mode the file has gauges.
-    pub(crate) fn note_mode(&self, metrics: PeerType, index: &mut Index) {
-        if let (PeerType::Gauge(mode), Some(sequence)) = (metrics, self.sequence()) {
-            sequence.families.iter().for_each(|&family| index.add_mode(family, mode));
+    pub(crate) fn note_mode(&self, index: &mut Index) {
+        if let Some((PeerType::Gauge(mode), sequence)) = &self.0 {
+            sequence.families.iter().for_each(|&family| index.add_mode(family, *mode));
         }
     }
 
@@ -105,27 +105,27 @@ impl Keys {
     fn look(&self, words: impl Words, metrics: PeerType, content: &PeerContent) -> Result<Read, FileError> {
         let kind = metrics.kind();
         let mut values = Values::default();
-        let Some(known) = content.sequence() else {
+        let Some(known) = content.sequence_of(metrics) else {
             let last = self.last_sequence(kind, words.used());
             if let Some(known) = last.filter(|known| self.is_same(words, &known.entries)) {
-                read(words, known, &mut values);
+                values.read(words, kind, &known.entries);
                 return Ok(Read { values, found: Found::Sequence(Arc::clone(known)) });
             }
             let (entries, new_keys) = self.find_entries(words, metrics, (Layout::of(words)?, START), None)?;
-            values.read(words, &entries.places, Needed::of(kind, entries.layout));
+            values.read(words, kind, &entries);
             return Ok(Read { values, found: Found::Entries(entries, new_keys) });
         };
         let Entries { layout, end, .. } = known.entries;
         if words.used() < end {
             return Err(FileError::UsedBeyondEnd { used: end as u64, len: words.used() as u64 });
         }
-        read(words, known, &mut values);
+        values.read(words, kind, &known.entries);
         if words.used() == end {
             return Ok(Read { values, found: Found::NothingNew });
         }
         let last = known.entries.keys.last().copied();
         let (entries, new_keys) = self.find_entries(words, metrics, (layout, end), last)?;
-        values.read(words, &entries.places, Needed::of(kind, layout));
+        values.read(words, kind, &entries);
         Ok(Read { values, found: Found::Entries(entries, new_keys) })
     }
 
@@ -192,7 +192,7 @@ impl Keys {
             Found::Sequence(sequence) => Some(sequence),
             Found::Entries(mut entries, new_keys) => {
                 self.learn(&new_keys, metrics.kind(), index, &mut entries);
-                if let Some(known) = content.sequence() {
+                if let Some(known) = content.sequence_of(metrics) {
                     let mut all = known.entries.clone();
                     all.append(&entries);
                     entries = all;
@@ -203,8 +203,4 @@ impl Keys {
         content.0 = sequence.map(|sequence| (metrics, sequence));
         values
     }
-}
-
-fn read(words: impl Words, known: &Sequence, values: &mut Values) {
-    values.read(words, &known.entries.places, Needed::of(known.kind, known.entries.layout));
 }

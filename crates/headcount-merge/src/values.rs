@@ -5,6 +5,8 @@ use std::ops::Range;
 use headcount_store::metric::Kind;
 use headcount_store::peer::{Layout, Words};
 
+use crate::sequence::Entries;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
@@ -13,26 +15,13 @@ pub(crate) struct Values {
     times: Vec<f64>,
 }
 
-/// What of an entry is to be read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Needed {
-    Value,
-    ValueAndTime,
-}
-
-impl Needed {
-    /// In files of this kind: a time decides only between gauges.
-    pub(crate) fn of(kind: Kind, layout: Layout) -> Self {
-        if kind == Kind::Gauge && layout == Layout::ValueAndTime { Self::ValueAndTime } else { Self::Value }
-    }
-}
-
 impl Values {
-    /// Reads those that stand at these offsets, one behind the other.
-    pub(crate) fn read(&mut self, words: impl Words, places: &[u32], needed: Needed) {
+    /// Reads those of these entries of a file of this kind, behind what was read of it before.
+    pub(crate) fn read(&mut self, words: impl Words, kind: Kind, Entries { layout, places, .. }: &Entries) {
         let float = |at: usize| f64::from_bits(words.word(at));
         self.values.extend(places.iter().map(|&at| float(at as usize)));
-        if let Needed::ValueAndTime = needed {
+        // A time decides only between gauges.
+        if kind == Kind::Gauge && *layout == Layout::ValueAndTime {
             self.times.extend(places.iter().map(|&at| float(at as usize + 8)));
         }
     }
