@@ -110,7 +110,7 @@ fn put((bits, (form, marks)): Place<'_>, value: Option<Value>, fits: bool) {
 }
 
 /// Whether a counter or a sum can have this value.
-fn is_counted(value: Value) -> bool {
+pub(crate) fn is_counted(value: Value) -> bool {
     match value {
         Value::Integer(_) => true,
         Value::Float(value) => value >= 0.0,
@@ -118,7 +118,7 @@ fn is_counted(value: Value) -> bool {
 }
 
 /// Whether a count can have this value.
-fn is_whole(value: Value) -> bool {
+pub(crate) fn is_whole(value: Value) -> bool {
     match value {
         Value::Integer(_) => true,
         Value::Float(value) => value >= 0.0 && value.fract() == 0.0,

@@ -82,10 +82,7 @@ impl Totals {
 
     /// The float that is nearest to the sum of the floats, and the rest.
     pub(crate) fn float(&self, slot: Slot) -> (f64, f64) {
-        let Float { sum, rest } = self.floats[slot as usize];
-        let nearest = sum + rest;
-        // Of what is infinite or no number nothing is known to be off.
-        if nearest.is_finite() { (nearest, (sum - nearest) + rest) } else { (sum, 0.0) }
+        self.floats[slot as usize].apart()
     }
 }
 
@@ -103,8 +100,15 @@ impl Float {
         if self.sum.to_bits() | self.rest.to_bits() == 0 {
             return 0.0;
         }
-        let nearest = self.sum + self.rest;
-        if nearest.is_finite() { nearest } else { self.sum }
+        self.apart().0
+    }
+
+    /// The float that is nearest, and the rest.
+    fn apart(self) -> (f64, f64) {
+        let Self { sum, rest } = self;
+        let nearest = sum + rest;
+        // Of what is infinite or no number nothing is known to be off.
+        if nearest.is_finite() { (nearest, (sum - nearest) + rest) } else { (sum, 0.0) }
     }
 }
 

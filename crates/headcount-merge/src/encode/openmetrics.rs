@@ -12,6 +12,7 @@ use headcount_store::text::{Value, write_label_value};
 
 use super::lines::Lines;
 use super::shown::{Shown, suffixes};
+use crate::figures::{is_counted, is_whole};
 use crate::merged::{Family, Histogram, SeriesValue};
 use crate::text::Buckets;
 
@@ -134,13 +135,12 @@ fn write_buckets(lines: &mut Lines, histogram: Histogram<'_>) -> Result<f64, Unf
 
 /// What a counter can be.
 fn counted(value: Value) -> Result<Value, Unfit> {
-    if value.to_f64() >= 0.0 { Ok(value) } else { Err(Unfit) }
+    if is_counted(value) { Ok(value) } else { Err(Unfit) }
 }
 
 /// What a count can be.
 fn whole(value: Value) -> Result<Value, Unfit> {
-    let number = value.to_f64();
-    if number >= 0.0 && number.fract() == 0.0 { Ok(value) } else { Err(Unfit) }
+    if is_whole(value) { Ok(value) } else { Err(Unfit) }
 }
 
 /// A family of each name that its samples have.
