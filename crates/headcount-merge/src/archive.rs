@@ -17,7 +17,6 @@ use headcount_store::metric::{GaugeMode, Kind};
 use headcount_store::process::{Origin, ProcessId, now_nanos};
 
 use crate::exemplars::Exemplars;
-use crate::gather::Tally;
 use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
@@ -25,6 +24,7 @@ use crate::lives::{LifeParts, MergedLives};
 use crate::native::{NativeSlot, Natives};
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos};
+use crate::tally::Tally;
 use crate::totals::{Slot, Totals};
 
 /// Of how many dead processes an archive keeps the values of gauges in the mode `all`.

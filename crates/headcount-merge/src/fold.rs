@@ -13,9 +13,9 @@ use headcount_store::format::record::TooLong;
 use headcount_store::format::source::Source;
 
 use crate::archive::encode;
-use crate::gather::Tally;
 use crate::known::{Found, Known, Scratch};
 use crate::liveness::Judge;
+use crate::tally::Tally;
 
 /// Files that one step folds at most.
 const MAX_FILES: usize = 64;

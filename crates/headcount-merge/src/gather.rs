@@ -10,30 +10,26 @@
 //! or a dead process's file that goes, says that what was read belongs to two states of the directory:
 //! then the gather begins again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 
 use headcount_store::FileError;
-use headcount_store::directory::{Directory, FileName, is_locked};
-use headcount_store::format::source::Source;
+use headcount_store::directory::Directory;
 use headcount_store::metric::{GaugeMode, Kind};
 
 use crate::ahead::FILES;
-use crate::exemplars::Exemplars;
-use crate::gauge::{GaugeCells, GaugeRun, Gauges};
+use crate::gauge::{GaugeRun, Gauges};
 use crate::index::Sums;
 use crate::known::{Found, Known, Scratch};
 use crate::labels;
 use crate::liveness::{Judge, Liveness};
-use crate::lives::{LifeParts, Lives, MergedLives};
+use crate::lives::{LifeParts, MergedLives};
 use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
-use crate::native::Natives;
-use crate::process::{Life, Process, Processes};
+use crate::process::{Life, Process};
 use crate::reading::ByGauge;
 use crate::roster::{Roster, batches};
-use crate::totals::Totals;
+use crate::tally::Tally;
 
 /// Listings after which a gather ends, even if each has shown something new.
 const LISTINGS: usize = 16;
@@ -58,40 +54,6 @@ struct MergedGauges {
     gauges: Gauges,
     readings: ByGauge,
     lives: MergedLives,
-}
-
-/// What one gather has found so far.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) totals: Totals,
-    pub(crate) natives: Natives,
-    pub(crate) gauges: GaugeCells,
-    pub(crate) lives: Lives,
-    pub(crate) exemplars: Exemplars,
-    pub(crate) processes: Processes,
-    pub(crate) files: FileCounts,
-    pub(crate) lost: Lost,
-    pub(crate) alive: Vec<Living>,
-    /// Whether there are files that an archive may stand for.
-    pub(crate) has_graves: bool,
-    /// Whether an archive stood for any.
-    has_passed_over: bool,
-    /// Whether there is a file under a process's own name that nobody holds.
-    pub(crate) has_abandoned: bool,
-    /// The files that the archives stand for: their names, and what else they are known by.
-    pub(crate) covered: HashMap<String, u64>,
-    skipped: Vec<Skipped>,
-}
-
-/// A process that was alive when its file was read.
-#[derive(Debug)]
-pub(crate) struct Living {
-    pub(crate) file: OsString,
-    pub(crate) process: u32,
-    /// What it is to be when it is dead.
-    pub(crate) dead: Life,
-    /// Whether it holds a lock on the file. A peer's live gauges are there for as long as it lives.
-    pub(crate) holds_lock: bool,
 }
 
 /// A merge in the making: the directory has been read, other values can be added.
@@ -234,50 +196,6 @@ enum Undisturbed {
     /// All names were what they are from before the first file was read until after the last one. So whoever is in a
     /// directory now was in it at the beginning, and who lived when that was asked did not yet have a successor.
     Wholly,
-}
-
-impl Tally {
-    /// Looks once more who is alive: whoever has died since, and has perhaps been replaced by a process
-    /// that was found later, does not count beside its successor.
-    fn part_with_the_dead(&mut self, directory: &Directory) {
-        for Living { file, process, dead, holds_lock } in self.alive.drain(..) {
-            // A file that is gone under this name has been buried.
-            let is_alive = directory.open_file(&file).is_ok_and(|file| !holds_lock || is_locked(&file));
-            if !is_alive {
-                self.processes.set_life(process, dead);
-            }
-        }
-    }
-
-    /// Whether an archive that was read stands for a file.
-    pub(crate) fn is_covered(&mut self, name: &FileName, file: &File) -> Result<bool, FileError> {
-        if self.covered.is_empty() || name.burial().is_none() {
-            return Ok(false);
-        }
-        // Only between the archive's appearance and the file's end is there anything to compare.
-        let is_covered = match self.covered.get(&name.to_string()) {
-            Some(&identity) => Source::of(name, file)?.identity == identity,
-            None => false,
-        };
-        self.has_passed_over |= is_covered;
-        Ok(is_covered)
-    }
-
-    /// Begins again, in the same space.
-    pub(crate) fn clear(&mut self) {
-        self.totals.clear();
-        self.natives.clear();
-        self.gauges.clear();
-        self.lives.clear();
-        self.exemplars.clear();
-        self.skipped.clear();
-        self.alive.clear();
-        self.covered.clear();
-        (self.has_passed_over, self.has_abandoned) = (false, false);
-        self.processes = Processes::default();
-        self.files = FileCounts::default();
-        self.lost = Lost::default();
-    }
 }
 
 impl<'a> Gather<'a> {

@@ -8,9 +8,9 @@ use headcount_store::cell::{decode_states, encode_gauge};
 use headcount_store::metric::GaugeMerge;
 use headcount_store::read::{self, Cells};
 
-use crate::gather::Tally;
 use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::marks::Marks;
+use crate::tally::Tally;
 
 /// See the module.
 #[derive(Debug, Default)]

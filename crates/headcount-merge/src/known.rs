@@ -14,7 +14,6 @@ use headcount_store::read::{Cells, Reach, Reader, View};
 
 use crate::ahead::{self, PeerFile};
 use crate::files::Files;
-use crate::gather::{Living, Tally};
 use crate::index::{Index, Sums};
 use crate::keys::Keys;
 use crate::liveness::{Doubted, Judge};
@@ -24,6 +23,7 @@ use crate::peer::{PeerContent, Read};
 use crate::process::{Life, Process};
 use crate::rendering::Rendering;
 use crate::roster::Entry;
+use crate::tally::{Living, Tally};
 
 /// What files describe, and which files those are.
 #[derive(Debug, Default)]

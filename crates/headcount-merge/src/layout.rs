@@ -10,7 +10,6 @@ use headcount_store::format::table::Table;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
 use headcount_store::read::{self, Cells, Reach};
 
-use crate::gather::Tally;
 use crate::gauge::GaugeSlot;
 use crate::gauge_layout::{GaugeContent, GaugeLayout, Gauges, Info, States};
 use crate::index::{Index, Sums};
@@ -20,6 +19,7 @@ use crate::marks::Marks;
 use crate::native::NativeSlot;
 use crate::native_layout::{Covered, NativeTable};
 use crate::process::{Life, Process};
+use crate::tally::Tally;
 use crate::totals::Slot;
 
 /// Where the cells of files with these descriptions go.

@@ -24,6 +24,7 @@
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
 //! * `exemplars`: of several processes' for one bucket, the newest.
+//! * `tally`: all that one gather has found of these.
 //! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
 //!   tables go; `layout`: where all cells of one
 //!   of our files go, by its descriptions.
@@ -79,6 +80,7 @@ mod reading;
 mod rendering;
 mod roster;
 mod sequence;
+mod tally;
 mod template;
 mod text;
 mod totals;

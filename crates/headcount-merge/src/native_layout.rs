@@ -7,9 +7,9 @@ use headcount_store::format::family::Native;
 use headcount_store::format::table::Table;
 use headcount_store::read::{self, Cells};
 
-use crate::gather::Tally;
 use crate::marks::Marks;
 use crate::native::NativeSlot;
+use crate::tally::Tally;
 use crate::totals::Slot;
 
 /// A table of a series.

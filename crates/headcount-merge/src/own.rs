@@ -13,10 +13,10 @@ use headcount_store::FileError;
 use headcount_store::format::header::Header;
 use headcount_store::read::{Cells, Outline, Reach, Reader};
 
-use crate::gather::Tally;
 use crate::index::Index;
 use crate::layout::Layout;
 use crate::marks::Marks;
+use crate::tally::Tally;
 
 /// What is known of one of our files.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What becomes of a peer's values, entry by entry: found out once, followed at each merge.
 
-use crate::gather::Tally;
 use crate::gauge::{GaugeRun, GaugeSlot};
+use crate::tally::Tally;
 use crate::totals::Slot;
 use crate::values::Values;
 
