@@ -4,7 +4,7 @@
 //! this crate from left to right:
 //!
 //! * [`metric`]: what a metric is, in the words of Prometheus and of Python's client.
-//! * [`text`]: the text exposition format, line by line, and `digits`, of its numbers.
+//! * [`text`]: the text exposition format, line by line.
 //! * [`cell`]: what the eight bytes of a cell stand for.
 //! * [`exponential`]: the buckets of native histograms.
 //! * [`format`](mod@format): the bytes of our files.
@@ -15,7 +15,6 @@
 //! * [`directory`]: names, opening, the owner's lock, wiping, burying the dead.
 
 pub mod cell;
-mod digits;
 pub mod directory;
 pub mod error;
 pub mod exponential;

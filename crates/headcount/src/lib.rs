@@ -25,8 +25,8 @@
 //! what they are looked up as, `part`, and `entry`, `table` and `place`, where children are found by that; `children`, how
 //! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
 //! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
-//! `native_table` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`]; [`exemplar`], which some
-//! of them keep, and [`local`], to count with in a loop; [`level`], [`clock`] and [`timing`]; [`updater`];
+//! `native_table`, `native_series` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`];
+//! [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`level`], [`clock`] and [`timing`]; [`updater`];
 //! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
@@ -60,6 +60,7 @@ pub mod macros;
 pub mod native;
 pub mod native_buckets;
 mod native_local;
+mod native_series;
 mod native_table;
 mod noop;
 pub mod notify;
