@@ -1,12 +1,12 @@
 //! Brings what a program counts with other clients into Headcount's files, so that it counts over all processes
 //! without a line of it being changed.
 //!
-//! * The facade `metrics`: [`Recorder::install`] is one call, and every `counter!`, `gauge!` and `histogram!` of the
+//! * The facade `metrics`: `Recorder::install` is one call, and every `counter!`, `gauge!` and `histogram!` of the
 //!   program and of its libraries counts in cells of ours, at once.
 //! * The crates `prometheus` and `prometheus-client`: a [`Publisher`] copies what their registries hold, now and
 //!   then and at the end. What it copies is at most one interval old; what happened since the last copy is lost with a
 //!   process that is killed. A series that its registry no longer holds is removed.
-//! * [`watch_runtime`] and [`watch_process`]: what Tokio and the kernel know of this process.
+//! * `watch_runtime` and [`watch_process`]: what Tokio and the kernel know of this process.
 //!
 //! Each client is a feature of this crate, called as the client is; none is on by default.
 //!
