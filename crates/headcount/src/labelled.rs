@@ -15,8 +15,8 @@ use crate::children::{Children, Finds};
 use crate::error::RegisterError;
 use crate::family::Metric;
 use crate::labels::{Labels, Value};
+use crate::numbered::Numbered;
 use crate::part::{Key, Part};
-use crate::place::Place;
 use crate::series::{Child, Found};
 use crate::table::Table;
 
@@ -49,7 +49,7 @@ struct Typed<M: Metric> {
     /// How many labels there are.
     labels: usize,
     /// The children by their number, if there are numbers.
-    by_number: Box<[Place<Child<M>>]>,
+    by_number: Numbered<M>,
     /// The children by their values, if those are not all text.
     by_value: Table<Child<M>>,
 }
@@ -61,7 +61,7 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
     /// The children as those of a type with so many labels.
     pub(crate) fn of(children: &'static Children<M>, labels: usize) -> Self {
         let numbers = if Self::is_numbered() { L::COUNT.unwrap_or(0) } else { 0 };
-        let by_number = (0..numbers).map(|_| Place::new()).collect();
+        let by_number = Numbered::new(numbers);
         let typed = Arc::new(Typed { children, labels, by_number, by_value: Table::new() });
         let found_by: Weak<Typed<M>> = Arc::downgrade(&typed);
         children.found_by(&mut Registration::begin(), found_by);
@@ -122,7 +122,7 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
     #[inline]
     fn find(&self, labels: &L) -> Option<M> {
         if Self::is_numbered() {
-            return self.0.by_number.get(labels.index())?.get().map(|child| child.metric);
+            return self.0.by_number.get(labels.index());
         }
         let values = Values(labels);
         let children = if values.are_text() { self.0.children.by_text() } else { &self.0.by_value };
@@ -136,8 +136,7 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
         let found = self.with_texts(labels, |values| {
             self.0.children.find_or_create(values, |registration, child| {
                 if Self::is_numbered() {
-                    let place = self.0.by_number.get(labels.index());
-                    place.into_iter().for_each(|place| place.set(registration, child));
+                    self.0.by_number.set(registration, labels.index(), child);
                 } else if !key.are_text() {
                     self.0.by_value.remember(registration, &key, values, child);
                 }
@@ -163,7 +162,7 @@ impl<M: Metric, L: Labels> Labelled<M, L> {
 
 impl<M: Metric> Finds<M> for Typed<M> {
     fn forget(&self, registration: &mut Registration, gone: &dyn Fn(&Child<M>) -> bool) {
-        self.by_number.iter().for_each(|place| place.leave(registration, gone));
+        self.by_number.forget_all(registration, gone);
         self.by_value.forget_all(registration, gone);
     }
 }

@@ -19,15 +19,15 @@
 //! runs unchanged in development. With it, [`render()`] shows this process's own; the merge over all
 //! processes is the supervisor's, or `headcount_merge`'s.
 //!
-//! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file,
-//! `definition`, what a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come
-//! into it; `series`, where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`],
-//! what they are looked up as, `part`, and `entry`, `table` and `place`, where children are found by that; `children`, how
-//! those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them; the
-//! kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
+//! Read the modules in this order: [`mod@error`]; [`buckets`]; [`registry`], which owns the file, `definition`, what
+//! a name in it stands for, `view`, what it puts on metrics, and `registration`, how they come into it; `series`,
+//! where those of a family are created and limited, and [`mod@bytes`], which they take; [`labels`], what they are
+//! looked up as, `part`, and `entry`, `table`, `place` and `numbered`, where children are found by that; `children`,
+//! how those come and go, `expiry`, when by themselves; [`family`], [`labelled`] and [`dynamic`], which have them;
+//! the kinds, `summed` and [`counter`], [`gauge`], [`up_down`], `search` and [`histogram`], [`native_buckets`],
 //! `native_table`, `native_series` and [`native`], [`gauge_histogram`], [`summary`], [`info`], [`state_set`];
-//! [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`level`], [`clock`] and [`timing`]; [`updater`];
-//! [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
+//! [`exemplar`], which some of them keep, and [`local`], to count with in a loop; [`level`], [`clock`] and
+//! [`timing`]; [`updater`]; [`mod@render`]; [`notify`]; and [`worker`], the worker's side of life under a supervisor.
 //!
 //! # Forks and threads
 //!
@@ -64,6 +64,7 @@ mod native_series;
 mod native_table;
 mod noop;
 pub mod notify;
+mod numbered;
 mod once;
 #[cfg(test)]
 mod one_label;
