@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
 use headcount_store::FileError;
-use headcount_store::directory::Directory;
+use headcount_store::directory::{Directory, Watch};
 use headcount_store::read::{OpenFile, may_map, spacious};
 
 use crate::own::OwnFile;
@@ -25,6 +25,36 @@ pub(crate) struct Files {
     are_mapped: bool,
     /// The device and the inode of the directory that they are in.
     directory: Option<(u64, u64)>,
+    watching: Watching,
+}
+
+/// Whether the directory is watched.
+#[derive(Debug, Default)]
+enum Watching {
+    #[default]
+    Untried,
+    There(Watch),
+    Refused,
+}
+
+/// With fewer files it costs less to ask each than it is worth to watch: a user has few watches.
+const MANY: usize = 16;
+
+impl Watching {
+    fn is_quiet(&mut self, directory: &Directory) -> bool {
+        let is_quiet = match self {
+            Self::Untried => {
+                *self = Watch::new(directory).map_or(Self::Refused, Self::There);
+                return false;
+            }
+            Self::There(watch) => watch.is_quiet(directory),
+            Self::Refused => return false,
+        };
+        is_quiet.unwrap_or_else(|_| {
+            *self = Self::Refused;
+            false
+        })
+    }
 }
 
 /// A file that was found in the directory.
@@ -50,16 +80,24 @@ impl Files {
         self.stay_open = true;
     }
 
-    /// Begins a gather: all files are yet to be found.
-    pub(crate) fn begin(&mut self, directory: Option<(u64, u64)>) {
+    /// Begins a gather of a directory, or of files of none: all files are yet to be found.
+    pub(crate) fn begin(&mut self, directory: Option<&Directory>) {
         self.are_mapped = self.stay_open && may_map();
+        let directory = directory.filter(|directory| directory.is_local());
+        let identity = directory.map(Directory::identity);
         // Those of another directory may have the same inodes.
-        let is_same = directory.is_some() && self.directory == directory;
+        let is_same = identity.is_some() && self.directory == identity;
+        if !is_same {
+            self.watching = Watching::Untried;
+        }
+        let watched = directory.filter(|_| self.stay_open && self.all.len() >= MANY);
+        let is_quiet = watched.is_some_and(|directory| self.watching.is_quiet(directory));
         for known in self.all.values_mut() {
             known.is_found = false;
             drop(known.open.take_if(|_| !is_same));
+            known.open.iter_mut().filter(|_| !is_quiet).for_each(OpenFile::doubt);
         }
-        self.directory = directory;
+        self.directory = identity;
     }
 
     /// Opens a file of the directory, unless it is open; returns its inode.
@@ -118,6 +156,7 @@ impl Files {
     pub(crate) fn let_go(&mut self, inode: u64, is_sound: bool) {
         if let Some(known) = self.all.get_mut(&inode) {
             drop(known.open.take_if(|open| !is_sound || !self.stay_open || !open.may_stay()));
+            known.open.iter_mut().for_each(OpenFile::note_sound);
             known.measure();
         }
     }

@@ -71,8 +71,8 @@ impl Merger {
         Self { judge: Judge::new(liveness), ..Self::default() }
     }
 
-    /// Keeps files open and mapped from one gather to the next, up to a quarter of the process's descriptors, and lists the
-    /// directory only when that has changed: for whoever gathers often.
+    /// Keeps files open and mapped from one gather to the next, up to a quarter of the process's descriptors, lists the
+    /// directory only when that has changed, and watches it if it has many files: for whoever gathers often.
     ///
     /// It is not the default because it concerns the whole process: a handler of `SIGBUS` is installed, which goes on to
     /// what was there before, for files that are truncated while they are mapped. An application that installs one of its
@@ -134,7 +134,7 @@ impl Merger {
     fn read_undisturbed(&mut self, directory: &Directory) -> io::Result<Undisturbed> {
         let Self { roster, known, judge, tally, scratch, .. } = self;
         tally.clear();
-        known.begin(directory.stamp().ok().filter(|_| directory.is_local()).map(|stamp| stamp.directory()));
+        known.begin(Some(directory));
         let mut seen: HashSet<OsString> = HashSet::new();
         let mut has_changed = false;
         for listing in 0..LISTINGS {

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 
 use headcount_store::FileError;
-use headcount_store::directory::{FileName, PeerName, PeerType, is_locked};
+use headcount_store::directory::{Directory, FileName, PeerName, PeerType};
 use headcount_store::format::source::Source;
 use headcount_store::metric::Kind;
 use headcount_store::peer::Client;
@@ -65,9 +65,8 @@ pub(crate) struct Scratch {
 }
 
 impl Known {
-    /// Begins a gather: all files are yet to be found. The directory is known by its device and inode, if they are to stay
-    /// open.
-    pub(crate) fn begin(&mut self, directory: Option<(u64, u64)>) {
+    /// Begins a gather of a directory, or of files of none: all files are yet to be found.
+    pub(crate) fn begin(&mut self, directory: Option<&Directory>) {
         self.files.begin(directory);
         self.index.forget_modes();
     }
@@ -97,7 +96,7 @@ impl Known {
     ) -> Result<(), FileError> {
         let Self { index, descriptions, files, .. } = self;
         let Some(known) = files.get_mut(found.inode).filter(|known| !known.is_found) else { return Ok(()) };
-        let Some(open) = &known.open else { return Ok(()) };
+        let Some(open) = &mut known.open else { return Ok(()) };
         let Found { name, parsed, inode } = found;
         if tally.is_covered(parsed, open.file())? {
             return Ok(());
@@ -123,7 +122,7 @@ impl Known {
                 known.peer = PeerContent::default();
                 // A process that is not buried yet may have died all the same.
                 let is_of_process = matches!(parsed, FileName::Process { .. });
-                let is_alive = is_of_process && is_locked(open.file());
+                let is_alive = is_of_process && open.is_locked();
                 tally.has_abandoned |= is_of_process && !is_alive;
                 let last = known.own.take();
                 let life = if is_alive { Some(Life::Alive) } else { None };

@@ -15,3 +15,4 @@ mod peer_file;
 mod rules;
 mod sequences;
 mod shapes;
+mod watched;

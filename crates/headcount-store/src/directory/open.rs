@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use crate::error::FileError;
+use crate::writers::is_local;
 
 /// The directory that the environment names, as Python's client has it: `PROMETHEUS_MULTIPROC_DIR`, or
 /// the same in lower case. An empty value counts as none.
@@ -34,6 +35,9 @@ pub fn from_environment() -> Option<PathBuf> {
 pub struct Directory {
     path: PathBuf,
     descriptor: OwnedFd,
+    /// The device and the inode.
+    identity: (u64, u64),
+    is_local: bool,
 }
 
 /// A directory cannot be used.
@@ -64,11 +68,12 @@ impl Directory {
     ///
     /// When it does not exist, is something else, or may not be read.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error: Errno| OpenError::Open { path: path.to_owned(), source: error.into() };
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        match open(path, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Self { path: path.to_owned(), descriptor }),
-            Err(error) => Err(OpenError::Open { path: path.to_owned(), source: error.into() }),
-        }
+        let descriptor = open(path, flags, Mode::empty()).map_err(failed)?;
+        let status = fstat(&descriptor).map_err(failed)?;
+        let (identity, is_local) = ((status.st_dev, status.st_ino), is_local(&descriptor));
+        Ok(Self { path: path.to_owned(), descriptor, identity, is_local })
     }
 
     /// Opens a directory; creates it with mode 0700 if it is missing, and its parents as usual.
@@ -92,6 +97,19 @@ impl Directory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which directory it is, whatever its path: its device and its inode.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Whether this kernel sees all that happens to the directory and its files: no other one has them, and no other file
+    /// system lies above.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// The names of everything in the directory, in the order of their bytes.

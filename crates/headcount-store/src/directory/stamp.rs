@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use nix::sys::stat::fstat;
 
 use super::Directory;
-use crate::writers::is_local;
 
-/// What a directory was at one moment. An equal one says that its names are those of then.
+/// What a directory was at one moment. An equal one says that its names are those of then, if it
+/// [is local](Directory::is_local).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     directory: (u64, u64),
@@ -36,21 +36,9 @@ impl Directory {
             changed: (status.st_ctime, status.st_ctime_nsec),
         })
     }
-
-    /// Whether an equal stamp can be relied on: whatever changes names is seen by this kernel, which notes when.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        is_local(self)
-    }
 }
 
 impl Stamp {
-    /// Which directory it is of.
-    #[must_use]
-    pub fn directory(&self) -> (u64, u64) {
-        self.directory
-    }
-
     /// Whether whatever happens from `now` on has another time.
     #[must_use]
     pub fn is_settled(&self, now: SystemTime) -> bool {

@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 
 use super::{Mapped, View};
+use crate::directory::is_locked;
 
 /// See the module.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub struct OpenFile {
     file: File,
     mapping: Mapping,
     permit: Option<Permit>,
+    /// Whether it was as long as it should be, and whether its process had it open, when that was asked.
+    was_sound: bool,
+    was_locked: bool,
 }
 
 #[derive(Debug)]
@@ -28,7 +32,7 @@ enum Mapping {
 
 impl From<File> for OpenFile {
     fn from(file: File) -> Self {
-        Self { file, mapping: Mapping::Untried, permit: None }
+        Self { file, mapping: Mapping::Untried, permit: None, was_sound: false, was_locked: false }
     }
 }
 
@@ -51,6 +55,23 @@ impl OpenFile {
             self.permit = Permit::take();
         }
         self.permit.is_some()
+    }
+
+    /// Forgets what was asked of the file: something may have happened to it since. That need not be done while it is known
+    /// that nothing has, as by a [watch](crate::directory::Watch).
+    pub fn doubt(&mut self) {
+        (self.was_sound, self.was_locked) = (false, false);
+    }
+
+    /// Notes that it was read, and as long as it should be.
+    pub fn note_sound(&mut self) {
+        self.was_sound = true;
+    }
+
+    /// Whether the process that writes it, if it is one of ours, still has it open.
+    pub fn is_locked(&mut self) -> bool {
+        self.was_locked = self.was_locked || is_locked(&self.file);
+        self.was_locked
     }
 
     /// Maps it, unless that was tried before.
@@ -83,7 +104,8 @@ impl OpenFile {
             Mapping::There(mapped) => Some(mapped),
             Mapping::Untried | Mapping::Refused => None,
         };
-        View::new(&self.file, mapped)
+        let view = View::new(&self.file, mapped);
+        if self.was_sound { view.known_to_be_as_long() } else { view }
     }
 }
 

@@ -164,8 +164,11 @@ impl<'a> Reader<'a> {
             false => Err(self.ends_before(offset)),
         };
         // All of it, and then whether it was there. What was not, or has failed, is read.
+        let end = self.outline.end();
         match self.fill(cells, reach, copy) {
-            Ok(()) if self.view.is_whole(self.outline.end()) => Ok(()),
+            Ok(()) if self.view.is_whole(end) => Ok(()),
+            // Whatever is missing, were it what nobody has described: such a file is refused when it is first read, too.
+            _ if self.view.len().map_err(FileError::Unreadable)? < end => Err(self.ends_before(end)),
             _ => self.fill(cells, reach, |buffer, offset| self.read_exact(buffer, offset)),
         }
     }

@@ -11,6 +11,8 @@ use super::Mapped;
 pub struct View<'a> {
     file: &'a File,
     mapped: Option<&'a Mapped>,
+    /// Whether it is known that the file is no shorter than when it was mapped.
+    is_as_long: bool,
 }
 
 impl<'a> From<&'a File> for View<'a> {
@@ -23,7 +25,13 @@ impl<'a> View<'a> {
     /// A file, and its mapping.
     #[must_use]
     pub fn new(file: &'a File, mapped: Option<&'a Mapped>) -> Self {
-        Self { file, mapped }
+        Self { file, mapped, is_as_long: false }
+    }
+
+    /// The same of a file of which it is known that it is no shorter than when it was mapped: that need not be asked.
+    #[must_use]
+    pub fn known_to_be_as_long(self) -> Self {
+        Self { is_as_long: true, ..self }
     }
 
     /// The file.
@@ -41,7 +49,8 @@ impl<'a> View<'a> {
     /// Whether all that has been loaded from its mapping up to now was in the file, if that was nothing behind `end`.
     #[must_use]
     pub fn is_whole(self, end: u64) -> bool {
-        self.mapped.is_some_and(|mapped| mapped.is_whole(self.file, end))
+        let is_known = |mapped: &Mapped| self.is_as_long && end <= mapped.end() as u64 && !mapped.is_cut();
+        self.mapped.is_some_and(|mapped| is_known(mapped) || mapped.is_whole(self.file, end))
     }
 
     /// Fills `buffer` with what is mapped from `offset` on; `false` if that is not all mapped. It counts only if the view
