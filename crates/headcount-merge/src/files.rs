@@ -80,6 +80,11 @@ impl Files {
         self.stay_open = true;
     }
 
+    /// None, to be kept in the same way as these.
+    pub(crate) fn forgotten(&self) -> Self {
+        Self { stay_open: self.stay_open, ..Self::default() }
+    }
+
     /// Begins a gather of a directory, or of files of none: all files are yet to be found.
     pub(crate) fn begin(&mut self, directory: Option<&Directory>) {
         self.are_mapped = self.stay_open && may_map();

@@ -110,7 +110,7 @@ impl Merger {
         self.judge.begin();
         self.read(directory)?;
         if self.known.forget_vanished() {
-            self.known = Known::default();
+            self.known.forget();
             self.read(directory)?;
         }
         Ok(Gather { known: &mut self.known, tally: &mut self.tally, merged: &mut self.merged })

@@ -147,6 +147,11 @@ impl Known {
         (layouts.forget_unused() | keys.forget_unused()) && !self.is_all_described()
     }
 
+    /// Forgets everything, and begins again in the same way.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { files: self.files.forgotten(), ..Self::default() };
+    }
+
     fn is_all_described(&self) -> bool {
         let Self { index, descriptions: Descriptions { layouts, keys }, added, .. } = self;
         let mut marks = Marks::new(index);

@@ -175,6 +175,23 @@ fn deleted_files_are_let_go_of() {
 }
 
 #[test]
+fn files_stay_open_also_after_all_that_was_known_had_to_be_forgotten() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = Directory::open(temporary.path()).unwrap();
+    let registry = Registry::in_directory(temporary.path()).unwrap();
+    registry.counter("kept", "").unwrap().add(1);
+    let files = add_dead(temporary.path(), [(0, 1)]);
+    let mut merger = Merger::default().keeping_files_open();
+    text(&mut merger, &directory);
+    let before = held(temporary.path());
+    fs::remove_file(&files[0]).unwrap();
+    for _ in 0..2 {
+        assert!(!text(&mut merger, &directory).contains("c_total"), "nobody describes it any more");
+        assert_eq!(held(temporary.path()), (before.0 - 1, before.1 - 1));
+    }
+}
+
+#[test]
 fn what_an_archive_stands_for_does_not_count_however_often_it_is_looked_at() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = Directory::open(temporary.path()).unwrap();
