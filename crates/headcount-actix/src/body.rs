@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use headcount_http::{Life, Watch};
+use headcount_http::Watch;
 use pin_project_lite::pin_project;
 
-use crate::follower::Follower;
+use crate::ongoing::Ongoing;
 
 pin_project! {
     /// A body whose request is over when the body is. To drop it before its end gives the request up.
@@ -17,14 +17,13 @@ pin_project! {
     pub struct MeasuredBody<B> {
         #[pin]
         inner: B,
-        life: Option<Life<Follower>>,
+        ongoing: Ongoing,
     }
 }
 
 impl<B> MeasuredBody<B> {
-    /// Takes what is left of the request's life along.
-    pub(crate) fn new(inner: B, life: &mut Option<Life<Follower>>) -> Self {
-        Self { inner, life: life.take_if(|life| !life.is_over()) }
+    pub(crate) fn new(inner: B, ongoing: Ongoing) -> Self {
+        Self { inner, ongoing }
     }
 }
 
@@ -37,7 +36,7 @@ impl<B: MessageBody> MessageBody for MeasuredBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
         let this = self.project();
-        let watch = Watch::over(this.life.as_mut());
+        let watch = Watch::over(this.ongoing.life());
         let polled = this.inner.poll_next(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}

@@ -7,11 +7,13 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderValue};
-use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
+use headcount_http::{
+    Accepted, Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc,
+};
 
-use crate::follower::{Follower, Routes};
 use crate::head::ResponseHead;
 use crate::hook::{self, AnyHook};
+use crate::ongoing::{Follower, Ongoing, Routes, find_route};
 
 headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 
@@ -19,45 +21,60 @@ headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 pub(crate) const ERROR: &str = "actix_web::Error";
 
 impl Rules {
-    /// Begins to measure a request; `None` if it is left out.
-    pub(crate) fn arrive(
-        &'static self,
-        request: &ServiceRequest,
-        routes: &Rc<Routes>,
-    ) -> Option<Life<Follower>> {
-        let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
+    /// Begins to measure a request, unless it is left out.
+    #[inline]
+    pub(crate) fn arrive(&'static self, request: &ServiceRequest, routes: &Rc<Routes>) -> Ongoing {
+        let Functions { route, predicates, .. } = &self.functions;
         if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
-            return None;
+            return Ongoing::default();
         }
-        let is_routed = route.is_some() || !self.recorder.routes_later();
-        let route = match route {
-            Some(route) => route(request),
-            None if !is_routed => None,
-            None => request.match_pattern().map(Cow::Owned),
-        };
-        let mut arrival = Arrival {
+        let arrival = Arrival {
             method: request.method().as_str(),
-            route: route.as_deref(),
+            route: None,
             path: request.path(),
             scheme: if request.app_config().secure() { "https" } else { "http" },
             protocol: protocol(request.version()),
             labels: &[],
             body: declared_length(request),
         };
-        let hook = || hook.as_ref().map_or_else(hook::Follower::default, |hook| hook.begin(request));
-        let mut life = if !is_routed {
-            self.recorder.arrive_unrouted(&arrival, || Follower::unrouted(hook(), request, routes))?
-        } else if request_labels.is_empty() {
-            self.recorder.arrive(&arrival, || Follower::routed(hook()))?
+        let mut ongoing = if route.is_none() && self.recorder.routes_later() {
+            match self.recorder.accept_unrouted(&arrival, find_route) {
+                Some(accepted) => Ongoing::unrouted(accepted, self.hook(request), request, routes),
+                None => return Ongoing::default(),
+            }
         } else {
-            let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
-            values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(request));
-            let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
-            arrival.labels = &labels[..request_labels.len().min(MOST_LABELS)];
-            self.recorder.arrive(&arrival, || Follower::routed(hook()))?
+            match self.accept(&arrival, request) {
+                Some(accepted) => Ongoing::routed(accepted, self.hook(request)),
+                None => return Ongoing::default(),
+            }
         };
-        self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
-        Some(life)
+        if let Some(life) = ongoing.life() {
+            self.take_exemplar(life, request, || request.headers().get("traceparent")?.to_str().ok());
+        }
+        ongoing
+    }
+
+    /// Finds where a request comes to whose route is asked for when it arrives; `None` if it is left out.
+    fn accept(&self, arrival: &Arrival<'_>, request: &ServiceRequest) -> Option<Accepted> {
+        let Functions { route, request_labels, .. } = &self.functions;
+        let route = match route {
+            Some(route) => route(request),
+            None => request.match_pattern().map(Cow::Owned),
+        };
+        let arrival = Arrival { route: route.as_deref(), ..*arrival };
+        if request_labels.is_empty() {
+            return self.recorder.accept(&arrival);
+        }
+        let mut values = [const { Cow::Borrowed("") }; MOST_LABELS];
+        values.iter_mut().zip(request_labels).for_each(|(value, label)| *value = label(request));
+        let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
+        let labels = &labels[..request_labels.len().min(MOST_LABELS)];
+        self.recorder.accept(&Arrival { labels, ..arrival })
+    }
+
+    #[inline]
+    fn hook(&'static self, request: &ServiceRequest) -> hook::Follower {
+        self.functions.hook.as_ref().map_or_else(hook::Follower::default, |hook| hook.begin(request))
     }
 
     /// The head of an answer is there.

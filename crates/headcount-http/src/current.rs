@@ -9,12 +9,12 @@ use std::fmt;
 
 use headcount::Exemplar;
 
-use crate::endpoint::{Endpoint, Role};
+use crate::endpoint::Endpoint;
 use crate::label::{Label, OTHER};
-use crate::unrouted;
+use crate::unrouted::FindRoute;
 
 thread_local! {
-    static CURRENT: Cell<Current> = const { Cell::new(Current::of(None)) };
+    static CURRENT: Cell<Current> = const { Cell::new(Current::of(None, 0)) };
     /// What was reported of the current request, if that is noted there.
     static EXEMPLAR: Cell<Option<Box<Exemplar>>> = const { Cell::new(None) };
 }
@@ -23,6 +23,8 @@ thread_local! {
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
     pub(crate) reporter: Option<Reporter>,
+    /// Where its route is found, if that is not known.
+    place: u32,
     pub(crate) is_left_out: bool,
     pub(crate) has_exemplar: bool,
     /// Whether its route was found meanwhile.
@@ -30,8 +32,8 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    pub(crate) const fn of(reporter: Option<Reporter>) -> Self {
-        Self { reporter, is_left_out: false, has_exemplar: false, is_routed: false }
+    pub(crate) const fn of(reporter: Option<Reporter>, place: u32) -> Self {
+        Self { reporter, place, is_left_out: false, has_exemplar: false, is_routed: false }
     }
 
     /// Whether anything was noted of the request but what is counted already.
@@ -88,13 +90,16 @@ impl Reporter {
     #[must_use]
     pub fn current() -> Option<Self> {
         let reporter = CURRENT.get().reporter?;
-        Some(if reporter.endpoint.role == Role::Unrouted { reporter.route() } else { reporter })
+        Some(match reporter.endpoint.unrouted() {
+            None => reporter,
+            Some(find) => reporter.routed(find),
+        })
     }
 
     /// The same of the current request with its route, which nobody has asked for until now.
     #[cold]
-    fn route(self) -> Self {
-        let route = unrouted::find_route();
+    fn routed(self, find: FindRoute) -> Self {
+        let route = find(CURRENT.get().place);
         let reporter = Self::of(self.endpoint.recorder.route(self.endpoint, route.as_deref()));
         CURRENT.set(Current { reporter: Some(reporter), is_routed: true, ..CURRENT.get() });
         reporter

@@ -16,6 +16,7 @@ use crate::observer::{Observed, Sizes, observer};
 use crate::recorder::Recorder;
 use crate::series::{Series, Streams};
 use crate::tree::Tree;
+use crate::unrouted::FindRoute;
 
 /// Requests that are alike when they arrive.
 pub(crate) struct Endpoint {
@@ -34,7 +35,7 @@ pub(crate) struct Endpoint {
 }
 
 /// What an endpoint is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     /// To be measured.
     Measured,
@@ -42,8 +43,8 @@ pub(crate) enum Role {
     LeftOut,
     /// To take what has no room elsewhere.
     CatchAll,
-    /// To stand for its requests until their route is known.
-    Unrouted,
+    /// To stand for its requests until their route is known, or somebody has to know it and finds it so.
+    Unrouted(FindRoute),
 }
 
 type Place = OnceLock<&'static Answers>;
@@ -82,10 +83,16 @@ impl Endpoint {
             streams: OnceLock::new(),
             answers: OnceLock::new(),
         };
-        if role != Role::LeftOut {
+        if !matches!(role, Role::LeftOut) {
             endpoint.in_flight = series(recorder.families().in_flight.as_ref(), &endpoint.values(), &[]);
         }
         endpoint
+    }
+
+    /// What finds the route of a request here, if that is not known.
+    #[inline(always)]
+    pub(crate) fn unrouted(&self) -> Option<FindRoute> {
+        if let Role::Unrouted(find) = self.role { Some(find) } else { None }
     }
 
     /// Whether this is where such a request comes to.

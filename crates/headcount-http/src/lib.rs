@@ -27,8 +27,8 @@
 //! * `tree`: a table that is read without a lock; `series`: what is counted of a request; `endpoint`: the series of
 //!   requests that are alike; `recent`: those that a thread had lately; `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
-//!   was read; `unrouted`: how its route is found later; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`: who else is told of
-//!   it; `current`: what its handler reports.
+//!   was read; `unrouted`: how its route is found later; `life`: one request from its arrival to its end; `watch`: a
+//!   part of its work; `report`: who else is told of it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
 //!   port that only one process serves.
 //! * `hook`, `rules`, `middleware` and `metrics_endpoint`: what an application of any framework gets of all this. As
@@ -79,9 +79,9 @@ pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
 pub use read::BytesRead;
-pub use recorder::{Arrival, Recorder};
+pub use recorder::{Accepted, Arrival, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;
-pub use unrouted::{Lent, Unrouted};
+pub use unrouted::FindRoute;
 pub use watch::Watch;

@@ -5,7 +5,6 @@
 //! body, and when it is dropped, the request is over.
 
 use std::fmt;
-use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use headcount::Exemplar;
 use headcount::clock::Moment;
 
 use crate::current::{self, Current, Reporter};
-use crate::endpoint::{Endpoint, Role};
+use crate::endpoint::Endpoint;
 use crate::label::{CLIENT_GONE, MOST_LABELS};
 use crate::read::{BytesRead, RequestBytes};
 use crate::report::{Follow, Outcome, Report};
 use crate::series::{Ended, Series};
-use crate::unrouted::{self, Lent, Unrouted};
 use crate::watch::Watch;
 
 /// Measures one request. To drop it ends the request: its client is gone, unless its answer was complete.
@@ -106,11 +104,6 @@ impl<F: Follow> Life<F> {
     #[inline(always)]
     pub(crate) fn leave(&mut self, outer: Current) {
         let mine = current::replace(outer);
-        if let Some(Lent(lent)) = self.follow.lent()
-            && let Some(outer) = lent.take()
-        {
-            unrouted::replace(outer);
-        }
         if mine.has_notes() {
             self.note(mine);
         }
@@ -174,10 +167,10 @@ impl<F: Follow> Life<F> {
     #[must_use]
     #[inline]
     pub fn reporter(&self) -> Reporter {
-        match self.unrouted() {
+        match self.endpoint.unrouted() {
             None => self.as_it_is(),
-            Some(unrouted) => {
-                let route = unrouted.route();
+            Some(find) => {
+                let route = find(self.place());
                 Reporter::of(self.endpoint.recorder.route(self.endpoint, route.as_deref()))
             }
         }
@@ -189,35 +182,26 @@ impl<F: Follow> Life<F> {
         Reporter::of(self.endpoint)
     }
 
-    /// Tells the route of a request that [came without it](crate::Recorder::arrive_unrouted), if nobody has asked for it
+    /// Where its route is found, if that is not known.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> u32 {
+        self.follow.place()
+    }
+
+    /// Tells the route of a request that [came without it](crate::Recorder::accept_unrouted), if nobody has asked for it
     /// until now.
     #[inline]
     pub fn routed(&mut self, route: impl FnOnce() -> Option<String>) {
-        if self.endpoint.role == Role::Unrouted {
+        if self.endpoint.unrouted().is_some() {
             self.endpoint = self.endpoint.recorder.route(self.endpoint, route().as_deref());
-        }
-    }
-
-    /// What finds the route, unless that is known.
-    #[inline(always)]
-    pub(crate) fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
-        if self.endpoint.role == Role::Unrouted { self.follow.unrouted() } else { None }
-    }
-
-    /// Has its route found by whoever asks for it while a part of its work is done.
-    #[inline(always)]
-    pub(crate) fn lend_unrouted(&mut self) {
-        if let Some(unrouted) = self.unrouted()
-            && let Some(lent) = self.follow.lent()
-        {
-            *lent = Lent(Some(unrouted::replace(Some(unrouted))));
         }
     }
 
     #[inline(always)]
     fn find_route(&mut self) {
-        if let Some(unrouted) = self.unrouted() {
-            self.routed(|| unrouted.route());
+        if let Some(find) = self.endpoint.unrouted() {
+            let place = self.place();
+            self.routed(|| find(place));
         }
     }
 

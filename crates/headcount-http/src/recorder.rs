@@ -18,6 +18,7 @@ use crate::recent::Recent;
 use crate::report::Follow;
 use crate::series::Series;
 use crate::tree::Tree;
+use crate::unrouted::FindRoute;
 
 /// Records requests. A small handle; what it stands for lives as long as the process.
 #[derive(Clone, Copy)]
@@ -61,6 +62,21 @@ pub struct Arrival<'a> {
     pub labels: &'a [&'a str],
     /// The length of its body in bytes, if it declares one.
     pub body: Option<u64>,
+}
+
+/// A request that is not left out.
+#[derive(Clone, Copy)]
+pub struct Accepted {
+    endpoint: &'static Endpoint,
+    body: Option<u64>,
+}
+
+impl Accepted {
+    /// Begins to measure it.
+    #[inline(always)]
+    pub fn begin<F: Follow>(self, follow: F) -> Life<F> {
+        Life::begin(self.endpoint, self.body, follow)
+    }
 }
 
 impl Recorder {
@@ -112,7 +128,7 @@ impl Recorder {
         self.0.options.traceparent
     }
 
-    /// Whether a request may [arrive without its route](Self::arrive_unrouted): none is left out for its route, and
+    /// Whether a request may [arrive without its route](Self::accept_unrouted): none is left out for its route, and
     /// neither those that are in flight nor labels that are computed from requests are told apart by it.
     #[must_use]
     #[inline]
@@ -137,29 +153,31 @@ impl Recorder {
     /// Begins to measure a request; `None` if it is left out.
     #[inline(always)]
     pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce() -> F) -> Option<Life<F>> {
+        Some(self.accept(arrival)?.begin(follow()))
+    }
+
+    /// The same in two steps, for whoever has a place for the request's life only if it is not left out.
+    #[inline(always)]
+    pub fn accept(self, arrival: &Arrival<'_>) -> Option<Accepted> {
         if self.leaves_out(arrival) {
             return None;
         }
         let endpoint = self.endpoint(arrival);
-        if endpoint.role == Role::LeftOut {
+        if matches!(endpoint.role, Role::LeftOut) {
             return None;
         }
-        Some(Life::begin(endpoint, self.body(arrival), follow()))
+        Some(Accepted { endpoint, body: self.body(arrival) })
     }
 
-    /// The same, for a request whose route is told [later](Life::routed), or found by what follows it if it ends before.
-    /// Only where [`routes_later`](Self::routes_later) says that it may be.
-    #[inline]
-    pub fn arrive_unrouted<F: Follow>(
-        self,
-        arrival: &Arrival<'_>,
-        follow: impl FnOnce() -> F,
-    ) -> Option<Life<F>> {
+    /// The same, for a request whose route is told [later](Life::routed), or found if it ends before or is reported about.
+    /// Only where [`routes_later`](Self::routes_later) says that it may be, and always with the same function.
+    #[inline(always)]
+    pub fn accept_unrouted(self, arrival: &Arrival<'_>, find: FindRoute) -> Option<Accepted> {
         debug_assert!(self.0.routes_later, "the route is asked for when the request arrives");
         if self.leaves_out(arrival) {
             return None;
         }
-        Some(Life::begin(self.unrouted_endpoint(arrival), self.body(arrival), follow()))
+        Some(Accepted { endpoint: self.unrouted_endpoint(arrival, find), body: self.body(arrival) })
     }
 
     /// Whether a request is left out, whatever its route is.
@@ -205,20 +223,25 @@ impl Recorder {
     }
 
     #[inline]
-    fn unrouted_endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
+    fn unrouted_endpoint(self, arrival: &Arrival<'_>, find: FindRoute) -> &'static Endpoint {
         let arrived = self.arrived(arrival, "");
         let recent = Recent::unrouted(&arrived);
         match recent.get() {
             Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
-            _ => self.find_unrouted_endpoint(recent, arrived),
+            _ => self.find_unrouted_endpoint(recent, arrived, find),
         }
     }
 
     /// There is one for each method, scheme and protocol. Its key has no route, and is none of others.
     #[cold]
-    fn find_unrouted_endpoint(self, recent: Recent, arrived: Arrived<'_>) -> &'static Endpoint {
+    fn find_unrouted_endpoint(
+        self,
+        recent: Recent,
+        arrived: Arrived<'_>,
+        find: FindRoute,
+    ) -> &'static Endpoint {
         let key = [arrived.method, arrived.scheme, arrived.protocol];
-        let make = || Endpoint::new(&arrived, self, Role::Unrouted);
+        let make = || Endpoint::new(&arrived, self, Role::Unrouted(find));
         let endpoint = self.0.endpoints.get_or_insert(&key, make);
         recent.set(endpoint);
         endpoint
@@ -308,7 +331,7 @@ impl Recorder {
         }
         let mut endpoint = endpoint;
         if endpoint.series(status, &bounded).is_none() {
-            if endpoint.role == Role::CatchAll {
+            if matches!(endpoint.role, Role::CatchAll) {
                 bounded.fill(OTHER);
             } else if ledger.label_sets < options.label_sets {
                 ledger.label_sets += 1;
@@ -334,6 +357,12 @@ impl Recorder {
 
     fn ledger(self) -> std::sync::MutexGuard<'static, Ledger> {
         self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("route", &self.endpoint.route).finish_non_exhaustive()
     }
 }
 

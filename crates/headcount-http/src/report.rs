@@ -1,9 +1,6 @@
 //! How a request ended, and who else is told.
 
-use std::rc::Rc;
 use std::time::Duration;
-
-use crate::unrouted::{Lent, Unrouted};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +44,11 @@ pub trait Follow {
     /// The request is over. Called once, unless it is left out.
     fn finished(&mut self, report: &Report<'_>);
 
-    /// What finds its route, if that may have to be found later: see
-    /// [`Recorder::arrive_unrouted`](crate::Recorder::arrive_unrouted).
+    /// Where its route is found, if that may have to be found later: see
+    /// [`Recorder::accept_unrouted`](crate::Recorder::accept_unrouted).
     #[inline]
-    fn unrouted(&self) -> Option<Rc<dyn Unrouted>> {
-        None
-    }
-
-    /// A place beside it, which those do not have whose route is always known.
-    #[inline]
-    fn lent(&mut self) -> Option<&mut Lent> {
-        None
+    fn place(&self) -> u32 {
+        0
     }
 }
 

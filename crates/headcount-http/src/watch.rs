@@ -25,11 +25,8 @@ impl<'a, F: Follow> Watch<'a, F> {
     #[inline(always)]
     pub fn over(mut life: Option<&'a mut Life<F>>) -> Self {
         let outer = match &mut life {
-            Some(life) => {
-                life.lend_unrouted();
-                current::replace(Current::of(Some(life.as_it_is())))
-            }
-            None => Current::of(None),
+            Some(life) => current::replace(Current::of(Some(life.as_it_is()), life.place())),
+            None => Current::of(None, 0),
         };
         Self { life, outer, is_inside: true }
     }
