@@ -34,6 +34,15 @@ pub(crate) struct Exemplars {
     now: Option<f64>,
 }
 
+/// Whose an exemplar is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner {
+    /// What is summed in a slot.
+    Slot(Slot),
+    /// A native histogram, but none of its buckets with a bound.
+    Native(NativeSlot),
+}
+
 /// The newest exemplar of a slot, or of a native histogram's values that are alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Newest {
@@ -94,11 +103,6 @@ impl Newest {
     }
 }
 
-/// When this gather began to find exemplars, in seconds since 1970.
-fn now(begun: &mut Option<f64>) -> f64 {
-    *begun.get_or_insert_with(|| now_nanos() as f64 / 1e9)
-}
-
 /// The places of a native histogram's exemplars.
 fn of_native(native: NativeSlot) -> Range<usize> {
     let len = NATIVE_EXEMPLARS as usize;
@@ -139,23 +143,22 @@ impl Exemplars {
         self.now = None;
     }
 
-    /// Adds an exemplar of what is summed in a slot.
-    pub(crate) fn add(&mut self, slot: Slot, exemplar: &exemplar::Exemplar) {
-        let now = now(&mut self.now);
-        self.add_at(now, slot, exemplar);
+    /// Adds an exemplar.
+    pub(crate) fn add(&mut self, owner: Owner, exemplar: &exemplar::Exemplar) {
+        let now = *self.now.get_or_insert_with(|| now_nanos() as f64 / 1e9);
+        self.add_at(now, owner, exemplar);
     }
 
-    /// Adds an exemplar of a native histogram that belongs to no bucket with a bound.
-    pub(crate) fn add_native(&mut self, native: NativeSlot, exemplar: &exemplar::Exemplar) {
-        let places = of_native(native);
-        self.by_native.resize(self.by_native.len().max(places.end), NONE);
-        let place = places.start + native_exemplar(exemplar.value) as usize;
-        let now = now(&mut self.now);
-        add(&mut self.newest, &mut self.by_native, (now, place), exemplar);
-    }
-
-    fn add_at(&mut self, now: f64, slot: Slot, exemplar: &exemplar::Exemplar) {
-        add(&mut self.newest, &mut self.by_slot, (now, slot as usize), exemplar);
+    fn add_at(&mut self, now: f64, owner: Owner, exemplar: &exemplar::Exemplar) {
+        let (by_number, at) = match owner {
+            Owner::Slot(slot) => (&mut self.by_slot, slot as usize),
+            Owner::Native(native) => {
+                let places = of_native(native);
+                self.by_native.resize(self.by_native.len().max(places.end), NONE);
+                (&mut self.by_native, places.start + native_exemplar(exemplar.value) as usize)
+            }
+        };
+        add(&mut self.newest, by_number, (now, at), exemplar);
     }
 
     /// Whether there are none at all.
@@ -227,7 +230,7 @@ mod tests {
         for (n, &(slot, age, value)) in exemplars.iter().enumerate() {
             let labels = ExemplarLabels::new(&[("n", &n.to_string())]).unwrap();
             let exemplar = exemplar::Exemplar { cell: 0, value, time: NOW - age, labels };
-            collected.add_at(NOW, slot, &exemplar);
+            collected.add_at(NOW, Owner::Slot(slot), &exemplar);
         }
         collected
     }

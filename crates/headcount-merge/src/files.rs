@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
 use headcount_store::FileError;
-use headcount_store::directory::{Directory, Watch};
+use headcount_store::directory::{Directory, FileName, Watch};
 use headcount_store::read::{OpenFile, may_map, spacious};
 
 use crate::own::OwnFile;
 use crate::peer::PeerContent;
 use crate::roster::Entry;
+use crate::tally::Tally;
 
 /// All files that the last gather has found.
 #[derive(Debug, Default)]
@@ -74,6 +76,14 @@ pub(crate) struct KnownFile {
     pub(crate) peer: PeerContent,
 }
 
+/// A file that is open, by its inode, and what it is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) name: &'a OsStr,
+    pub(crate) parsed: &'a FileName,
+    pub(crate) inode: u64,
+}
+
 impl Files {
     /// From now on files stay open from one gather to the next, and are mapped where that is safe.
     pub(crate) fn stay_open(&mut self) {
@@ -132,7 +142,7 @@ impl Files {
         if born.is_none() || known.born != born {
             // It may be another file. One of ours tells by itself.
             known.peer = PeerContent::default();
-            known.own.iter_mut().for_each(OwnFile::forget_content);
+            known.own.iter_mut().for_each(OwnFile::forget_archived);
         }
         let mut open = OpenFile::from(file);
         if self.are_mapped && open.may_stay() {
@@ -152,9 +162,27 @@ impl Files {
         self.all.get(&inode)
     }
 
-    /// A file, and what is known of it.
-    pub(crate) fn get_mut(&mut self, inode: u64) -> Option<&mut KnownFile> {
-        self.all.get_mut(&inode)
+    /// A file that is open, if it counts: unless this gather has found it under another name, or an archive that it has
+    /// read stands for it.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told.
+    pub(crate) fn find(
+        &mut self,
+        found: Found<'_>,
+        tally: &mut Tally,
+    ) -> Result<Option<&mut KnownFile>, FileError> {
+        let Some(known) = self.all.get_mut(&found.inode).filter(|known| !known.is_found) else {
+            return Ok(None);
+        };
+        let Some(open) = &known.open else { return Ok(None) };
+        if tally.is_covered(found.parsed, open.file())? {
+            return Ok(None);
+        }
+        known.is_found = true;
+        tally.files.bytes += known.bytes;
+        Ok(Some(known))
     }
 
     /// Closes a file, unless it could be read and may stay open.

@@ -13,7 +13,8 @@ use headcount_store::format::record::TooLong;
 use headcount_store::format::source::Source;
 
 use crate::archive::encode;
-use crate::known::{Found, Known, Scratch};
+use crate::files::Found;
+use crate::known::{Known, Scratch};
 use crate::liveness::Judge;
 use crate::tally::Tally;
 
@@ -130,10 +131,7 @@ impl Folder {
     ) -> Result<usize, FolderError> {
         let mut step = Step::default();
         step.known.begin(None);
-        for archive in right.names().iter().filter(|name| matches!(name, FileName::Archive { .. })) {
-            // One that cannot be read is reported by every scrape, and stands for nothing.
-            let _ = step.add(directory, archive);
-        }
+        step.inherit(directory, right.names());
         let archives = step.sources.len();
         let mut looked_at = 0;
         for name in &*candidates {
@@ -179,9 +177,35 @@ struct Step {
 }
 
 impl Step {
+    /// Begins with the archives that are there.
+    fn inherit(&mut self, directory: &Directory, names: &[FileName]) {
+        let mut archives = Vec::new();
+        for name in names.iter().filter(|name| matches!(name, FileName::Archive { .. })) {
+            let read = |step: &mut Self, found: Found<'_>| {
+                archives.extend(step.known.read_archive(found, &mut step.tally)?);
+                Ok(())
+            };
+            // One that cannot be read is reported by every scrape, and stands for nothing.
+            let _ = self.take(directory, name, read);
+        }
+        self.tally.inherit(archives, &self.known.index);
+    }
+
     /// Adds a file, unless it is written still.
     fn add(&mut self, directory: &Directory, name: &FileName) -> Result<(), FileError> {
-        let Self { known, tally, judge, scratch, .. } = self;
+        self.take(directory, name, |step, found| {
+            let Self { known, tally, judge, scratch, .. } = step;
+            known.read_file(found, None, judge, tally, scratch)
+        })
+    }
+
+    /// Reads a file, unless it is written still, and notes that it is to be stood for.
+    fn take(
+        &mut self,
+        directory: &Directory,
+        name: &FileName,
+        read: impl FnOnce(&mut Self, Found<'_>) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
         let text = name.to_string();
         let file = directory.open_file(OsStr::new(&text))?;
         if is_locked(&file) {
@@ -189,8 +213,8 @@ impl Step {
         }
         let len = file.metadata().map_err(FileError::Unreadable)?.len();
         let source = Source::of(name, &file)?;
-        let found = Found { name: OsStr::new(&text), parsed: name, inode: known.files.admit(file)? };
-        known.read_file(found, None, judge, tally, scratch)?;
+        let inode = self.known.files.admit(file)?;
+        read(self, Found { name: OsStr::new(&text), parsed: name, inode })?;
         self.sources.push(source);
         self.bytes += len;
         Ok(())

@@ -14,14 +14,14 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 
-use headcount_store::FileError;
 use headcount_store::directory::Directory;
 use headcount_store::metric::{GaugeMode, Kind};
 
 use crate::ahead::FILES;
+use crate::files::Found;
 use crate::gauge::{GaugeRun, Gauges};
 use crate::index::Sums;
-use crate::known::{Found, Known, Scratch};
+use crate::known::{Known, Scratch};
 use crate::labels;
 use crate::liveness::{Judge, Liveness};
 use crate::lives::{LifeParts, MergedLives};
@@ -29,7 +29,7 @@ use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
 use crate::process::{Life, Process};
 use crate::reading::ByGauge;
 use crate::roster::{Roster, batches};
-use crate::tally::Tally;
+use crate::tally::{Tally, WasFolded};
 
 /// Listings after which a gather ends, even if each has shown something new.
 const LISTINGS: usize = 16;
@@ -150,14 +150,20 @@ impl Merger {
                 }
             }
             let new = roster.but_for(&seen);
+            let (archives, others) = new.split_at(new.partition_point(|entry| entry.is_archive()));
+            tally.has_graves = roster.may_have_sources(&new);
+            if listing == 0 {
+                match known.read_archives(directory, archives, tally) {
+                    Ok(archives) => tally.inherit(archives, &known.index),
+                    Err(WasFolded) => return Ok(Undisturbed::No),
+                }
+            } else if !archives.is_empty() {
+                return Ok(Undisturbed::No);
+            }
             if new.is_empty() {
                 break;
             }
-            if listing > 0 && new[0].is_archive() {
-                return Ok(Undisturbed::No);
-            }
-            tally.has_graves = roster.may_have_sources(&new);
-            for entries in batches(&new, FILES) {
+            for entries in batches(others, FILES) {
                 let files: Vec<_> =
                     entries.iter().map(|&entry| (entry, known.files.open(directory, entry))).collect();
                 let ahead = known.read_ahead(&files);
@@ -168,10 +174,8 @@ impl Merger {
                         known.files.let_go(inode, read.is_ok());
                         read
                     });
-                    match read {
-                        Err(FileError::Vanished) if entry.is_buried() => return Ok(Undisturbed::No),
-                        Err(error) => tally.skipped.push(Skipped { name: entry.name.clone(), error }),
-                        Ok(()) => {}
+                    if let Err(WasFolded) = read.or_else(|error| tally.skip(entry, error)) {
+                        return Ok(Undisturbed::No);
                     }
                 }
             }

@@ -17,6 +17,8 @@ pub(crate) type GaugeSlot = u32;
 pub(crate) struct GaugeCells {
     cells: Vec<u64>,
     runs: Vec<GaugeRun>,
+    /// How many of both there are to begin with.
+    kept: (usize, usize),
 }
 
 /// Gauges with consecutive slots, of one family and one process.
@@ -38,9 +40,15 @@ pub(crate) struct GaugeRun {
 }
 
 impl GaugeCells {
+    /// Begins again with what is [kept](Self::keep).
     pub(crate) fn clear(&mut self) {
-        self.cells.clear();
-        self.runs.clear();
+        self.cells.truncate(self.kept.0);
+        self.runs.truncate(self.kept.1);
+    }
+
+    /// Keeps what there is now, to begin with.
+    pub(crate) fn keep(&mut self) {
+        self.kept = (self.cells.len(), self.runs.len());
     }
 
     /// Takes the cells of a file; tells where the first is, and how many they are.

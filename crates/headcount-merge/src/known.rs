@@ -3,27 +3,27 @@
 //! It is never more than what the files describe now: when the last file with some description is gone, and
 //! no other describes the same, everything is forgotten and read again.
 
-use std::ffi::OsStr;
+use std::sync::Arc;
 
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, PeerName, PeerType};
-use headcount_store::format::source::Source;
 use headcount_store::metric::Kind;
 use headcount_store::peer::Client;
 use headcount_store::read::{Cells, Reach, Reader, View};
 
 use crate::ahead::{self, PeerFile};
-use crate::files::Files;
+use crate::estate::{Archived, Content};
+use crate::files::{Files, Found};
 use crate::index::{Index, Sums};
 use crate::keys::Keys;
 use crate::liveness::{Doubted, Judge};
 use crate::marks::Marks;
-use crate::own::{self, Layouts, OwnFile};
+use crate::own::{Layouts, OwnFile};
 use crate::peer::{PeerContent, Read};
 use crate::process::{Life, Process};
 use crate::rendering::Rendering;
 use crate::roster::Entry;
-use crate::tally::{Living, Tally};
+use crate::tally::{Living, Tally, WasFolded};
 
 /// What files describe, and which files those are.
 #[derive(Debug, Default)]
@@ -47,14 +47,6 @@ struct Descriptions {
 struct Added {
     series: Vec<u32>,
     families: Vec<(u32, String)>,
-}
-
-/// A file that is open, by its inode, and what it is called.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<'a> {
-    pub(crate) name: &'a OsStr,
-    pub(crate) parsed: &'a FileName,
-    pub(crate) inode: u64,
 }
 
 /// Space that is used again for each file.
@@ -84,8 +76,56 @@ impl Known {
         ahead::read(&files.iter().map(peer).collect::<Vec<_>>(), &self.descriptions.keys)
     }
 
-    /// Adds what a file holds to the tally, unless this gather has read it under another name, or an archive that it has
-    /// read stands for it.
+    /// What is in the archives that count. Nothing of it is added yet.
+    pub(crate) fn read_archives(
+        &mut self,
+        directory: &Directory,
+        entries: &[&Entry],
+        tally: &mut Tally,
+    ) -> Result<Vec<Arc<Archived>>, WasFolded> {
+        let mut archives = Vec::new();
+        for entry in entries {
+            let read = self.files.open(directory, entry).and_then(|inode| {
+                let found = Found { name: &entry.name, parsed: entry.parsed()?, inode };
+                let read = self.read_archive(found, tally);
+                self.files.let_go(inode, read.is_ok());
+                read
+            });
+            match read {
+                Ok(archived) => archives.extend(archived),
+                Err(error) => tally.skip(entry, error)?,
+            }
+        }
+        Ok(archives)
+    }
+
+    /// What is in an archive, if it counts. It is told of in the tally, but nothing is added.
+    pub(crate) fn read_archive(
+        &mut self,
+        found: Found<'_>,
+        tally: &mut Tally,
+    ) -> Result<Option<Arc<Archived>>, FileError> {
+        let Self { index, descriptions, files, .. } = self;
+        let Some(known) = files.find(found, tally)? else { return Ok(None) };
+        let archived = match (known.own.as_ref().and_then(OwnFile::archived), &known.open) {
+            (Some(archived), _) => Arc::clone(archived),
+            (None, Some(open)) => {
+                let number = found.parsed.burial().unwrap_or(0);
+                let reader = Reader::open(open.view())?;
+                let content = Content::read(&reader)?;
+                let mut own = descriptions.layouts.resolve(&reader, known.own.take(), index)?;
+                let archived = own.keep_archived(number, content);
+                own.keep_outline(reader.into_outline());
+                (known.own, known.peer) = (Some(own), PeerContent::default());
+                archived
+            }
+            (None, None) => return Ok(None),
+        };
+        archived.announce(index, tally);
+        Ok(Some(archived))
+    }
+
+    /// Adds what a file holds to the tally, if it counts. It is no archive.
     pub(crate) fn read_file(
         &mut self,
         found: Found<'_>,
@@ -95,14 +135,9 @@ impl Known {
         scratch: &mut Scratch,
     ) -> Result<(), FileError> {
         let Self { index, descriptions, files, .. } = self;
-        let Some(known) = files.get_mut(found.inode).filter(|known| !known.is_found) else { return Ok(()) };
+        let Some(known) = files.find(found, tally)? else { return Ok(()) };
         let Some(open) = &mut known.open else { return Ok(()) };
         let Found { name, parsed, inode } = found;
-        if tally.is_covered(parsed, open.file())? {
-            return Ok(());
-        }
-        known.is_found = true;
-        tally.files.bytes += known.bytes;
         match parsed {
             FileName::Peer(peer) => {
                 known.own = None;
@@ -199,47 +234,23 @@ impl Descriptions {
         scratch: &mut Scratch,
     ) -> Result<(OwnFile, u32), FileError> {
         let Scratch { cells, .. } = scratch;
-        let read = known.as_ref().and_then(OwnFile::content).map(|content| content.header);
-        let (own, header) = match (read, known) {
-            (Some(header), Some(own)) if !tally.has_graves => (own, header),
-            (_, mut known) => {
-                let reader = match known.as_mut().and_then(OwnFile::take_outline) {
-                    Some(outline) => Reader::open_again(view, outline)?,
-                    None => Reader::open(view)?,
-                };
-                let header = *reader.header();
-                let is_archive = header.folded > 0;
-                // The buffers are used again for other files, and may be much larger.
-                let mut archived = is_archive.then(Cells::default);
-                let reach = known.as_ref().and_then(|known| known.reach(&reader)).unwrap_or(Reach::ALL);
-                reader.read_cells(archived.as_mut().unwrap_or(cells), reach)?;
-                let has_sources = is_archive && tally.has_graves;
-                let sources = if has_sources { reader.read_sources()? } else { Vec::new() };
-                let mut own = self.layouts.resolve(&reader, known, index)?;
-                tally.covered.extend(sources.into_iter().map(|Source { name, identity }| (name, identity)));
-                archived.into_iter().for_each(|cells| own.keep(own::Content { header, cells }));
-                own.keep_outline(reader.into_outline());
-                (own, header)
-            }
+        let mut known = known;
+        let reader = match known.as_mut().and_then(OwnFile::take_outline) {
+            Some(outline) => Reader::open_again(view, outline)?,
+            None => Reader::open(view)?,
         };
-        let cells = own.content().map_or(&*cells, |content| &content.cells);
+        let header = *reader.header();
+        let reach = known.as_ref().and_then(|known| known.reach(&reader)).unwrap_or(Reach::ALL);
+        reader.read_cells(cells, reach)?;
+        let mut own = self.layouts.resolve(&reader, known, index)?;
+        own.keep_outline(reader.into_outline());
         let process = tally.processes.add(Process {
             name: header.process.pid.to_string(),
             pid_namespace: header.process.pid_namespace,
             life: life.unwrap_or(Life::Dead(header.created)),
             buried,
         });
-        tally.files.own += 1;
-        // A file may say anything.
-        let lost = &mut tally.lost;
-        for (sum, more) in [
-            (&mut tally.files.folded, header.folded),
-            (&mut lost.series, header.lost_series),
-            (&mut lost.updates, header.lost_updates),
-            (&mut lost.exemplars, header.lost_exemplars),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
+        tally.count(&header);
         own.apply(cells, process, index, tally);
         Ok((own, process))
     }

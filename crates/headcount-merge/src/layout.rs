@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use headcount_store::FileError;
+use headcount_store::format::exemplar::Exemplar;
 use headcount_store::format::family::{Family, Native, Shape};
 use headcount_store::format::folded::Folded;
 use headcount_store::format::record::{Record, Records};
@@ -10,6 +11,7 @@ use headcount_store::format::table::Table;
 use headcount_store::metric::{GaugeMerge, GaugeMode, Kind, check_label_name};
 use headcount_store::read::{self, Cells, Reach};
 
+use crate::exemplars::Owner;
 use crate::gauge::GaugeSlot;
 use crate::gauge_layout::{GaugeContent, GaugeLayout, Gauges, Info, States};
 use crate::index::{Index, Sums};
@@ -149,8 +151,8 @@ impl Layout {
         self.modes.iter().for_each(|&(family, mode)| index.add_mode(family, mode));
     }
 
-    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges,
-    /// lives and exemplars. `since` is when those began of which nothing else is said, in milliseconds since 1970.
+    /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
+    /// lives. `since` is when those began of which nothing else is said, in milliseconds since 1970.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {
@@ -167,13 +169,6 @@ impl Layout {
             }
             for run in &self.floats {
                 totals.turn_into_floats(run.first_slot, read::cells(bytes(run)));
-            }
-        }
-        for exemplar in cells.exemplars() {
-            if let Some(slot) = self.slot_of(exemplar.cell) {
-                tally.exemplars.add(slot, &exemplar);
-            } else if let Some(native) = self.native_of(exemplar.cell) {
-                tally.exemplars.add_native(native, &exemplar);
             }
         }
         self.natives.iter().for_each(|native| native.apply(cells, tally));
@@ -196,6 +191,15 @@ impl Layout {
             }
         }
         self.gauges.apply(cells, (shared, count), process, &processes, tally);
+    }
+
+    /// The exemplars of a process's file, and whose they are.
+    pub(crate) fn exemplars(&self, cells: &Cells) -> impl Iterator<Item = (Owner, Exemplar)> {
+        cells.exemplars().filter_map(|exemplar| {
+            let slot = self.slot_of(exemplar.cell).map(Owner::Slot);
+            let owner = slot.or_else(|| self.native_of(exemplar.cell).map(Owner::Native))?;
+            Some((owner, exemplar))
+        })
     }
 
     /// The slot of a summed cell. Of a file whose series are not in the order of their cells, perhaps none.

@@ -34,6 +34,7 @@
 //! * `marks`: what is still described when files have gone.
 //! * `roster`: which files a directory has, and `files`, what is kept of each.
 //! * `ahead`: peers' files read several at a time.
+//! * `estate`: what the dead have left, with which every gather begins.
 //! * `known`: what files describe, kept from one merge to the next.
 //! * `gather`: a whole directory, while processes die and are born.
 //! * `fold`: many dead processes' files become one, and `archive`, what is in it.
@@ -52,6 +53,7 @@ mod archive;
 mod collector;
 mod conflict;
 mod encode;
+mod estate;
 mod exemplars;
 mod figures;
 mod files;

@@ -18,6 +18,16 @@ use crate::process::{Life as ProcessLife, Processes};
 pub(crate) struct Lives {
     runs: Vec<LifeRun>,
     silent: Vec<SilentRun>,
+    kept: Kept,
+}
+
+/// What there is to begin with.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    runs: usize,
+    silent: usize,
+    /// Whether any of these runs says that something has been removed.
+    has_removed: bool,
 }
 
 /// Series whose numbers are as far apart each, of which a process says since when they are.
@@ -64,9 +74,16 @@ impl LifeRun {
 }
 
 impl Lives {
+    /// Begins again with what is [kept](Self::keep).
     pub(crate) fn clear(&mut self) {
-        self.runs.clear();
-        self.silent.clear();
+        self.runs.truncate(self.kept.runs);
+        self.silent.truncate(self.kept.silent);
+    }
+
+    /// Keeps what there is now, to begin with. These are the cells.
+    pub(crate) fn keep(&mut self, cells: &GaugeCells) {
+        let has_removed = self.runs.iter().any(|run| run.has_removed(cells));
+        self.kept = Kept { runs: self.runs.len(), silent: self.silent.len(), has_removed };
     }
 
     /// Says which series the life cells that were taken are of.
@@ -82,7 +99,8 @@ impl Lives {
     /// The series that are not to be shown, in order; `series` is how many there are.
     pub(crate) fn hidden(&self, series: u32, cells: &GaugeCells, processes: &Processes) -> Vec<u32> {
         // Most often nothing is removed, and that is seen without looking at each.
-        if !self.runs.iter().any(|run| run.has_removed(cells)) {
+        let mut new = self.runs[self.kept.runs..].iter();
+        if !self.kept.has_removed && !new.any(|run| run.has_removed(cells)) {
             return Vec::new();
         }
         let mut said = vec![Said::default(); series as usize];

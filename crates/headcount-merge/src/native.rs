@@ -18,7 +18,11 @@ pub(crate) type NativeSlot = u32;
 
 /// What has been added up so far, by number.
 #[derive(Debug, Default)]
-pub(crate) struct Natives(Vec<NativeSum>);
+pub(crate) struct Natives {
+    all: Vec<NativeSum>,
+    /// What they begin with: the first ones.
+    kept: Vec<NativeSum>,
+}
 
 /// What the tables of one histogram hold.
 #[derive(Clone, Debug, Default)]
@@ -37,23 +41,28 @@ pub(crate) struct NativeSum {
 }
 
 impl Natives {
-    /// Begins again, in the same space.
+    /// Begins again with what is [kept](Self::keep), in the same space.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.all.clone_from(&self.kept);
+    }
+
+    /// Keeps what there is now, to begin with.
+    pub(crate) fn keep(&mut self) {
+        self.kept.clone_from(&self.all);
     }
 
     /// What is added up under a number.
     pub(crate) fn get_mut(&mut self, native: NativeSlot) -> &mut NativeSum {
         let native = native as usize;
-        if self.0.len() <= native {
-            self.0.resize(native + 1, NativeSum::default());
+        if self.all.len() <= native {
+            self.all.resize(native + 1, NativeSum::default());
         }
-        &mut self.0[native]
+        &mut self.all[native]
     }
 
     /// What was added up; `None` if there was no table.
     pub(crate) fn get(&self, native: NativeSlot) -> Option<&NativeSum> {
-        self.0.get(native as usize).filter(|sum| sum.schema.is_some())
+        self.all.get(native as usize).filter(|sum| sum.schema.is_some())
     }
 }
 

@@ -13,6 +13,7 @@ use headcount_store::FileError;
 use headcount_store::format::header::Header;
 use headcount_store::read::{Cells, Outline, Reach, Reader};
 
+use crate::estate::{Archived, Content};
 use crate::index::Index;
 use crate::layout::Layout;
 use crate::marks::Marks;
@@ -24,18 +25,10 @@ pub(crate) struct OwnFile {
     layout: Arc<Layout>,
     /// A later file with the same inode was created at another time.
     created: u64,
-    is_archive: bool,
     /// What its header and its table of extents said.
     outline: Option<Outline>,
-    /// What an archive holds, once it was read: it never changes.
-    content: Option<Box<Content>>,
-}
-
-/// All there is in an archive beside its descriptions and sources.
-#[derive(Debug)]
-pub(crate) struct Content {
-    pub(crate) header: Header,
-    pub(crate) cells: Cells,
+    /// What an archive holds, once it was read.
+    archived: Option<Arc<Archived>>,
 }
 
 /// Every set of descriptions that some file has.
@@ -74,7 +67,7 @@ impl Layouts {
         known: Option<OwnFile>,
         index: &mut Index,
     ) -> Result<OwnFile, FileError> {
-        let &Header { created, folded, records_used, .. } = reader.header();
+        let &Header { created, records_used, .. } = reader.header();
         let known = match known.filter(|known| known.created == created) {
             Some(known) if known.layout.records_len() as u64 == records_used => return Ok(known),
             known => known,
@@ -90,7 +83,7 @@ impl Layouts {
                 old.successor = Arc::downgrade(&layout);
             }
         }
-        Ok(OwnFile { layout, created, is_archive: folded > 0, outline: None, content: None })
+        Ok(OwnFile { layout, created, outline: None, archived: None })
     }
 
     fn find_or_decode(&mut self, records: &[u8], index: &mut Index) -> Result<Arc<Layout>, FileError> {
@@ -151,26 +144,26 @@ impl OwnFile {
     }
 
     /// What an archive holds, if it was read.
-    pub(crate) fn content(&self) -> Option<&Content> {
-        self.content.as_deref()
+    pub(crate) fn archived(&self) -> Option<&Arc<Archived>> {
+        self.archived.as_ref()
     }
 
-    /// Keeps what an archive holds.
-    pub(crate) fn keep(&mut self, content: Content) {
-        self.content = self.is_archive.then(|| Box::new(content));
+    /// Keeps what an archive with this number holds.
+    pub(crate) fn keep_archived(&mut self, number: u64, content: Content) -> Arc<Archived> {
+        let archived = Archived::new(number, content, Arc::clone(&self.layout));
+        Arc::clone(self.archived.insert(Arc::new(archived)))
     }
 
     /// Forgets what it holds: it may be another file by now.
-    pub(crate) fn forget_content(&mut self) {
-        self.content = None;
+    pub(crate) fn forget_archived(&mut self) {
+        self.archived = None;
     }
 
-    /// Adds the file's cells to the totals, and its gauges to the readings.
+    /// Adds the file's cells to the totals, its gauges to the readings, and its exemplars.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
         self.layout.note_modes(index);
         tally.totals.grow(index.slots());
-        // An archive is younger than what it holds.
-        let since = if self.is_archive { 0 } else { self.created / 1_000_000 };
-        self.layout.apply(cells, process, since, tally);
+        self.layout.apply(cells, process, self.created / 1_000_000, tally);
+        self.layout.exemplars(cells).for_each(|(owner, exemplar)| tally.exemplars.add(owner, &exemplar));
     }
 }

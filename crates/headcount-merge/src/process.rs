@@ -43,9 +43,21 @@ impl Life {
 pub(crate) struct Processes {
     all: Vec<Process>,
     labels: Vec<String>,
+    /// How many there are to begin with.
+    kept: usize,
 }
 
 impl Processes {
+    /// Begins again with what is [kept](Self::keep).
+    pub(crate) fn clear(&mut self) {
+        self.all.truncate(self.kept);
+    }
+
+    /// Keeps those that there are now, to begin with.
+    pub(crate) fn keep(&mut self) {
+        self.kept = self.all.len();
+    }
+
     pub(crate) fn add(&mut self, process: Process) -> u32 {
         self.all.push(process);
         u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)

@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
+use std::sync::Arc;
 
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, is_locked};
+use headcount_store::format::header::Header;
 use headcount_store::format::source::Source;
 
+use crate::estate::Archived;
 use crate::exemplars::Exemplars;
 use crate::gauge::GaugeCells;
 use crate::lives::Lives;
 use crate::merged::{FileCounts, Lost, Skipped};
 use crate::native::Natives;
 use crate::process::{Life, Processes};
+use crate::roster::Entry;
 use crate::totals::Totals;
 
 /// See the module. The space is used again for the next gather.
@@ -37,6 +41,8 @@ pub(crate) struct Tally {
     /// The files that the archives stand for: their names, and what else they are known by.
     pub(crate) covered: HashMap<String, u64>,
     pub(crate) skipped: Vec<Skipped>,
+    /// The archives of which all that is merged has been added up, to begin with.
+    pub(crate) estate: Vec<Arc<Archived>>,
 }
 
 /// A process that was alive when its file was read.
@@ -50,7 +56,20 @@ pub(crate) struct Living {
     pub(crate) holds_lock: bool,
 }
 
+/// A file that goes away only by being folded has gone: what was read belongs to two states of the directory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WasFolded;
+
 impl Tally {
+    /// Notes that a file was not read, unless it was folded.
+    pub(crate) fn skip(&mut self, entry: &Entry, error: FileError) -> Result<(), WasFolded> {
+        if matches!(error, FileError::Vanished) && entry.is_buried() {
+            return Err(WasFolded);
+        }
+        self.skipped.push(Skipped { name: entry.name.clone(), error });
+        Ok(())
+    }
+
     /// Looks once more who is alive: whoever has died since, and has perhaps been replaced by a process
     /// that was found later, does not count beside its successor.
     pub(crate) fn part_with_the_dead(&mut self, directory: &Directory) {
@@ -77,7 +96,22 @@ impl Tally {
         Ok(is_covered)
     }
 
-    /// Begins again, in the same space.
+    /// Counts one of our files.
+    pub(crate) fn count(&mut self, header: &Header) {
+        self.files.own += 1;
+        // A file may say anything.
+        let Self { files, lost, .. } = self;
+        for (sum, more) in [
+            (&mut files.folded, header.folded),
+            (&mut lost.series, header.lost_series),
+            (&mut lost.updates, header.lost_updates),
+            (&mut lost.exemplars, header.lost_exemplars),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    /// Begins again with what the dead have left, in the same space.
     pub(crate) fn clear(&mut self) {
         self.totals.clear();
         self.natives.clear();
@@ -88,7 +122,7 @@ impl Tally {
         self.alive.clear();
         self.covered.clear();
         (self.has_passed_over, self.has_abandoned) = (false, false);
-        self.processes = Processes::default();
+        self.processes.clear();
         self.files = FileCounts::default();
         self.lost = Lost::default();
     }

@@ -14,6 +14,8 @@ pub(crate) type Slot = u32;
 pub(crate) struct Totals {
     integers: Vec<u64>,
     floats: Vec<Float>,
+    /// What they begin with: those of the first slots.
+    kept: (Vec<u64>, Vec<Float>),
 }
 
 /// A sum of floats, and what it is off by.
@@ -24,10 +26,15 @@ struct Float {
 }
 
 impl Totals {
-    /// Begins again at 0, in the same space.
+    /// Begins again with what is [kept](Self::keep), in the same space.
     pub(crate) fn clear(&mut self) {
-        self.integers.clear();
-        self.floats.clear();
+        self.integers.clone_from(&self.kept.0);
+        self.floats.clone_from(&self.kept.1);
+    }
+
+    /// Keeps what there is now, to begin with.
+    pub(crate) fn keep(&mut self) {
+        self.kept = (self.integers.clone(), self.floats.clone());
     }
 
     /// Makes room for slots below `end`.

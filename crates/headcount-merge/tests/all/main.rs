@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod any_file;
+mod estate;
 mod every_format;
 mod exemplars;
 mod fold;

@@ -11,6 +11,7 @@ use headcount_store::directory::{Directory, FileName};
 use headcount_store::text::{Sample, write_bound, write_family, write_labels, write_metric_name};
 use proptest::prelude::*;
 
+use crate::host::Host;
 use crate::oracle::{Client, Process, any_process, write_own, write_python};
 use crate::peer_file::file_bytes;
 
@@ -80,7 +81,7 @@ pub(crate) fn check_formats(warm: &Merged<'_>, cold: &Merged<'_>, round: usize) 
     }
 }
 
-fn difference(found: &[u8], expected: &[u8]) -> String {
+pub(crate) fn difference(found: &[u8], expected: &[u8]) -> String {
     let [found, expected] = [found, expected].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let lines = found.lines().zip(expected.lines());
     format!("{:?} of {}", lines.into_iter().find(|(a, b)| a != b), found.lines().next().unwrap_or_default())
@@ -98,6 +99,8 @@ enum Event {
     /// A file vanishes.
     Remove(prop::sample::Index),
     Fold,
+    /// An archive of a process is there, in the place of another one if there is any.
+    Replace(Process),
 }
 
 const MIXED: &str = r#"["mixed", "mixed", {}, ""]"#;
@@ -124,6 +127,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => any::<prop::sample::Index>().prop_map(Event::Bury),
         1 => any::<prop::sample::Index>().prop_map(Event::Remove),
         1 => Just(Event::Fold),
+        1 => any_process().prop_map(Event::Replace),
     ]
 }
 
@@ -168,6 +172,16 @@ fn happen(event: &Event, number: usize, path: &Path) {
         Event::Fold => {
             let directory = Directory::open(path).unwrap();
             Folder::new(Foreign::Fold).step(&directory, 1, Duration::ZERO).unwrap();
+        }
+        Event::Replace(process) => {
+            let (host, written) = (Host::new(), tempfile::tempdir().unwrap());
+            write_own(written.path(), number, &Process { alive: true, ..process.clone() }, || {});
+            host.take(written.path());
+            host.fold();
+            let archive = names().into_iter().find(|name| name.starts_with("archive-"));
+            let archive = archive.unwrap_or_else(|| format!("archive-{number}.hc"));
+            fs::copy(host.path().join(&host.names()[0]), path.join(".copy")).unwrap();
+            fs::rename(path.join(".copy"), path.join(archive)).unwrap();
         }
     }
 }
