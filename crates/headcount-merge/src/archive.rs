@@ -1,10 +1,11 @@
 //! What a gather has found, as an archive: read again, it merges to the same.
 //!
 //! Integers and floats are kept apart, as [`totals`](crate::totals) has them, and of a gauge what each way
-//! to merge has made of it: a living process may yet declare another mode. Everything stands in the order
-//! of names and labels, so that an archive of the same series has the same descriptions, to the byte.
+//! to merge has made of it: a living process may yet declare another mode. Everything stands in the order in which it
+//! was found, that of the archive before first: so an archive of the same series has the same descriptions, to the
+//! byte, and those whose cells stand side by side in a process's file mostly do so here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use headcount_store::cell::{Life, encode_gauge};
 use headcount_store::format::archive::{ArchiveBuilder, Summed};
@@ -36,14 +37,12 @@ pub(crate) const KEPT_PROCESSES: usize = 16;
 ///
 /// When a peer's names, labels or bounds are longer than the format has room for.
 pub(crate) fn encode(
-    index: &mut Index,
+    index: &Index,
     tally: &Tally,
     sources: &[Source],
     folded: u64,
 ) -> Result<Vec<u8>, TooLong> {
-    index.sort();
     let Tally { totals, natives, processes, .. } = tally;
-    let index = &*index;
     let merged = |mode: GaugeMode| {
         let mut gauges = Gauges::default();
         gauges.fill(index.gauges(), &tally.gauges, |_| mode, processes);
@@ -61,9 +60,7 @@ pub(crate) fn encode(
     let mut writer =
         Writer { index, totals, natives, processes, gauges, readings, lives, exemplars, kept, builder };
     writer.keep_newest()?;
-    let mut families: Vec<_> = index.families().iter().collect();
-    families.sort_unstable_by_key(|family| (&family.name, family.kind));
-    families.into_iter().try_for_each(|family| writer.family(family))?;
+    writer.everything()?;
     let header = Header {
         process: ProcessId::default(),
         origin: Origin::default(),
@@ -138,19 +135,45 @@ impl Writer<'_> {
         slots.filter_map(|(series, slot)| Some((series, infos.holder(slot, readings, processes)?))).collect()
     }
 
-    fn family(&mut self, family: &FamilyEntry) -> Result<(), TooLong> {
-        // The dead do not count in live modes.
-        let infos = self.infos(family);
-        let is_there = |&&series: &&u32| match self.index.series(series).sums {
-            Sums::Gauge(_) if family.kind == Kind::Info => infos.iter().any(|(info, _)| *info == series),
+    /// All series that the dead have, then the families of which they have none.
+    fn everything(&mut self) -> Result<(), TooLong> {
+        let index = self.index;
+        let infos = index.families().iter().filter(|family| family.kind == Kind::Info);
+        let holders: HashMap<u32, u32> = infos.flat_map(|family| self.infos(family)).collect();
+        let mut has_series = vec![false; index.families().len()];
+        for series in 0..index.series_count() {
+            let number = index.series(series).family;
+            let family = index.family(number);
+            let holder = holders.get(&series).copied();
+            if self.is_there(series, family, holder) {
+                has_series[number as usize] = true;
+                let labels: Vec<_> = labels::decode(index.labels(series)).collect();
+                let (names, values) = labels.iter().map(|(name, value)| (&**name, &**value)).unzip();
+                let described = Described { family, names, values, life: self.lives.of(series) };
+                match holder {
+                    Some(process) => self.info(process, &described)?,
+                    None => self.series(series, &described)?,
+                }
+            }
+        }
+        let has_none = index.families().iter().zip(has_series).filter(|(_, has_series)| !has_series);
+        has_none.map(|(family, _)| family).try_for_each(|family| self.alone(family))
+    }
+
+    /// Whether the dead have a series. Of an info it is said who is its holder.
+    fn is_there(&self, series: u32, family: &FamilyEntry, holder: Option<u32>) -> bool {
+        match self.index.series(series).sums {
+            Sums::Gauge(_) if family.kind == Kind::Info => holder.is_some(),
             // It is of the living.
             Sums::GaugeHistogram { .. } => false,
+            // The dead do not count in live modes.
             Sums::Gauge(slot) => !family.mode.is_live() && self.gauges[0].get(slot).is_some(),
             _ => true,
-        };
-        let there: Vec<u32> = family.series.iter().filter(is_there).copied().collect();
-        // Help and mode count even where there is no series.
-        let alone = Described { family, names: Vec::new(), values: Vec::new(), life: Life::default() };
+        }
+    }
+
+    /// Help and mode of a family count even where there is no series.
+    fn alone(&mut self, family: &FamilyEntry) -> Result<(), TooLong> {
         let shape = match family.kind {
             Kind::Gauge => Shape::Folded(Folded::Gauge(family.mode)),
             Kind::Counter => counter_shape(family),
@@ -160,20 +183,8 @@ impl Writer<'_> {
             Kind::StateSet => Shape::StateSet { states: Vec::new() },
             Kind::Info => Shape::Info,
         };
-        if there.is_empty() {
-            return self.describe(&alone, shape).map(drop);
-        }
-        for series in there {
-            let labels: Vec<_> = labels::decode(self.index.labels(series)).collect();
-            let (names, values) = labels.iter().map(|(name, value)| (&**name, &**value)).unzip();
-            let life = self.lives.of(series);
-            let described = Described { family, names, values, life };
-            match infos.iter().find(|(info, _)| *info == series) {
-                Some(&(_, process)) => self.info(process, &described)?,
-                None => self.series(series, &described)?,
-            }
-        }
-        Ok(())
+        let (names, values, life) = (Vec::new(), Vec::new(), Life::default());
+        self.describe(&Described { family, names, values, life }, shape).map(drop)
     }
 
     fn series(&mut self, series: u32, described: &Described<'_>) -> Result<(), TooLong> {

@@ -223,6 +223,6 @@ impl Step {
     fn encode(&mut self, files: usize) -> Result<Vec<u8>, TooLong> {
         let Self { known, tally, sources, .. } = self;
         tally.totals.grow(known.index.slots());
-        encode(&mut known.index, tally, sources, tally.files.folded.saturating_add(files as u64))
+        encode(&known.index, tally, sources, tally.files.folded.saturating_add(files as u64))
     }
 }

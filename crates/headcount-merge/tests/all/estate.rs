@@ -5,6 +5,7 @@ use std::fs;
 
 use headcount::{Buckets, GaugeMode, NativeBuckets, Registry};
 use headcount_merge::{Exposition, Format, Merged, Merger, Report};
+use headcount_store::read::Reader;
 
 use crate::host::Host;
 use crate::sequences::{difference, sample_by_sample};
@@ -160,5 +161,21 @@ fn what_a_caller_adds_counts_once() {
         let text = gather.finish().encode(&Exposition::new(Format::Text));
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("\nc_total 7\n") && text.contains("\ng 1.5\n"), "{text}");
+    }
+}
+
+#[test]
+fn archives_of_the_same_series_have_the_same_descriptions() {
+    let host = Host::new();
+    let mut first = None;
+    for _ in 0..3 {
+        // In whatever order a process has them: the archive has had them before.
+        host.bury(|registry| [1, 2].into_iter().for_each(|n| count(registry, n)));
+        host.bury(|registry| [2, 1].into_iter().for_each(|n| count(registry, n)));
+        host.fold();
+        let file = fs::File::open(host.path().join(&host.names()[0])).unwrap();
+        let mut records = Vec::new();
+        Reader::open(&file).unwrap().read_records(&mut records).unwrap();
+        assert_eq!(records, *first.get_or_insert_with(|| records.clone()));
     }
 }
