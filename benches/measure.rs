@@ -1,5 +1,6 @@
 //! Medians of interleaved rounds.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 /// A way to do something, and how long it took in each round.
@@ -50,21 +51,20 @@ impl<'a> Candidate<'a> {
         Self { role, name, work: Box::new(work), rounds: Vec::new() }
     }
 
-    /// The same, but directly after having done it once: what others have done in between has put other things into the
-    /// processor's caches.
+    /// The same, but directly after having done it once, and the median of so many times: what others have done in between
+    /// has put other things into the processor's caches.
     #[allow(dead_code, reason = "for whoever has caches to fill")]
-    pub(crate) fn after_itself(self) -> Self {
+    pub(crate) fn after_itself(self, times: usize) -> Self {
         let mut work = self.work;
-        let twice = move || {
+        let settled = move || {
             work();
-            work()
+            median(&mut iter::repeat_with(&mut work).take(times).collect::<Vec<_>>())
         };
-        Self { work: Box::new(twice), ..self }
+        Self { work: Box::new(settled), ..self }
     }
 
     fn median(&mut self) -> Duration {
-        self.rounds.sort_unstable();
-        self.rounds[self.rounds.len() / 2]
+        median(&mut self.rounds)
     }
 }
 
@@ -89,6 +89,12 @@ impl Medians {
         let peers = self.0.iter().filter(|(role, ..)| *role == Role::Peer);
         peers.min_by(|a, b| a.2.total_cmp(&b.2)).map(|&(_, name, median)| (name, median))
     }
+}
+
+/// The one in the middle.
+fn median(all: &mut [Duration]) -> Duration {
+    all.sort_unstable();
+    all[all.len() / 2]
 }
 
 /// How long something takes.

@@ -21,6 +21,9 @@ use crate::measure::{Candidate, time};
 const FEW: usize = 9;
 const MANY: usize = 101;
 
+/// Scrapes of ours in a round beside Python's client, of whose scrapes it has one.
+const SETTLED: usize = 5;
+
 /// How many scrape at the same time.
 const SCRAPERS: usize = 50;
 
@@ -85,8 +88,9 @@ fn beside_python<'a>(
     python: &'a mut Python,
     others: impl IntoIterator<Item = Candidate<'a>>,
 ) {
-    let python = Candidate::peer("Python's client", || python.scrape());
-    let candidates = iter::once(python).chain(others).map(Candidate::after_itself);
+    let python = Candidate::peer("Python's client", || python.scrape()).after_itself(1);
+    let others = others.into_iter().map(|other| other.after_itself(SETTLED));
+    let candidates = iter::once(python).chain(others);
     table.measure(case, FEW, limits, &mut candidates.collect::<Vec<_>>());
 }
 
