@@ -23,18 +23,21 @@ struct Rest {
 
 impl<M> Entry<M> {
     pub(crate) fn new(key: &impl Key, texts: &[&str], child: M) -> Self {
-        let mut parts = Vec::new();
-        key.parts(|part| parts.push(part));
-        let (near_parts, far) = parts.split_at(parts.len().min(NEAR));
-        let mut near = [Part::default(); NEAR];
-        near[..near_parts.len()].copy_from_slice(near_parts);
-        let long = parts.iter().any(|part| part.is_long());
+        let (mut near, mut far) = ([Part::default(); NEAR], Vec::new());
+        let (mut count, mut long) = (0, false);
+        key.parts(|part| {
+            match near.get_mut(count) {
+                Some(place) => *place = part,
+                None => far.push(part),
+            }
+            count += 1;
+            long |= part.is_long();
+        });
         let rest = (long || !far.is_empty()).then(|| {
             let texts = if long { texts.iter().copied().map(Box::from).collect() } else { Box::default() };
             Box::new(Rest { far: far.into(), texts })
         });
-        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        Self { near, count, rest, child }
+        Self { near, count: u32::try_from(count).unwrap_or(u32::MAX), rest, child }
     }
 
     #[inline(always)]

@@ -187,8 +187,7 @@ impl<M: Metric> Series<M> {
         place: &Place,
         values: &[&str],
     ) -> Result<(M, LifeCell), RegisterError> {
-        let constant = place.registry.view().values();
-        let values: Vec<&str> = constant.chain(values.iter().copied()).collect();
+        let values = place.registry.view().with_values(values);
         M::create(&self.common, registration, place.store, place.number, &values)
             .map_err(|source| RegisterError::Space { name: self.name.clone(), source })
     }

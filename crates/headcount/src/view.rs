@@ -1,5 +1,7 @@
 //! What a registry puts on its metrics: a prefix before their names, and labels that are always the same.
 
+use std::borrow::Cow;
+
 use headcount_store::metric::Kind;
 
 use crate::registry::Registry;
@@ -45,6 +47,14 @@ impl View {
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.labels.iter().map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a series, of which these are its own.
+    pub(crate) fn with_values<'a>(&'a self, own: &'a [&'a str]) -> Cow<'a, [&'a str]> {
+        if self.labels.is_empty() {
+            return Cow::Borrowed(own);
+        }
+        self.values().chain(own.iter().copied()).collect()
     }
 }
 

@@ -76,10 +76,8 @@ impl Registration {
         writer.reserve_shared(count).map_err(SpaceError::NoSpace)?;
         let (index, tail, at) = writer.next_shared().ok_or_else(no_number)?;
         let cells = cells(tail, at);
-        let mut record = Vec::new();
-        encode_series(family, index, None, None, values, &mut record)?;
-        writer.append(&record).map_err(SpaceError::NoSpace)?;
-        writer.take_shared(count);
+        self.describe(store, |record| encode_series(family, index, None, None, values, record))?;
+        self.writer(store).take_shared(count);
         Ok(cells)
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct State {
     slabs: Vec<SlabState>,
     /// Slabs whose thread has ended, with all that it counted.
     idle: Vec<u32>,
+    /// The record of the series that was described last: the next one is encoded in its place.
+    pub(super) record: Vec<u8>,
     /// Set while the system has no space for slabs and slots.
     retry_at: Option<Instant>,
 }
@@ -97,7 +99,14 @@ unsafe impl Send for State {}
 
 impl State {
     const fn new() -> Self {
-        Self { stores: Vec::new(), runs: Vec::new(), slabs: Vec::new(), idle: Vec::new(), retry_at: None }
+        Self {
+            stores: Vec::new(),
+            runs: Vec::new(),
+            slabs: Vec::new(),
+            idle: Vec::new(),
+            record: Vec::new(),
+            retry_at: None,
+        }
     }
 
     pub(super) fn lock() -> MutexGuard<'static, Self> {

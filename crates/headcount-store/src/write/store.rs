@@ -193,6 +193,18 @@ impl Registration {
         self.writer(store).append_family(&record).map_err(SpaceError::NoSpace)
     }
 
+    /// Appends the record of a series to a store's descriptions.
+    pub(super) fn describe(
+        &mut self,
+        store: Store,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), TooLong>,
+    ) -> Result<(), SpaceError> {
+        let State { stores, record, .. } = &mut *self.0;
+        record.clear();
+        encode(record)?;
+        stores[store.index()].writer.append(record).map_err(SpaceError::NoSpace)
+    }
+
     /// Describes a series with `count` summed cells, which is there from now on.
     ///
     /// # Errors
@@ -236,12 +248,11 @@ impl Registration {
         count: u32,
         table: Option<NewTable>,
     ) -> Result<Summed, SpaceError> {
-        let state = &mut *self.0;
-        let (first, in_file) = state.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
+        let (first, in_file) = self.0.reserve_summed(store.index(), count).map_err(SpaceError::NoSpace)?;
         let places = table.map_or(0, |table| table.places);
         let known = table.and_then(|table| table.life);
         let shared = places + u32::from(known.is_none());
-        let writer = &mut state.stores[store.index()].writer;
+        let writer = self.writer(store);
         writer.reserve_shared(shared).map_err(SpaceError::NoSpace)?;
         let life = match known {
             Some(life) => life,
@@ -253,11 +264,9 @@ impl Registration {
         let described =
             |NewTable { schema, places, .. }| Table { first_key: number + before, places, schema };
         let table = table.map(described);
-        let mut record = Vec::new();
-        encode_series(family, in_file, life.number(), table, values, &mut record)?;
-        writer.append(&record).map_err(SpaceError::NoSpace)?;
-        writer.take_shared(shared);
-        state.take_summed(store.index(), count);
+        self.describe(store, |record| encode_series(family, in_file, life.number(), table, values, record))?;
+        self.writer(store).take_shared(shared);
+        self.0.take_summed(store.index(), count);
         Ok(Summed { cells: SumCells::at(first), life, keys })
     }
 
@@ -279,12 +288,9 @@ impl Registration {
     }
 
     fn try_add_info(&mut self, store: Store, family: u32, values: &[&str]) -> Result<LifeCell, SpaceError> {
-        let writer = self.writer(store);
-        let life = begin_life(writer)?;
-        let mut record = Vec::new();
-        encode_series(family, 0, Some(life), None, values, &mut record)?;
-        writer.append(&record).map_err(SpaceError::NoSpace)?;
-        writer.take_shared(1);
+        let life = begin_life(self.writer(store))?;
+        self.describe(store, |record| encode_series(family, 0, Some(life), None, values, record))?;
+        self.writer(store).take_shared(1);
         Ok(LifeCell::at(life))
     }
 
