@@ -11,8 +11,9 @@ use prometheus::proto;
 
 use crate::encode::to_count;
 use crate::gather::Merger;
+use crate::histogram::Histogram;
 use crate::liveness::Liveness;
-use crate::merged::{Family, Histogram, Series, SeriesValue};
+use crate::merged::{Family, Series, SeriesValue};
 use crate::text::Buckets;
 
 /// Merges a directory each time a `prometheus::Registry` gathers.

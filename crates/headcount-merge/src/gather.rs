@@ -25,9 +25,10 @@ use crate::known::{Known, Scratch};
 use crate::labels;
 use crate::liveness::{Judge, Liveness};
 use crate::lives::{LifeParts, MergedLives};
-use crate::merged::{FileCounts, Lost, Merged, Parts, Report, Skipped};
+use crate::merged::{Merged, Parts};
 use crate::process::{Life, Process};
 use crate::reading::ByGauge;
+use crate::report::{FileCounts, Lost, Report, Skipped};
 use crate::roster::{Roster, batches};
 use crate::tally::{Tally, WasFolded};
 

@@ -24,10 +24,9 @@
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
 //! * `exemplars`: of several processes' for one bucket, the newest.
-//! * `tally`: all that one gather has found of these.
+//! * `report`: what there is to say beside; `tally`: all that one gather has found of these.
 //! * `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
-//!   tables go; `layout`: where all cells of one
-//!   of our files go, by its descriptions.
+//!   tables go; `layout`: where all cells of one of our files go; `described`: its descriptions, which say so.
 //! * `values` and `plan`: the values of a peer's file, and where they go.
 //! * `new_keys`: keys of peers' files, taken apart, with most of them spelled after a `template`; `sequence`: which keys a file has, and `keys`, all that are known.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
@@ -42,7 +41,7 @@
 //! * `figures`: the numbers of an exposition, and which have changed.
 //! * `page`: an exposition page by page, as far as it has not changed the same as before.
 //! * `rendering`: what of expositions stays the same from one merge to the next.
-//! * `merged`: the result, and `text`, an exposition of it for writing back.
+//! * `merged`: the result, with each `histogram`, and `text`, an exposition of it for writing back.
 //! * `encode`: the result in every other format, and `accept`, which of them a client wants.
 //! * `collector`: a directory as a `prometheus::core::Collector`.
 #![forbid(unsafe_code)]
@@ -52,6 +51,7 @@ mod ahead;
 mod archive;
 mod collector;
 mod conflict;
+mod described;
 mod encode;
 mod estate;
 mod exemplars;
@@ -61,6 +61,7 @@ mod fold;
 mod gather;
 mod gauge;
 mod gauge_layout;
+mod histogram;
 mod index;
 mod keys;
 mod known;
@@ -80,6 +81,7 @@ mod plan;
 mod process;
 mod reading;
 mod rendering;
+mod report;
 mod roster;
 mod sequence;
 mod tally;
@@ -95,8 +97,10 @@ pub use encode::{Escaping, Exposition, Format, Otlp};
 pub use exemplars::Exemplar;
 pub use fold::{Folded, Folder, FolderError, Foreign};
 pub use gather::{Gather, Merger};
+pub use histogram::Histogram;
 pub use liveness::Liveness;
-pub use merged::{Family, FileCounts, Histogram, Lost, Merged, Report, Series, SeriesValue, Skipped};
+pub use merged::{Family, Merged, Series, SeriesValue};
 pub use native::NativeHistogram;
 pub use page::{Compressed, Compression, Content, Page, Pages, Place};
+pub use report::{FileCounts, Lost, Report, Skipped};
 pub use text::Buckets;

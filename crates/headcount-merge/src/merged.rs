@@ -3,27 +3,25 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fmt;
 use std::time::Duration;
 
-use headcount_store::FileError;
 use headcount_store::metric::{GaugeMerge, Kind};
 use headcount_store::text::{Value, write_plain_labels};
 
-use crate::conflict::Conflict;
 use crate::encode::{Exposition, Format};
 use crate::exemplars::{Exemplar, Exemplars};
 use crate::gauge::Gauges;
+use crate::histogram::{Histogram, Numbers};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeParts;
-use crate::native::{NativeHistogram, NativeSlot, NativeSum, Natives};
+use crate::native::Natives;
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos, one_for_each};
 use crate::rendering::Rendering;
+use crate::report::Report;
 use crate::text::{Buckets, Writer};
-use crate::totals::{Sum, Totals};
+use crate::totals::Totals;
 
 /// What all processes together have counted and set.
 #[derive(Debug)]
@@ -71,64 +69,6 @@ impl<'a> Parts<'a> {
                 let numbers = Numbers::Set(gauges);
                 SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets, native: None })
             }
-        }
-    }
-}
-
-/// What there is to say about a merge beside its result.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Files that were not read, in the order in which they were found.
-    pub skipped: Vec<Skipped>,
-    /// Families that were left out.
-    pub conflicts: Vec<Conflict>,
-    /// Files that were read.
-    pub files: FileCounts,
-    /// What processes could not record.
-    pub lost: Lost,
-}
-
-/// How many files were read, by the client that wrote them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileCounts {
-    /// Ours.
-    pub own: usize,
-    /// Those of Python's client, and those without entries.
-    pub python: usize,
-    /// Those of Ruby's client.
-    pub ruby: usize,
-    /// Files of dead processes that the archives among ours were folded from, over time.
-    pub folded: u64,
-    /// What all these take in the file system, and those that were skipped when they were opened already.
-    pub bytes: u64,
-}
-
-/// What processes could not record, most often for want of space.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Attempts to create a series.
-    pub series: u64,
-    /// Updates.
-    pub updates: u64,
-    /// Exemplars, also those that were refused.
-    pub exemplars: u64,
-}
-
-/// A file that was not read.
-#[derive(Debug)]
-pub struct Skipped {
-    /// Its name in the directory.
-    pub name: OsString,
-    /// Why not.
-    pub error: FileError,
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "skipped {}: {}", self.name.display(), self.error)?;
-        match std::error::Error::source(&self.error) {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
         }
     }
 }
@@ -360,102 +300,5 @@ impl<'a> Series<'a> {
             Sums::One(slot) => exemplars.get(slot),
             _ => None,
         }
-    }
-}
-
-/// A histogram of the result.
-#[derive(Clone, Copy, Debug)]
-pub struct Histogram<'a> {
-    numbers: Numbers<'a>,
-    exemplars: &'a Exemplars,
-    sum: u32,
-    /// Slots of the numbers.
-    buckets: &'a [(f64, u32)],
-    /// Its number, and what it has come to.
-    native: Option<(NativeSlot, &'a NativeSum)>,
-}
-
-/// Where the numbers of a histogram are.
-#[derive(Clone, Copy, Debug)]
-enum Numbers<'a> {
-    Summed(&'a Totals),
-    /// Of a gauge histogram.
-    Set(&'a Gauges),
-}
-
-impl Numbers<'_> {
-    fn get(self, slot: u32) -> Sum {
-        match self {
-            Self::Summed(totals) => totals.parts(slot),
-            Self::Set(gauges) => Sum::from(gauges.get(slot).unwrap_or(0.0)),
-        }
-    }
-}
-
-impl<'a> Histogram<'a> {
-    /// The sum of the observations.
-    #[must_use]
-    pub fn sum(&self) -> Value {
-        self.numbers.get(self.sum).value()
-    }
-
-    /// How many observations there were: the sum of the buckets.
-    #[must_use]
-    pub fn count(&self) -> Value {
-        let mut count = Sum::default();
-        self.buckets.iter().for_each(|&(_, slot)| count.add(self.numbers.get(slot)));
-        count.value()
-    }
-
-    /// The newest exemplar of each bucket, as many as there are cumulative [buckets](Self::buckets) at least; nothing
-    /// if no bucket has one.
-    #[must_use]
-    pub fn exemplars(&self) -> Vec<Option<Exemplar<'a>>> {
-        match self.numbers {
-            Numbers::Summed(_) => {
-                let native = self.native.map(|(native, _)| native);
-                self.exemplars.by_bucket(self.buckets, native).unwrap_or_default()
-            }
-            Numbers::Set(_) => Vec::new(),
-        }
-    }
-
-    /// The exemplars of a [native](Self::native) histogram, the oldest first.
-    #[must_use]
-    pub fn native_exemplars(&self) -> Vec<Exemplar<'a>> {
-        self.native.map(|(native, _)| self.exemplars.by_time(self.buckets, native)).unwrap_or_default()
-    }
-
-    /// Its buckets as a native histogram. `None` if it is none, and as long as there are observations of processes
-    /// to which it is none: nobody can tell in which of these buckets they belong.
-    #[must_use]
-    pub fn native(&self) -> Option<NativeHistogram> {
-        let (_, native) = self.native?;
-        let is_covered = matches!(self.count(), Value::Integer(count) if count == native.covered);
-        if is_covered { native.shown() } else { None }
-    }
-
-    /// Whether some process has declared bounds.
-    #[must_use]
-    pub fn has_bounds(&self) -> bool {
-        self.buckets.iter().any(|(bound, _)| *bound < f64::INFINITY)
-    }
-
-    /// The buckets by upper bound, ascending. Cumulative ones end with `+Inf`.
-    pub fn buckets(&self, kind: Buckets) -> impl Iterator<Item = (f64, Value)> + use<'a> {
-        let Self { numbers, buckets, .. } = *self;
-        let has_infinity = buckets.last().is_some_and(|&(bound, _)| bound == f64::INFINITY);
-        let missing = (!has_infinity && kind == Buckets::Cumulative).then_some((f64::INFINITY, None));
-        let mut below = Sum::default();
-        buckets.iter().map(|&(bound, slot)| (bound, Some(slot))).chain(missing).map(move |(bound, slot)| {
-            let own = slot.map_or_else(Sum::default, |slot| numbers.get(slot));
-            match kind {
-                Buckets::PerBucket => (bound, own.value()),
-                Buckets::Cumulative => {
-                    below.add(own);
-                    (bound, below.value())
-                }
-            }
-        })
     }
 }

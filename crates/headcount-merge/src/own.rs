@@ -13,6 +13,7 @@ use headcount_store::FileError;
 use headcount_store::format::header::Header;
 use headcount_store::read::{Cells, Outline, Reach, Reader};
 
+use crate::described::decode;
 use crate::estate::{Archived, Content};
 use crate::index::Index;
 use crate::layout::Layout;
@@ -69,14 +70,14 @@ impl Layouts {
     ) -> Result<OwnFile, FileError> {
         let &Header { created, records_used, .. } = reader.header();
         let known = match known.filter(|known| known.created == created) {
-            Some(known) if known.layout.records_len() as u64 == records_used => return Ok(known),
+            Some(known) if known.layout.records_len as u64 == records_used => return Ok(known),
             known => known,
         };
         let mut records = Vec::new();
         reader.read_records(&mut records)?;
         let layout = self.find_or_decode(&records, index)?;
         if let Some(known) = known {
-            let begins = records.get(..known.layout.records_len()).map(|records| self.digest(records));
+            let begins = records.get(..known.layout.records_len).map(|records| self.digest(records));
             let mut all = self.all.iter_mut();
             let old = all.find(|kept| Arc::ptr_eq(&kept.layout, &known.layout));
             if let Some(old) = old.filter(|old| begins == Some(old.digest)) {
@@ -91,7 +92,7 @@ impl Layouts {
         if let Some(kept) = self.all.iter().find(|kept| kept.digest == digest) {
             return Ok(Arc::clone(&kept.layout));
         }
-        let layout = Arc::new(Layout::decode(records, index)?);
+        let layout = Arc::new(decode(records, index)?);
         self.all.push(Kept { layout: Arc::clone(&layout), digest, successor: Weak::new() });
         Ok(layout)
     }
@@ -125,7 +126,7 @@ impl OwnFile {
 
     /// Which of its cells are described, if that is as known.
     pub(crate) fn reach(&self, reader: &Reader<'_>) -> Option<Reach> {
-        reader.is_as_known().then(|| self.layout.reach())
+        reader.is_as_known().then(|| self.layout.reach)
     }
 
     /// How much of it is in use, in bytes.

@@ -14,9 +14,9 @@ use crate::estate::Archived;
 use crate::exemplars::Exemplars;
 use crate::gauge::GaugeCells;
 use crate::lives::Lives;
-use crate::merged::{FileCounts, Lost, Skipped};
 use crate::native::Natives;
 use crate::process::{Life, Processes};
+use crate::report::{FileCounts, Lost, Skipped};
 use crate::roster::Entry;
 use crate::totals::Totals;
 

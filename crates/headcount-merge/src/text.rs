@@ -3,7 +3,8 @@
 use headcount_store::metric::Kind;
 use headcount_store::text::{Sample, Value, write_bound, write_family, write_labels, write_metric_name};
 
-use crate::merged::{Family, Histogram, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Family, SeriesValue};
 
 /// How a histogram's buckets are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

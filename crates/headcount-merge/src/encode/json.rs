@@ -9,7 +9,8 @@ use headcount_store::text::{Value, write_bound, write_value};
 use super::shown::Shown;
 use super::written::Written;
 use crate::exemplars::Exemplar;
-use crate::merged::{Histogram, Series, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Series, SeriesValue};
 use crate::native::NativeHistogram;
 use crate::text::Buckets;
 

@@ -13,7 +13,8 @@ use headcount_store::text::{Value, write_label_value};
 use super::lines::Lines;
 use super::shown::{Shown, suffixes};
 use crate::figures::{is_counted, is_whole};
-use crate::merged::{Family, Histogram, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Family, SeriesValue};
 use crate::text::Buckets;
 
 /// A family is of another type than its samples allow.

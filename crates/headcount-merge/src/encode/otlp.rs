@@ -10,7 +10,8 @@ use headcount_store::text::{Value, write_bound};
 
 use super::protobuf::{put_bytes, put_float, put_integer, put_signed, put_varint, to_count};
 use crate::exemplars::Exemplar;
-use crate::merged::{Family, Histogram, Merged, Series, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Family, Merged, Series, SeriesValue};
 use crate::native::NativeHistogram;
 use crate::text::Buckets;
 

@@ -11,7 +11,8 @@ use super::Escaping;
 use super::escaping::escaped_labels;
 use super::shown::Shown;
 use crate::exemplars::Exemplar;
-use crate::merged::{Histogram, Series, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Series, SeriesValue};
 use crate::native::NativeHistogram;
 use crate::text::Buckets;
 

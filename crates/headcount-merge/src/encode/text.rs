@@ -7,7 +7,8 @@ use headcount_store::text::{Value, write_help};
 
 use super::lines::Lines;
 use super::shown::Shown;
-use crate::merged::{Family, Histogram, SeriesValue};
+use crate::histogram::Histogram;
+use crate::merged::{Family, SeriesValue};
 use crate::text::Buckets;
 
 /// Appends a family.
