@@ -53,7 +53,7 @@ pub(crate) fn encode(
     readings.fill(&tally.gauges, |family| index.family(family).mode, processes);
     let series = index.series_count();
     let mut merged = MergedLives::default();
-    merged.fill(tally.lives.hidden(series, &tally.gauges, processes));
+    merged.fill(tally.lives.hidden(series, &tally.gauges, processes), &tally.lives, series);
     let lives = LifeParts { merged: &merged, lives: &tally.lives, cells: &tally.gauges, series };
     let (kept, builder) = (Vec::new(), ArchiveBuilder::default());
     let exemplars = &tally.exemplars;

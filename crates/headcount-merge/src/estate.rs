@@ -97,8 +97,9 @@ impl Tally {
     /// Nothing is there from the dead any more, and nothing else yet.
     fn forget_estate(&mut self) {
         let Self { totals, natives, gauges, lives, processes, .. } = self;
-        (*totals, *natives, *gauges) = Default::default();
-        (*lives, *processes) = Default::default();
+        (*totals, *natives) = Default::default();
+        (*gauges, *processes) = Default::default();
+        lives.forget();
     }
 
     /// What there is now is from the dead.

@@ -299,7 +299,7 @@ impl<'a> Gather<'a> {
             totals, natives, gauges: cells, lives, exemplars, processes, files, lost, skipped, ..
         } = tally;
         let (index, series) = (&*index, index.series_count());
-        merged.fill(lives.hidden(series, cells, processes));
+        merged.fill(lives.hidden(series, cells, processes), lives, series);
         rendering.refresh(index, merged.hidden());
         let mode = |family| index.family(family).mode;
         gauges.fill(index.gauges(), cells, mode, processes);

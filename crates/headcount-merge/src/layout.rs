@@ -87,7 +87,7 @@ impl Layout {
     }
 
     /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
-    /// lives. `since` is when those began of which nothing else is said, in milliseconds since 1970.
+    /// lives. `since` is when those began of which nothing else is said, in nanoseconds since 1970.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
         let totals = &mut tally.totals;
         for slab in cells.slabs() {

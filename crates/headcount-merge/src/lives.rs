@@ -28,10 +28,12 @@ struct Kept {
     silent: usize,
     /// Whether any of these runs says that something has been removed.
     has_removed: bool,
+    /// Another number for what others have left.
+    number: u64,
 }
 
 /// Series whose numbers are as far apart each, of which a process says since when they are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LifeRun {
     pub(crate) process: u32,
     pub(crate) first: u32,
@@ -40,12 +42,12 @@ pub(crate) struct LifeRun {
     /// Where the life cell of the first is among the cells that were taken, and how far apart they are.
     pub(crate) start: usize,
     pub(crate) stride: u32,
-    /// What a time of 0 stands for, in milliseconds since 1970; 0 if that is not known.
+    /// What a time of 0 stands for, in nanoseconds since 1970; 0 if that is not known. No two processes have the same.
     pub(crate) since: u64,
 }
 
 /// Series of which a process has some value, and says no more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct SilentRun {
     process: u32,
     series: Range<u32>,
@@ -83,7 +85,12 @@ impl Lives {
     /// Keeps what there is now, to begin with. These are the cells.
     pub(crate) fn keep(&mut self, cells: &GaugeCells) {
         let has_removed = self.runs.iter().any(|run| run.has_removed(cells));
-        self.kept = Kept { runs: self.runs.len(), silent: self.silent.len(), has_removed };
+        self.kept = Kept { runs: self.runs.len(), silent: self.silent.len(), has_removed, ..self.kept };
+    }
+
+    /// Begins again with nothing.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { kept: Kept { number: self.kept.number + 1, ..Kept::default() }, ..Self::default() };
     }
 
     /// Says which series the life cells that were taken are of.
@@ -122,9 +129,10 @@ impl Lives {
     fn created(&self, series: u32, cells: &GaugeCells) -> Vec<u64> {
         let mut created = vec![u64::MAX; series as usize];
         for run in &self.runs {
+            let since = run.since / 1_000_000;
             run.bring(cells, &mut created, |created, cell| {
                 let own = Life::decode(cell).created;
-                *created = (*created).min(if own == 0 { run.since } else { own });
+                *created = (*created).min(if own == 0 { since } else { own });
             });
         }
         for SilentRun { series, .. } in &self.silent {
@@ -162,6 +170,16 @@ pub(crate) struct MergedLives {
     hidden: Vec<u32>,
     /// Once somebody has asked for it: not every format says it.
     created: OnceLock<Vec<u64>>,
+    of: Sayers,
+}
+
+/// Who has said since when which series are, of how many. No process ever says it otherwise, so the same have said the same.
+#[derive(Debug, Default)]
+struct Sayers {
+    runs: Vec<LifeRun>,
+    silent: Vec<SilentRun>,
+    kept: u64,
+    series: u32,
 }
 
 /// What there is to find out about lives.
@@ -174,10 +192,16 @@ pub(crate) struct LifeParts<'a> {
 }
 
 impl MergedLives {
-    /// Takes the place of what was merged before.
-    pub(crate) fn fill(&mut self, hidden: Vec<u32>) {
+    /// Takes the place of what was merged before, of so many series.
+    pub(crate) fn fill(&mut self, hidden: Vec<u32>, lives: &Lives, series: u32) {
         self.hidden = hidden;
-        self.created.take();
+        let Lives { runs, silent, kept: Kept { number, .. } } = lives;
+        let is_same = (&self.of.runs, &self.of.silent) == (runs, silent)
+            && (self.of.kept, self.of.series) == (*number, series);
+        if !is_same {
+            self.of = Sayers { runs: runs.clone(), silent: silent.clone(), kept: *number, series };
+            self.created.take();
+        }
     }
 
     /// The series that are not to be shown, in order.

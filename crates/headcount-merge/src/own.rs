@@ -164,7 +164,7 @@ impl OwnFile {
     pub(crate) fn apply(&self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
         self.layout.note_modes(index);
         tally.totals.grow(index.slots());
-        self.layout.apply(cells, process, self.created / 1_000_000, tally);
+        self.layout.apply(cells, process, self.created, tally);
         self.layout.exemplars(cells).for_each(|(owner, exemplar)| tally.exemplars.add(owner, &exemplar));
     }
 }

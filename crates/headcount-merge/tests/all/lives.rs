@@ -20,7 +20,10 @@ fn counted(host: &Host, merger: &mut Merger) -> Vec<String> {
 
 /// Since when `c` is.
 fn created(host: &Host) -> Option<Duration> {
-    let mut merger = Merger::default().keeping_files_open();
+    created_by(host, &mut Merger::default().keeping_files_open())
+}
+
+fn created_by(host: &Host, merger: &mut Merger) -> Option<Duration> {
     let merged = merger.merge(&host.directory()).unwrap();
     let family = merged.families().find(|family| family.name() == "c_total").unwrap();
     family.series().next().unwrap().created()
@@ -122,6 +125,37 @@ fn a_series_is_as_old_as_in_the_first_process_whatever_is_folded() {
         assert_eq!(created(&host), Some(since));
         host.bury(|registry| count(registry, "x", 1, false));
     }
+}
+
+#[test]
+fn since_when_a_series_is_changes_with_the_processes_that_have_it() {
+    let host = Host::new();
+    let mut merger = Merger::default().keeping_files_open();
+    let mut check = |host: &Host| {
+        let first = created_by(host, &mut merger);
+        assert_eq!(first, created(host));
+        assert_eq!(first, created_by(host, &mut merger), "it is kept");
+        first.unwrap()
+    };
+    let file = || host.path().join(host.names().into_iter().find(|name| !name.starts_with("dead")).unwrap());
+    host.live(|registry| count(registry, "x", 1, false));
+    let (oldest, since) = (file(), check(&host));
+    while created(&host).unwrap() + Duration::from_millis(2)
+        > SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+    {}
+    host.live(|registry| count(registry, "x", 1, false));
+    assert_eq!(check(&host), since);
+    let bytes = std::fs::read(&oldest).unwrap();
+    std::fs::remove_file(&oldest).unwrap();
+    assert!(check(&host) > since, "the one that has been there for longest is gone");
+    host.bury(|registry| count(registry, "y", 1, false));
+    check(&host);
+    host.fold();
+    check(&host);
+    std::fs::write(host.path().join("dead-1000.hc"), bytes).unwrap();
+    assert_eq!(check(&host), since);
+    host.fold();
+    assert_eq!(check(&host), since);
 }
 
 #[test]
