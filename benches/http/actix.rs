@@ -10,10 +10,11 @@ use actix_http::Request;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::test::{TestRequest, init_service};
-use actix_web::{App, Error, web};
+use actix_web::{App, Error, HttpRequest, web};
 use headcount::Registry;
 use headcount_actix::{HttpMetrics, Options};
 
+use super::floor::actix::Followed;
 use super::row::Rows;
 use super::{Around, More, PATH, ROUTE, WITHOUT, compare_around, send_all};
 use crate::measure::Candidate;
@@ -55,8 +56,15 @@ pub(super) fn run(more: More, rows: &mut Rows) {
         let options = Options::new().registry(Registry::private().unwrap());
         let layer = HttpMetrics::builder(options).build().unwrap();
         let (without, default) = (actix_app!(), actix_app!(layer));
+        let followed = actix_app!(Followed(|_: &HttpRequest| {}));
+        // Whoever counts by route has to ask for it, and actix spells it anew each time.
+        let asked = actix_app!(Followed(|request: &HttpRequest| {
+            black_box(request.match_pattern());
+        }));
         let candidates = vec![
             Candidate::new(WITHOUT, || send(&without)),
+            Candidate::floor("floor: followed, and nothing counted", || send(&followed)),
+            Candidate::new("the same, and its route asked for", || send(&asked)),
             Candidate::ours("headcount-actix", || send(&default)),
         ];
         let title = "a request to an actix-web application";

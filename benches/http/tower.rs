@@ -20,7 +20,7 @@ use http_body_util::Full;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::floor::Followed;
+use super::floor::tower::Followed;
 use super::row::Rows;
 use super::{Around, More, PATH, REQUESTS, ROUTE, WITHOUT, compare_around, send_all};
 use crate::measure::{Candidate, time};

@@ -1,7 +1,6 @@
-//! The floor: a layer that follows a request to the end of its body, and counts nothing.
+//! Of tower's.
 
 use std::future::Future;
-use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,18 +8,11 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower_service::Service;
 
+use super::Kept;
+
 /// A service whose requests are followed.
 #[derive(Clone, Copy)]
 pub(crate) struct Followed<S>(pub(crate) S);
-
-/// What is kept of a request until it is over: as little as one address, and nobody may leave it out.
-struct Kept(usize);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        black_box(self.0);
-    }
-}
 
 pub(crate) struct Answering<F> {
     inner: F,
@@ -46,7 +38,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let kept = Some(Kept(black_box(1)));
+        let kept = Some(Kept::new());
         Answering { inner: self.0.call(request), kept }
     }
 }
