@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use headcount_http::Watch;
+use headcount_http::{Life, Watch};
 use pin_project_lite::pin_project;
 
-use crate::ongoing::Ongoing;
+use crate::follower::Follower;
 
 pin_project! {
     /// A body whose request is over when the body is. To drop it before its end gives the request up.
@@ -17,13 +17,13 @@ pin_project! {
     pub struct MeasuredBody<B> {
         #[pin]
         inner: B,
-        ongoing: Ongoing,
+        life: Life<Follower>,
     }
 }
 
 impl<B> MeasuredBody<B> {
-    pub(crate) fn new(inner: B, ongoing: Ongoing) -> Self {
-        Self { inner, ongoing }
+    pub(crate) fn new(inner: B, life: Life<Follower>) -> Self {
+        Self { inner, life }
     }
 }
 
@@ -36,7 +36,7 @@ impl<B: MessageBody> MessageBody for MeasuredBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
         let this = self.project();
-        let watch = Watch::over(this.ongoing.life());
+        let watch = Watch::over(this.life);
         let polled = this.inner.poll_next(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}

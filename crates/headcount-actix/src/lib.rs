@@ -23,16 +23,16 @@
 //! # }
 //! ```
 //!
-//! Read the modules in this order: `head` and `hook`, what an application's functions see; `ongoing`, a request that goes
-//! on; `rules`, what is made of it; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
+//! Read the modules in this order: `head` and `hook`, what an application's functions see; `follower`, what follows a
+//! request; `rules`, what is made of it; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;
 mod endpoint;
+mod follower;
 mod head;
 mod hook;
 mod middleware;
-mod ongoing;
 mod payload;
 mod rules;
 mod service;

@@ -11,9 +11,9 @@ use headcount_http::{
     Accepted, Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc,
 };
 
+use crate::follower::{Follower, Routes, find_route};
 use crate::head::ResponseHead;
-use crate::hook::{self, AnyHook};
-use crate::ongoing::{Follower, Ongoing, Routes, find_route};
+use crate::hook::AnyHook;
 
 headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 
@@ -21,12 +21,12 @@ headcount_http::rules! { for<'a> (&'a ServiceRequest, &ResponseHead<'a>) }
 pub(crate) const ERROR: &str = "actix_web::Error";
 
 impl Rules {
-    /// Begins to measure a request, unless it is left out.
+    /// Begins to measure a request. If it is left out, it is over at once.
     #[inline]
-    pub(crate) fn arrive(&'static self, request: &ServiceRequest, routes: &Rc<Routes>) -> Ongoing {
+    pub(crate) fn arrive(&'static self, request: &ServiceRequest, routes: &Rc<Routes>) -> Life<Follower> {
         let Functions { route, predicates, .. } = &self.functions;
         if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
-            return Ongoing::default();
+            return Life::default();
         }
         let arrival = Arrival {
             method: request.method().as_str(),
@@ -37,21 +37,23 @@ impl Rules {
             labels: &[],
             body: declared_length(request),
         };
-        let mut ongoing = if route.is_none() && self.recorder.routes_later() {
-            match self.recorder.accept_unrouted(&arrival, find_route) {
-                Some(accepted) => Ongoing::unrouted(accepted, self.hook(request), request, routes),
-                None => return Ongoing::default(),
-            }
+        let is_unrouted = route.is_none() && self.recorder.routes_later();
+        let accepted = if is_unrouted {
+            self.recorder.accept_unrouted(&arrival, find_route)
         } else {
-            match self.accept(&arrival, request) {
-                Some(accepted) => Ongoing::routed(accepted, self.hook(request)),
-                None => return Ongoing::default(),
-            }
+            self.accept(&arrival, request)
         };
-        if let Some(life) = ongoing.life() {
-            self.take_exemplar(life, request, || request.headers().get("traceparent")?.to_str().ok());
-        }
-        ongoing
+        let Some(accepted) = accepted else { return Life::default() };
+        let mut life = accepted.begin(|follower: &mut Follower| {
+            if is_unrouted {
+                follower.keep_path(request, routes);
+            }
+            if let Some(hook) = &self.functions.hook {
+                follower.hook = hook.begin(request);
+            }
+        });
+        self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
+        life
     }
 
     /// Finds where a request comes to whose route is asked for when it arrives; `None` if it is left out.
@@ -72,18 +74,13 @@ impl Rules {
         self.recorder.accept(&Arrival { labels, ..arrival })
     }
 
-    #[inline]
-    fn hook(&'static self, request: &ServiceRequest) -> hook::Follower {
-        self.functions.hook.as_ref().map_or_else(hook::Follower::default, |hook| hook.begin(request))
-    }
-
     /// The head of an answer is there.
     pub(crate) fn answered<B: MessageBody>(&self, life: &mut Life<Follower>, response: &ServiceResponse<B>) {
         let (status, extensions) = (response.status(), response.response().extensions());
         let head = ResponseHead::new(status, response.headers(), &extensions);
         life.routed(|| response.request().match_pattern());
-        if let Some(usage) = extensions.get::<TokenUsage>() {
-            life.reporter().tokens(usage);
+        if let (Some(usage), Some(reporter)) = (extensions.get::<TokenUsage>(), life.reporter()) {
+            reporter.tokens(usage);
         }
         if extensions.get::<DoNotTrack>().is_some() {
             return life.leave_out();
@@ -98,7 +95,9 @@ impl Rules {
             // There are no trailers here: a status that is not in the head is none.
             life.is_grpc(grpc_status(header("grpc-status")));
         }
-        life.follower().hook().response(&head);
+        if let Some(follower) = life.follower() {
+            follower.hook.response(&head);
+        }
         let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
         let body = body(life, status.as_u16(), response.response().body().size());
         life.answered(status.as_u16(), body, labels);

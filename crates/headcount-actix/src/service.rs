@@ -12,7 +12,7 @@ use headcount_http::{Body, Life, Watch};
 use pin_project_lite::pin_project;
 
 use crate::body::MeasuredBody;
-use crate::ongoing::{Ongoing, Routes};
+use crate::follower::{Follower, Routes};
 use crate::payload;
 use crate::rules::{ERROR, Rules};
 
@@ -44,14 +44,14 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let mut ongoing = self.rules.arrive(&request, &self.routes);
-        if let Some(read) = ongoing.life().and_then(Life::count_request) {
+        let mut life = self.rules.arrive(&request, &self.routes);
+        if let Some(read) = life.count_request() {
             payload::count(&mut request, read);
         }
-        let watch = Watch::over(ongoing.life());
+        let watch = Watch::over(&mut life);
         let inner = self.inner.call(request);
         watch.end();
-        ResponseFuture { inner, ongoing, rules: self.rules }
+        ResponseFuture { inner, life, rules: self.rules }
     }
 }
 
@@ -61,7 +61,7 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        ongoing: Ongoing,
+        life: Life<Follower>,
         rules: &'static Rules,
     }
 }
@@ -75,7 +75,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let watch = Watch::over(this.ongoing.life());
+        let watch = Watch::over(this.life);
         let polled = this.inner.poll(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}
@@ -93,7 +93,7 @@ where
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(response.map_body(|_, body| MeasuredBody::new(body, this.ongoing.take()))))
+                Poll::Ready(Ok(response.map_body(|_, body| MeasuredBody::new(body, this.life.go_on()))))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }

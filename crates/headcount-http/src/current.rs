@@ -19,27 +19,49 @@ thread_local! {
     static EXEMPLAR: Cell<Option<Box<Exemplar>>> = const { Cell::new(None) };
 }
 
-/// What this thread is working on.
+/// What this thread is working on. Two words, which go from request to request in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
     pub(crate) reporter: Option<Reporter>,
-    /// Where its route is found, if that is not known.
-    place: u32,
-    pub(crate) is_left_out: bool,
-    pub(crate) has_exemplar: bool,
-    /// Whether its route was found meanwhile.
-    pub(crate) is_routed: bool,
+    /// The place where its route is found, if that is not known, and then the bits of notes.
+    beside: u64,
 }
 
+/// What may be noted of a request, and is not counted at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note {
+    LeftOut = 1,
+    Exemplar = 2,
+    /// Its route was found.
+    Routed = 4,
+}
+
+const NOTES: u64 = 7;
+
 impl Current {
+    /// Nothing is noted yet.
+    #[inline(always)]
     pub(crate) const fn of(reporter: Option<Reporter>, place: u32) -> Self {
-        Self { reporter, place, is_left_out: false, has_exemplar: false, is_routed: false }
+        Self { reporter, beside: (place as u64) << NOTES.count_ones() }
     }
 
-    /// Whether anything was noted of the request but what is counted already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_notes(self) -> bool {
-        self.is_left_out | self.has_exemplar | self.is_routed
+        self.beside & NOTES != 0
+    }
+
+    pub(crate) fn has(self, note: Note) -> bool {
+        self.beside & note as u64 != 0
+    }
+
+    fn noted(self, note: Note) -> Self {
+        Self { beside: self.beside | note as u64, ..self }
+    }
+
+    fn place(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "it was one of 32 bits")]
+        let place = (self.beside >> NOTES.count_ones()) as u32;
+        place
     }
 }
 
@@ -99,9 +121,9 @@ impl Reporter {
     /// The same of the current request with its route, which nobody has asked for until now.
     #[cold]
     fn routed(self, find: FindRoute) -> Self {
-        let route = find(CURRENT.get().place);
+        let route = find(CURRENT.get().place());
         let reporter = Self::of(self.endpoint.recorder.route(self.endpoint, route.as_deref()));
-        CURRENT.set(Current { reporter: Some(reporter), is_routed: true, ..CURRENT.get() });
+        CURRENT.set(Current { reporter: Some(reporter), ..CURRENT.get() }.noted(Note::Routed));
         reporter
     }
 
@@ -164,7 +186,7 @@ pub fn track_tokens(usage: &TokenUsage) {
 pub fn track_exemplar(exemplar: Exemplar) {
     if Reporter::current().is_some() {
         EXEMPLAR.set(Some(Box::new(exemplar)));
-        CURRENT.set(Current { has_exemplar: true, ..CURRENT.get() });
+        CURRENT.set(CURRENT.get().noted(Note::Exemplar));
     }
 }
 
@@ -175,5 +197,5 @@ pub struct DoNotTrack;
 
 /// Leaves the current request out of all metrics but errors and tokens that were reported.
 pub fn do_not_track() {
-    CURRENT.set(Current { is_left_out: true, ..CURRENT.get() });
+    CURRENT.set(CURRENT.get().noted(Note::LeftOut));
 }

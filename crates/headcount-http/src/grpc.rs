@@ -1,5 +1,14 @@
 //! What tells gRPC from other answers, and its statuses.
 
+/// What is still to come of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// Nothing: the status was counted, or it is no answer of gRPC.
+    Nothing,
+    /// The status, which comes at the end, if at all.
+    Status,
+}
+
 /// Whether an answer with this content type is one of gRPC.
 #[must_use]
 pub fn is_grpc(content_type: Option<&[u8]>) -> bool {

@@ -66,7 +66,16 @@ macro_rules! hook {
             }
         }
 
+        ::std::thread_local! {
+            static SPARE: $crate::Spare<Follower> = const { $crate::Spare::new() };
+        }
+
         impl $crate::Follow for Follower {
+            fn spare() -> &'static ::std::thread::LocalKey<$crate::Spare<Self>> {
+                &SPARE
+            }
+
+            #[inline]
             fn is_there(&self) -> bool {
                 self.0.is_some()
             }
@@ -75,6 +84,11 @@ macro_rules! hook {
                 if let Some(run) = &mut self.0 {
                     run.finished(report);
                 }
+            }
+
+            #[inline]
+            fn let_go(&mut self) {
+                self.0 = None;
             }
         }
 

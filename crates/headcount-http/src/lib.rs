@@ -5,11 +5,11 @@
 //! a head, pieces of a body, an end. Whatever it forgets to tell, the life's `Drop` makes good.
 //!
 //! ```
-//! use headcount_http::{Arrival, Body, Options, Recorder};
+//! use headcount_http::{Arrival, Body, Life, Options, Recorder};
 //!
 //! let recorder = Recorder::new(Options::new())?;
 //! let arrival = Arrival { method: "GET", route: Some("/users/{id}"), path: "/users/7", ..Arrival::default() };
-//! let mut life = recorder.arrive(&arrival, || ()).expect("it is not left out");
+//! let mut life: Life = recorder.arrive(&arrival, |()| ());
 //! life.answered(200, Body::Sized(5), Vec::new());
 //! life.sent(5);
 //! life.ended();
@@ -27,8 +27,9 @@
 //! * `tree`: a table that is read without a lock; `series`: what is counted of a request; `endpoint`: the series of
 //!   requests that are alike; `recent`: those that a thread had lately; `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
-//!   was read; `unrouted`: how its route is found later; `life`: one request from its arrival to its end; `watch`: a
-//!   part of its work; `report`: who else is told of it; `current`: what its handler reports.
+//!   was read; `unrouted`: how its route is found later; `ongoing`: what is known of a request, and what is counted of it;
+//!   `spare`: the memory for that; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`:
+//!   who else is told of it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
 //!   port that only one process serves.
 //! * `hook`, `rules`, `middleware` and `metrics_endpoint`: what an application of any framework gets of all this. As
@@ -51,6 +52,7 @@ mod metric;
 mod metrics_endpoint;
 mod middleware;
 mod observer;
+mod ongoing;
 mod options;
 mod preset;
 mod read;
@@ -61,6 +63,7 @@ mod report;
 mod rules;
 mod series;
 mod sole;
+mod spare;
 mod tree;
 mod unrouted;
 mod watch;
@@ -83,5 +86,6 @@ pub use recorder::{Accepted, Arrival, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;
+pub use spare::Spare;
 pub use unrouted::FindRoute;
 pub use watch::Watch;

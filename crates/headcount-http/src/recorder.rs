@@ -72,9 +72,9 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// Begins to measure it.
+    /// Begins to measure it. What follows it begins to.
     #[inline(always)]
-    pub fn begin<F: Follow>(self, follow: F) -> Life<F> {
+    pub fn begin<F: Follow>(self, follow: impl FnOnce(&mut F)) -> Life<F> {
         Life::begin(self.endpoint, self.body, follow)
     }
 }
@@ -150,13 +150,13 @@ impl Recorder {
         &self.0.options
     }
 
-    /// Begins to measure a request; `None` if it is left out.
+    /// Begins to measure a request. If it is left out, it is [over](Life::is_over) at once.
     #[inline(always)]
-    pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce() -> F) -> Option<Life<F>> {
-        Some(self.accept(arrival)?.begin(follow()))
+    pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce(&mut F)) -> Life<F> {
+        self.accept(arrival).map_or_else(Life::default, |accepted| accepted.begin(follow))
     }
 
-    /// The same in two steps, for whoever has a place for the request's life only if it is not left out.
+    /// The same in two steps; `None` if it is left out.
     #[inline(always)]
     pub fn accept(self, arrival: &Arrival<'_>) -> Option<Accepted> {
         if self.leaves_out(arrival) {

@@ -1,6 +1,9 @@
 //! How a request ended, and who else is told.
 
+use std::thread::LocalKey;
 use std::time::Duration;
+
+use crate::spare::Spare;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,14 @@ pub enum Outcome {
     Panicked,
     /// The client went away, or something else gave it up.
     ClientGone,
+}
+
+impl Outcome {
+    /// The status of gRPC of a request that ended so and had none: of those that its specification has, CANCELLED or
+    /// UNKNOWN.
+    pub(crate) fn grpc_status(self) -> u16 {
+        if self == Self::ClientGone { 1 } else { 2 }
+    }
 }
 
 /// A request that is over.
@@ -36,13 +47,19 @@ pub struct Report<'a> {
     pub response_bytes: u64,
 }
 
-/// What follows a request to its end.
-pub trait Follow {
+/// What follows a request to its end. The default is nobody.
+pub trait Follow: Default + 'static {
+    /// Where a thread keeps memory of requests that are over. A thread-local cannot be one for every type.
+    fn spare() -> &'static LocalKey<Spare<Self>>;
+
     /// Whether there is anybody, who then wants to know how long the head took.
     fn is_there(&self) -> bool;
 
     /// The request is over. Called once, unless it is left out.
     fn finished(&mut self, report: &Report<'_>);
+
+    /// Nobody follows the request any more; the next one may be followed by the same value.
+    fn let_go(&mut self);
 
     /// Where its route is found, if that may have to be found later: see
     /// [`Recorder::accept_unrouted`](crate::Recorder::accept_unrouted).
@@ -52,11 +69,23 @@ pub trait Follow {
     }
 }
 
+thread_local! {
+    static SPARE: Spare<()> = const { Spare::new() };
+}
+
 /// Nothing follows it.
 impl Follow for () {
+    fn spare() -> &'static LocalKey<Spare<Self>> {
+        &SPARE
+    }
+
+    #[inline]
     fn is_there(&self) -> bool {
         false
     }
 
     fn finished(&mut self, _: &Report<'_>) {}
+
+    #[inline]
+    fn let_go(&mut self) {}
 }

@@ -44,7 +44,7 @@ macro_rules! rules {
                 traceparent: impl FnOnce() -> Option<&$life str>,
             ) {
                 // An exemplar is large, and most requests are without.
-                if self.functions.exemplar.is_none() && !self.recorder.takes_traceparent() {
+                if life.is_over() || self.functions.exemplar.is_none() && !self.recorder.takes_traceparent() {
                     return;
                 }
                 let own = self.functions.exemplar.as_ref().and_then(|exemplar| exemplar(request));

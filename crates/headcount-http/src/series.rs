@@ -3,6 +3,7 @@
 use headcount::{Counter, Exemplar, UpDown};
 
 use crate::observer::{Observer, Sizes};
+use crate::report::Outcome;
 
 /// What is counted when a request is over.
 pub(crate) struct Series {
@@ -62,5 +63,35 @@ impl Series {
         if let (Some(sizes), Some(bytes)) = (&self.response_size, ended.response_bytes) {
             sizes.observe(bytes);
         }
+    }
+}
+
+impl Streams {
+    /// An answer begins to be streamed.
+    pub(crate) fn begin(&self) {
+        self.active.iter().for_each(UpDown::inc);
+    }
+
+    /// A piece of one was handed on; if it is the first that is not empty, so many seconds after the request's arrival.
+    pub(crate) fn chunk(&self, bytes: u64, first: Option<f64>) {
+        if let (Some(first_chunk), Some(seconds)) = (&self.first_chunk, first) {
+            first_chunk.observe(seconds);
+        }
+        self.chunks.iter().for_each(Counter::inc);
+        self.bytes.iter().for_each(|count| count.add(bytes));
+    }
+
+    /// One is over, so many seconds after its head.
+    pub(crate) fn end(&self, seconds: f64, outcome: Outcome) {
+        self.duration.iter().for_each(|duration| duration.observe(seconds.max(0.0)));
+        if outcome != Outcome::Answered {
+            self.errors.iter().for_each(Counter::inc);
+        }
+        self.forget();
+    }
+
+    /// One is not to be counted after all, as far as it was not yet.
+    pub(crate) fn forget(&self) {
+        self.active.iter().for_each(UpDown::dec);
     }
 }

@@ -7,14 +7,14 @@
 use std::fmt;
 use std::mem;
 
-use crate::current::{self, Current};
+use crate::current::Current;
 use crate::life::Life;
 use crate::report::Follow;
 
 /// A part of a request's work. To be [`end`](Self::end)ed behind it; dropped without, it tells of a panic.
 #[must_use = "the work is done while it is there"]
 pub struct Watch<'a, F: Follow> {
-    /// None of a request that is not measured: then whatever goes on without it goes on.
+    /// None of a request that is over, or not measured: then whatever goes on without it goes on.
     life: Option<&'a mut Life<F>>,
     outer: Current,
     is_inside: bool,
@@ -23,12 +23,11 @@ pub struct Watch<'a, F: Follow> {
 impl<'a, F: Follow> Watch<'a, F> {
     /// Begins a part of the work of a request, if it is measured.
     #[inline(always)]
-    pub fn over(mut life: Option<&'a mut Life<F>>) -> Self {
-        let outer = match &mut life {
-            Some(life) => current::replace(Current::of(Some(life.as_it_is()), life.place())),
-            None => Current::of(None, 0),
-        };
-        Self { life, outer, is_inside: true }
+    pub fn over(life: &'a mut Life<F>) -> Self {
+        match life.enter() {
+            Some(outer) => Self { life: Some(life), outer, is_inside: true },
+            None => Self { life: None, outer: Current::of(None, 0), is_inside: false },
+        }
     }
 
     /// The work is done, for now.
@@ -51,15 +50,22 @@ impl<'a, F: Follow> Watch<'a, F> {
 }
 
 impl<F: Follow> Drop for Watch<'_, F> {
-    #[cold]
+    /// By its parts, so that a watch itself never needs to be in memory.
+    #[inline(always)]
     fn drop(&mut self) {
-        if let Some(life) = &mut self.life {
-            if self.is_inside {
-                life.leave(self.outer);
-            }
-            life.panicked();
+        if let Some(life) = self.life.take() {
+            panicked(life, self.is_inside.then_some(self.outer));
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn panicked<F: Follow>(life: &mut Life<F>, left: Option<Current>) {
+    if let Some(outer) = left {
+        life.leave(outer);
+    }
+    life.panicked();
 }
 
 impl<F: Follow> fmt::Debug for Watch<'_, F> {

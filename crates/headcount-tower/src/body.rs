@@ -18,21 +18,26 @@ pin_project! {
     pub struct MeasuredBody<B> {
         #[pin]
         inner: B,
-        life: Option<Life<Follower>>,
+        life: Life<Follower>,
     }
 }
 
 impl<B> MeasuredBody<B> {
-    /// Takes what is left of the request's life along.
-    pub(crate) fn new(inner: B, life: &mut Option<Life<Follower>>) -> Self {
-        Self { inner, life: life.take_if(|life| !life.is_over()) }
+    /// A body of which nothing is counted.
+    pub(crate) fn unmeasured(inner: B) -> Self {
+        Self { inner, life: Life::default() }
+    }
+
+    /// It ends what is left of a request's life.
+    pub(crate) fn measure(&mut self, life: Life<Follower>) {
+        self.life = life;
     }
 }
 
 /// Empty, and not measured: for those who replace bodies.
 impl<B: Default> Default for MeasuredBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), &mut None)
+        Self::unmeasured(B::default())
     }
 }
 
@@ -45,7 +50,7 @@ impl<B: Body> Body for MeasuredBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let watch = Watch::over(this.life.as_mut().filter(|life| !life.is_over()));
+        let watch = Watch::over(this.life);
         let polled = this.inner.as_mut().poll_frame(context);
         watch.end_then(|life| match &polled {
             Poll::Pending => {}

@@ -19,13 +19,13 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        life: Option<Life<Follower>>,
+        life: Life<Follower>,
         rules: &'static Rules,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, life: Option<Life<Follower>>, rules: &'static Rules) -> Self {
+    pub(crate) fn new(inner: F, life: Life<Follower>, rules: &'static Rules) -> Self {
         Self { inner, life, rules }
     }
 }
@@ -39,19 +39,17 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let watch = Watch::over(this.life.as_mut());
-        let polled = this.inner.poll(context);
+        let watch = Watch::over(this.life);
+        // What is returned is made at once, and moved no more.
+        let mut polled = this.inner.poll(context).map_ok(|response| response.map(MeasuredBody::unmeasured));
         watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Ok(response)) => this.rules.answered(life, response),
             Poll::Ready(Err(_)) => life.failed(type_name::<E>()),
         });
-        match polled {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(response.map(|body| MeasuredBody::new(body, this.life))))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        if let Poll::Ready(Ok(response)) = &mut polled {
+            response.body_mut().measure(this.life.go_on());
         }
+        polled
     }
 }

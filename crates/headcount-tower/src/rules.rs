@@ -11,23 +11,23 @@ use crate::hook::{AnyHook, Follower};
 headcount_http::rules! { for<'a> (&RequestHead<'a>, &ResponseHead<'a>) }
 
 impl Rules {
-    /// Begins to measure a request; `None` if it is left out.
+    /// Begins to measure a request. If it is left out, it is over at once.
     #[inline(always)]
-    pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Option<Life<Follower>> {
+    pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Life<Follower> {
         let head = RequestHead::of(request);
-        let mut life = self.begin(&head, request.body())?;
+        let mut life = self.begin(&head, request.body());
         self.take_exemplar(&mut life, &head, || head.headers.get("traceparent")?.to_str().ok());
-        Some(life)
+        life
     }
 
     #[inline(always)]
-    fn begin(&'static self, head: &RequestHead<'_>, body: &impl http_body::Body) -> Option<Life<Follower>> {
+    fn begin(&'static self, head: &RequestHead<'_>, body: &impl http_body::Body) -> Life<Follower> {
         if !self.recorder.is_enabled() {
-            return None;
+            return Life::default();
         }
         let Functions { route, request_labels, predicates, hook, .. } = &self.functions;
         if predicates.iter().any(|leaves_out| leaves_out(head)) {
-            return None;
+            return Life::default();
         }
         let own_route = route.as_ref().map(|route| route(head));
         let mut arrival = Arrival {
@@ -42,7 +42,11 @@ impl Rules {
             labels: &[],
             body: body.size_hint().exact(),
         };
-        let follow = || hook.as_ref().map_or_else(Follower::default, |hook| hook.begin(head));
+        let follow = |follower: &mut Follower| {
+            if let Some(hook) = hook {
+                *follower = hook.begin(head);
+            }
+        };
         if request_labels.is_empty() {
             return self.recorder.arrive(&arrival, follow);
         }
@@ -58,8 +62,8 @@ impl Rules {
     pub(crate) fn answered<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {
         let head = ResponseHead::of(response);
         if !head.extensions.is_empty() {
-            if let Some(usage) = head.extensions.get::<TokenUsage>() {
-                life.reporter().tokens(usage);
+            if let (Some(usage), Some(reporter)) = (head.extensions.get::<TokenUsage>(), life.reporter()) {
+                reporter.tokens(usage);
             }
             if head.extensions.get::<DoNotTrack>().is_some() {
                 return life.leave_out();
@@ -69,7 +73,9 @@ impl Rules {
         if self.recorder.counts_grpc() && is_grpc(kind()) {
             life.is_grpc(status_of_grpc(head.headers));
         }
-        life.follower().response(&head);
+        if let Some(follower) = life.follower() {
+            follower.response(&head);
+        }
         let labels = match &*self.functions.response_labels {
             [] => Vec::new(),
             labels => labels.iter().map(|label| label(&head).into_owned()).collect(),

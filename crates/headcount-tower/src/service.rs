@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use headcount_http::{Life, Watch};
+use headcount_http::Watch;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -45,8 +45,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut life = self.rules.arrive(&request);
-        let read = life.as_mut().and_then(Life::count_request);
-        let watch = Watch::over(life.as_mut());
+        let read = life.count_request();
+        let watch = Watch::over(&mut life);
         let inner = self.inner.call(request.map(|body| RequestBody::new(body, read)));
         watch.end();
         ResponseFuture::new(inner, life, self.rules)

@@ -16,7 +16,7 @@ fn random(n: u32) -> String {
 
 fn request(recorder: Recorder, method: &str, route: Option<&str>, labels: &[&str], response: &[String]) {
     let arrival = Arrival { method, route, path: "/x", labels, ..Arrival::default() };
-    let mut life = recorder.arrive(&arrival, || ()).unwrap();
+    let mut life = recorder.arrive(&arrival, |()| ());
     life.answered(404, Body::None, response.to_vec());
 }
 
@@ -74,7 +74,7 @@ fn models_have_as_many_names_as_a_hundred() {
     let (recorder, registry) = record(Options::new().with(Metric::Tokens));
     let life = arrive(recorder, "POST", "/chat");
     for n in 0..1000 {
-        life.reporter().tokens(&TokenUsage::new(random(n), 1, 2));
+        life.reporter().unwrap().tokens(&TokenUsage::new(random(n), 1, 2));
     }
     let text = registry.render();
     assert_eq!(text.lines().filter(|line| line.starts_with("http_token_usage_total{")).count(), 3 * 101);

@@ -24,7 +24,7 @@ fn check(options: Options, expected: &[&str]) {
         body: Some(3),
         ..Arrival::default()
     };
-    let mut life = recorder.arrive(&arrival, || ()).unwrap();
+    let mut life = recorder.arrive(&arrival, |()| ());
     life.answered(200, Body::None, Vec::new());
     let expected: Vec<&str> = expected
         .iter()
@@ -152,7 +152,7 @@ fn bodies_that_are_empty_have_no_size_where_it_is_ignored() {
     let (recorder, registry) = record(options.constant_label("region", "eu"));
     let request = |body, answer| {
         let arrival = Arrival { method: "GET", route: Some("/a"), body, ..Arrival::default() };
-        let mut life = recorder.arrive(&arrival, || ()).unwrap();
+        let mut life = recorder.arrive(&arrival, |()| ());
         life.answered(200, Body::Sized(answer), Vec::new());
         life.sent(answer);
     };
@@ -188,7 +188,7 @@ fn what_is_left_out_leaves_nothing() {
     let options = Options::new().exclude_path("/internal/*").exclude_route("/b").exclude_method("OPTIONS");
     let (recorder, _) = record(options.ignore_unmatched());
     let is_measured = |method, route, path| {
-        recorder.arrive(&Arrival { method, route, path, ..Arrival::default() }, || ()).is_some()
+        !recorder.arrive(&Arrival { method, route, path, ..Arrival::default() }, |()| ()).is_over()
     };
     assert!(is_measured("GET", Some("/a"), "/a"));
     assert!(!is_measured("GET", Some("/internal/{x}"), "/internal/7"));
@@ -202,7 +202,7 @@ fn what_is_left_out_leaves_nothing() {
 fn a_variable_that_is_not_set_switches_everything_off() {
     let (recorder, registry) = record(Options::new().enabled_by("HEADCOUNT_HTTP_TEST_OF_A_VARIABLE"));
     assert!(!recorder.is_enabled());
-    assert!(recorder.arrive(&Arrival::default(), || ()).is_none());
+    assert!(recorder.arrive(&Arrival::default(), |()| ()).is_over());
     recorder.expect("GET", "/a", &[200]);
     assert_eq!(registry.render(), "");
 }
