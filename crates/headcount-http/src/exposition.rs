@@ -17,10 +17,14 @@ pub use headcount_store::text::CONTENT_TYPE;
 
 /// Makes expositions, one after the other: the first learns what the directory holds, every later one reads
 /// little but values.
-pub struct Exposition(Source);
+pub struct Exposition {
+    source: Source,
+    merger: Mutex<Merger>,
+}
 
 enum Source {
-    Directory(Box<(Directory, Mutex<Merger>)>),
+    Directory(Directory),
+    /// This process, in a registry; in the default one, if there is none.
     Process(Option<Registry>),
 }
 
@@ -40,20 +44,23 @@ impl Exposition {
     ///
     /// When it cannot be opened.
     pub fn of_directory(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let directory = Directory::open(path.as_ref())?;
-        Ok(Self(Source::Directory(Box::new((directory, Mutex::default())))))
+        Ok(Self::of(Source::Directory(Directory::open(path.as_ref())?)))
     }
 
     /// What this process alone has recorded in the default registry.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(Source::Process(None))
+        Self::of(Source::Process(None))
     }
 
     /// What this process alone has recorded in a registry.
     #[must_use]
     pub fn of_registry(registry: Registry) -> Self {
-        Self(Source::Process(Some(registry)))
+        Self::of(Source::Process(Some(registry)))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, merger: Mutex::default() }
     }
 
     /// The exposition in the text format, whose content type is [`CONTENT_TYPE`]. Reads files: call it where a
@@ -61,47 +68,41 @@ impl Exposition {
     ///
     /// # Errors
     ///
-    /// When the directory cannot be listed.
+    /// When the directory cannot be listed, or what this process records cannot be read.
     pub fn render(&self) -> io::Result<Vec<u8>> {
         self.write(&headcount_merge::Exposition::new(Format::Text))
     }
 
     /// The exposition in the format that a header `Accept` wants most, in as many lines as it has, and its content type:
-    /// exemplars come in OpenMetrics and protobuf, native histograms in protobuf. What this process alone has
-    /// recorded is text, whatever is wanted.
+    /// exemplars come in OpenMetrics and protobuf, native histograms in protobuf.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be listed.
+    /// When the directory cannot be listed, or what this process records cannot be read.
     pub fn render_for<'a>(
         &self,
         accept: impl IntoIterator<Item = &'a str>,
     ) -> io::Result<(Vec<u8>, Cow<'static, str>)> {
         let wanted = headcount_merge::Exposition::accepted(accept);
-        let content_type = match self.0 {
-            Source::Directory(_) => wanted.content_type().into(),
-            Source::Process(_) => CONTENT_TYPE.into(),
-        };
-        Ok((self.write(&wanted)?, content_type))
+        Ok((self.write(&wanted)?, wanted.content_type().into()))
     }
 
     fn write(&self, wanted: &headcount_merge::Exposition<'_>) -> io::Result<Vec<u8>> {
-        match &self.0 {
-            Source::Directory(directory) => {
-                let (directory, merger) = &**directory;
-                let mut merger = merger.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(merger.merge(directory)?.encode(wanted))
-            }
+        let mut merger = self.merger.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = match &self.source {
+            Source::Directory(directory) => merger.merge(directory)?,
             Source::Process(registry) => {
-                Ok(registry.map_or_else(headcount::render, Registry::render).into_bytes())
+                let registry = registry.map_or_else(Registry::global, Ok).map_err(io::Error::other)?;
+                merger.merge_process(&registry.open()?)?
             }
-        }
+        };
+        Ok(merged.encode(wanted))
     }
 }
 
 impl fmt::Debug for Exposition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.source {
             Source::Directory(_) => "Exposition(directory)",
             Source::Process(_) => "Exposition(process)",
         })

@@ -162,6 +162,11 @@ impl Files {
         self.all.get(&inode)
     }
 
+    /// The same, to learn more of it.
+    pub(crate) fn get_mut(&mut self, inode: u64) -> Option<&mut KnownFile> {
+        self.all.get_mut(&inode)
+    }
+
     /// A file that is open, if it counts: unless this gather has found it under another name, or an archive that it has
     /// read stands for it.
     ///

@@ -12,6 +12,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 
 use headcount_store::directory::Directory;
@@ -115,6 +116,29 @@ impl Merger {
             self.read(directory)?;
         }
         Ok(Gather { known: &mut self.known, tally: &mut self.tally, merged: &mut self.merged })
+    }
+
+    /// Merges what one process alone records, which lives: the file may be of no directory, as that in this process's
+    /// own memory is. Merge nothing else with the same merger.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn merge_process(&mut self, file: &File) -> io::Result<Merged<'_>> {
+        self.read_process(file)?;
+        if self.known.forget_vanished() {
+            self.known.forget();
+            self.read_process(file)?;
+        }
+        let Self { known, tally, merged, .. } = self;
+        Ok(Gather { known, tally, merged }.finish())
+    }
+
+    fn read_process(&mut self, file: &File) -> io::Result<()> {
+        self.tally.clear();
+        self.known.begin(None);
+        let file = file.try_clone()?;
+        self.known.read_process(file, &mut self.tally, &mut self.scratch).map_err(io::Error::other)
     }
 
     fn read(&mut self, directory: &Directory) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! It is never more than what the files describe now: when the last file with some description is gone, and
 //! no other describes the same, everything is forgotten and read again.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use headcount_store::FileError;
@@ -13,7 +14,7 @@ use headcount_store::read::{Cells, Reach, Reader, View};
 
 use crate::ahead::{self, PeerFile};
 use crate::estate::{Archived, Content};
-use crate::files::{Files, Found};
+use crate::files::{Files, Found, KnownFile};
 use crate::index::{Index, Sums};
 use crate::keys::Keys;
 use crate::liveness::{Doubted, Judge};
@@ -171,6 +172,25 @@ impl Known {
                 known.own = Some(own);
             }
         }
+        Ok(())
+    }
+
+    /// Adds what the file of a living process holds, whatever it is called.
+    pub(crate) fn read_process(
+        &mut self,
+        file: File,
+        tally: &mut Tally,
+        scratch: &mut Scratch,
+    ) -> Result<(), FileError> {
+        let Self { index, descriptions, files, .. } = self;
+        let inode = files.admit(file)?;
+        let Some(KnownFile { open: Some(open), own, is_found, .. }) = files.get_mut(inode) else {
+            return Ok(());
+        };
+        let alive = (Some(Life::Alive), 0);
+        let (read, _) = descriptions.read_own(open.view(), alive, own.take(), index, tally, scratch)?;
+        (*own, *is_found) = (Some(read), true);
+        files.let_go(inode, true);
         Ok(())
     }
 

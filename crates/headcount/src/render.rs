@@ -1,6 +1,8 @@
-//! This process's own metrics as text, without the merge over others.
+//! This process's own metrics as text, without the merge over others; and as they are, for who makes more of them.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
 
 use headcount_store::FileError;
 use headcount_store::cell::{decode_gauge, decode_states};
@@ -37,6 +39,24 @@ impl Registry {
         // Nothing is all that can be said of a file that was damaged from outside.
         let text = image.and_then(|image| render_image(&image)).unwrap_or_default();
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Opens what this process records in this registry, for reading: a file of the directory, or one in memory that
+    /// nobody else sees. `headcount_merge::Merger::merge_process` makes every format of it.
+    ///
+    /// ```
+    /// headcount::Counter::new("jobs", "Jobs done.")?.inc();
+    /// let file = headcount::Registry::global()?.open()?;
+    /// assert!(file.metadata()?.len() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is none: the registry could not be created, or a fork left this process without one.
+    pub fn open(self) -> io::Result<File> {
+        let store = self.store().ok_or(io::ErrorKind::Unsupported)?;
+        Registration::begin().open(store)
     }
 }
 

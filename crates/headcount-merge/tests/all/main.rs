@@ -1,6 +1,7 @@
 //! The merge as its users see it: directories in, expositions out.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod alone;
 mod any_file;
 mod estate;
 mod every_format;

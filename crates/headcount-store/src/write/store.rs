@@ -1,6 +1,8 @@
 //! The way in: a process's file, the families and series it describes, and their cells.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -314,6 +316,16 @@ impl Registration {
     /// Counts a series that could not be created, where the merge finds it.
     pub fn count_lost_series(&self, store: Store) {
         self.0.stores[store.index()].writer.lost_series().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Opens this process's own file once more, for reading. It shares no lock with the one that is written.
+    ///
+    /// # Errors
+    ///
+    /// When a fork left this process without a file, or the system refuses.
+    pub fn open(&self, store: Store) -> io::Result<File> {
+        let file = self.0.stores[store.index()].writer.file()?;
+        File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
     /// Reads this process's own file, as another process would.

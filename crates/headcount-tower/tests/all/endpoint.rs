@@ -18,7 +18,7 @@ fn an_application_serves_its_own_metrics_beside_its_routes() {
     send(&mut app, request("GET", "/"));
     let response = send(&mut app, request("GET", "/metrics"));
     assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()[KIND], CONTENT_TYPE);
+    assert!(response.headers()[KIND].to_str().unwrap().starts_with(CONTENT_TYPE));
     let text = String::from_utf8(endpoint.render().unwrap().0).unwrap();
     assert!(text.contains("http_requests_total{method=\"GET\",route=\"/\",status=\"200\"} 1\n"), "{text}");
     assert!(!text.contains("route=\"/metrics\""), "{text}");
@@ -28,13 +28,21 @@ fn an_application_serves_its_own_metrics_beside_its_routes() {
 }
 
 #[test]
-fn a_directory_is_merged_whoever_answers() {
+fn the_format_is_the_one_that_is_wanted_with_a_directory_and_without() {
     let directory = tempfile::tempdir().unwrap();
     for _ in 0..3 {
         let registry = Registry::in_directory(directory.path()).unwrap();
         registry.counter("c", "").unwrap().add(2);
     }
-    let endpoint = MetricsEndpoint::new(Exposition::of_directory(directory.path()).unwrap());
+    let private = Registry::private().unwrap();
+    private.counter("c", "").unwrap().add(6);
+    for exposition in [Exposition::of_directory(directory.path()).unwrap(), Exposition::of_registry(private)]
+    {
+        answers_in_every_format(&MetricsEndpoint::new(exposition));
+    }
+}
+
+fn answers_in_every_format(endpoint: &MetricsEndpoint) {
     let ask = |accept: &[&str]| {
         let mut request = request("GET", "/");
         for line in accept {
