@@ -79,7 +79,9 @@ impl Rules {
         let (status, extensions) = (response.status(), response.response().extensions());
         let head = ResponseHead::new(status, response.headers(), &extensions);
         life.routed(|| response.request().match_pattern());
-        if let (Some(usage), Some(reporter)) = (extensions.get::<TokenUsage>(), life.reporter()) {
+        if let Some(usage) = extensions.get::<TokenUsage>()
+            && let Some(reporter) = life.reporter()
+        {
             reporter.tokens(usage);
         }
         if extensions.get::<DoNotTrack>().is_some() {

@@ -134,6 +134,15 @@ fn however_a_request_ends_it_is_counted_once() {
         drop(body);
         assert_eq!((requests(registry, "/streamed", "499"), in_flight()), (1.0, 0.0));
 
+        // One that has all its bytes is complete as soon as they are handed on.
+        let mut body = Box::pin(get("/users/1").await.unwrap().into_body());
+        assert_eq!((body.size(), in_flight()), (BodySize::Sized(6), 1.0));
+        assert!(poll_fn(|context| body.as_mut().poll_next(context)).await.is_some());
+        drop(body);
+        drop(get("/users/1").await.unwrap());
+        let [complete, gone] = ["200", "499"].map(|status| requests(registry, "/users/{id}", status));
+        assert_eq!((complete, gone, in_flight()), (1.0, 1.0, 0.0));
+
         let mut waits = Box::pin(get("/waits"));
         assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert_eq!(in_flight(), 1.0);

@@ -98,15 +98,22 @@ impl Endpoint {
     /// Whether this is where such a request comes to.
     #[inline]
     pub(crate) fn is(&self, arrived: &Arrived<'_>) -> bool {
-        // Methods, schemes and protocols are texts of ours, and seldom at two places.
-        let same = |known: &str, text: &str| {
+        self.is_of(arrived)
+            && *self.route == *arrived.route
+            && (arrived.computed.is_empty() || self.has_computed(arrived.computed))
+    }
+
+    /// Whether this is where such a request comes to as long as no more is known of it: nothing that is said in words of an
+    /// application's.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, arrived: &Arrived<'_>) -> bool {
+        // Texts of ours, and seldom at two places.
+        let same = |known: &'static str, text: &'static str| {
             known.len() == text.len() && (known.as_ptr() == text.as_ptr() || known == text)
         };
         same(self.method, arrived.method)
             && same(self.scheme, arrived.scheme)
             && same(self.protocol, arrived.protocol)
-            && *self.route == *arrived.route
-            && (arrived.computed.is_empty() || self.has_computed(arrived.computed))
     }
 
     fn has_computed(&self, values: &[&str]) -> bool {

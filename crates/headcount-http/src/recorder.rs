@@ -227,7 +227,7 @@ impl Recorder {
         let arrived = self.arrived(arrival, "");
         let recent = Recent::unrouted(&arrived);
         match recent.get() {
-            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
+            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is_of(&arrived) => endpoint,
             _ => self.find_unrouted_endpoint(recent, arrived, find),
         }
     }
