@@ -11,9 +11,10 @@ use crate::gauge::GaugeSlot;
 use crate::gauge_layout::{GaugeContent, Info, States};
 use crate::index::{Index, Sums};
 use crate::labels;
-use crate::layout::{Layout, Number};
+use crate::layout::Layout;
 use crate::native_layout::{Covered, NativeTable};
 use crate::process::{Life, Process};
+use crate::sum_layout::Number;
 
 /// Decodes descriptions, as they stand in a file.
 ///
@@ -54,7 +55,7 @@ pub(crate) fn decode(bytes: &[u8], index: &mut Index) -> Result<Layout, FileErro
                 }
             }
             Record::Process(process) => layout.processes.push(Process {
-                name: process.name.to_owned(),
+                name: process.name.into(),
                 pid_namespace: process.pid_namespace,
                 life: Life::Dead(process.order),
                 buried: process.buried,
@@ -164,29 +165,29 @@ impl Described {
         }
         let series = index.intern_series(family, &self.encoded);
         match (&self.shape, &index.series(series).sums) {
-            (Shape::Counter, &Sums::One(slot)) => layout.add(first_cell, slot, Number::Integer),
+            (Shape::Counter, &Sums::One(slot)) => layout.sums.add(first_cell, slot, Number::Integer),
             (Shape::FloatCounter | Shape::Folded(Folded::NamedCounter), &Sums::One(slot)) => {
-                layout.add(first_cell, slot, Number::Float);
+                layout.sums.add(first_cell, slot, Number::Float);
             }
             (Shape::Summary | Shape::Folded(Folded::Summary), &Sums::Summary { sum, count }) => {
-                layout.add(first_cell, sum, Number::Float);
-                layout.add(first_cell + 1, count, self.counted);
+                layout.sums.add(first_cell, sum, Number::Float);
+                layout.sums.add(first_cell + 1, count, self.counted);
             }
             (
                 Shape::Histogram { bounds } | Shape::Folded(Folded::Histogram { bounds }),
                 &Sums::Histogram { sum, .. },
             ) => {
-                layout.add(first_cell, sum, Number::Float);
+                layout.sums.add(first_cell, sum, Number::Float);
                 for (&bound, cell) in bounds.iter().chain(&[f64::INFINITY]).zip(first_cell + 1..) {
-                    layout.add(cell, index.intern_bucket(series, bound), self.counted);
+                    layout.sums.add(cell, index.intern_bucket(series, bound), self.counted);
                 }
             }
             (Shape::NativeHistogram(native), &Sums::Histogram { sum, .. }) => {
-                layout.add(first_cell, sum, Number::Float);
+                layout.sums.add(first_cell, sum, Number::Float);
                 if !native.bounds.is_empty() {
                     let bounds = native.bounds.iter().chain(&[f64::INFINITY]);
                     for (&bound, cell) in bounds.zip(first_cell + Native::CLASSIC..) {
-                        layout.add(cell, index.intern_bucket(series, bound), self.counted);
+                        layout.sums.add(cell, index.intern_bucket(series, bound), self.counted);
                     }
                 }
             }

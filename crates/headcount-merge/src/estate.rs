@@ -52,7 +52,7 @@ impl Archived {
     pub(crate) fn new(number: u64, content: Content, layout: Arc<Layout>) -> Self {
         let Header { process, created, .. } = content.header;
         let process = Process {
-            name: process.pid.to_string(),
+            name: process.pid.to_string().into(),
             pid_namespace: process.pid_namespace,
             life: Life::Dead(created),
             buried: number,

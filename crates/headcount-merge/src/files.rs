@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
+use foldhash::fast::RandomState;
 use headcount_store::FileError;
 use headcount_store::directory::{Directory, FileName, Watch};
 use headcount_store::read::{OpenFile, may_map, spacious};
@@ -20,7 +20,7 @@ use crate::tally::Tally;
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// By their inodes.
-    all: HashMap<u64, KnownFile>,
+    all: HashMap<u64, KnownFile, RandomState>,
     /// Whether they stay open from one gather to the next.
     stay_open: bool,
     /// Whether this gather reads them through mappings.
@@ -79,8 +79,7 @@ pub(crate) struct KnownFile {
 /// A file that is open, by its inode, and what it is called.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
-    pub(crate) name: &'a OsStr,
-    pub(crate) parsed: &'a FileName,
+    pub(crate) name: &'a FileName,
     pub(crate) inode: u64,
 }
 
@@ -182,7 +181,7 @@ impl Files {
             return Ok(None);
         };
         let Some(open) = &known.open else { return Ok(None) };
-        if tally.is_covered(found.parsed, open.file())? {
+        if tally.is_covered(found.name, open.file())? {
             return Ok(None);
         }
         known.is_found = true;

@@ -214,7 +214,7 @@ impl Step {
         let len = file.metadata().map_err(FileError::Unreadable)?.len();
         let source = Source::of(name, &file)?;
         let inode = self.known.files.admit(file)?;
-        read(self, Found { name: OsStr::new(&text), parsed: name, inode })?;
+        read(self, Found { name, inode })?;
         self.sources.push(source);
         self.bytes += len;
         Ok(())

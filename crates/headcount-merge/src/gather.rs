@@ -194,7 +194,7 @@ impl Merger {
                 let ahead = known.read_ahead(&files);
                 for ((entry, inode), ahead) in files.into_iter().zip(ahead) {
                     let read = inode.and_then(|inode| {
-                        let found = Found { name: &entry.name, parsed: entry.parsed()?, inode };
+                        let found = Found { name: entry.parsed()?, inode };
                         let read = known.read_file(found, ahead, judge, tally, scratch);
                         known.files.let_go(inode, read.is_ok());
                         read
@@ -233,7 +233,7 @@ impl<'a> Gather<'a> {
         let series = self.intern(name, help, Kind::Gauge, labels);
         let family = self.known.index.series(series).family;
         self.known.index.add_mode(family, GaugeMode::Sum);
-        let process = Process { name: String::new(), pid_namespace: 0, life: Life::Alive, buried: 0 };
+        let process = Process { name: "".into(), pid_namespace: 0, life: Life::Alive, buried: 0 };
         let process = self.tally.processes.add(process);
         if let Sums::Gauge(first) = self.known.index.series(series).sums {
             let start = self.tally.gauges.add_values([(value, 0.0)].into_iter());

@@ -12,10 +12,14 @@ use crate::process::{Life, Processes};
 /// The number of a gauge among all series that are gauges.
 pub(crate) type GaugeSlot = u32;
 
-/// What processes have set, as they stand in files.
+/// The bytes of a cell.
+type Cell = [u8; size_of::<u64>()];
+
+/// What processes have set.
 #[derive(Debug, Default)]
 pub(crate) struct GaugeCells {
-    cells: Vec<u64>,
+    /// As they stand there: they are copied as they are, and looked at once.
+    cells: Vec<Cell>,
     runs: Vec<GaugeRun>,
     /// How many of both there are to begin with.
     kept: (usize, usize),
@@ -52,10 +56,17 @@ impl GaugeCells {
     }
 
     /// Takes the cells of a file; tells where the first is, and how many they are.
-    pub(crate) fn add_cells(&mut self, cells: impl Iterator<Item = u64>) -> (usize, u32) {
+    pub(crate) fn add_file(&mut self, cells: &[Cell]) -> (usize, u32) {
         let start = self.cells.len();
-        self.cells.extend(cells);
-        (start, u32::try_from(self.cells.len() - start).unwrap_or(u32::MAX))
+        self.cells.extend_from_slice(cells);
+        (start, u32::try_from(cells.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Takes what would be in cells; tells where the first is.
+    pub(crate) fn add_cells(&mut self, cells: impl Iterator<Item = u64>) -> usize {
+        let start = self.cells.len();
+        self.cells.extend(cells.map(u64::to_le_bytes));
+        start
     }
 
     /// Brings cells that were taken, from one on and so far apart, to the places that they belong to.
@@ -72,16 +83,15 @@ impl GaugeCells {
             2 if cells.len() / 2 >= places.len() => bring_each::<2, T>(cells, places, take),
             _ => {
                 let mut take = take;
-                places.zip(cells.iter().step_by(stride)).for_each(|(place, &cell)| take(place, cell));
+                let cells = cells.iter().step_by(stride).map(|&cell| u64::from_le_bytes(cell));
+                places.zip(cells).for_each(|(place, cell)| take(place, cell));
             }
         }
     }
 
     /// Takes values and when they were set, two cells each; tells where the first is.
     pub(crate) fn add_values(&mut self, values: impl Iterator<Item = (f64, f64)>) -> usize {
-        let start = self.cells.len();
-        self.cells.extend(values.flat_map(|(value, time)| [encode_gauge(value), time.to_bits()]));
-        start
+        self.add_cells(values.flat_map(|(value, time)| [encode_gauge(value), time.to_bits()]))
     }
 
     /// Takes the value that a process has for one gauge.
@@ -111,21 +121,23 @@ impl GaugeCells {
     }
 
     /// The cells of a run and, as many places behind, those of the times.
-    pub(crate) fn cells_of(&self, run: &GaugeRun) -> impl Iterator<Item = (u64, u64)> {
+    pub(crate) fn cells_of<'a>(&'a self, run: &GaugeRun) -> impl Iterator<Item = (u64, u64)> + use<'a> {
         let times = if run.has_time { &self.cells[run.start + 1..] } else { &self.cells[run.start..] };
-        let values = self.cells[run.start..].iter().step_by(run.stride);
-        values.copied().zip(times.iter().step_by(run.stride).copied()).take(run.len as usize)
+        let stride = run.stride;
+        let each =
+            move |cells: &'a [Cell]| cells.iter().step_by(stride).map(|&cell| u64::from_le_bytes(cell));
+        each(&self.cells[run.start..]).zip(each(times)).take(run.len as usize)
     }
 }
 
 /// The first of so many cells each, as far as there are as many.
 fn bring_each<const STRIDE: usize, T>(
-    cells: &[u64],
+    cells: &[Cell],
     places: impl Iterator<Item = T>,
     mut take: impl FnMut(T, u64),
 ) {
     let (groups, _) = cells.as_chunks::<STRIDE>();
-    places.zip(groups).for_each(|(place, group)| take(place, group[0]));
+    places.zip(groups).for_each(|(place, group)| take(place, u64::from_le_bytes(group[0])));
 }
 
 /// What the gauges have come to whose modes make one value of all.
@@ -311,7 +323,7 @@ pub(crate) mod tests {
         let (mut cells, mut processes) = collect("5");
         let process = Process { name: "dead".into(), pid_namespace: 0, life: Life::Dead(1), buried: 0 };
         let process = processes.add(process);
-        let (start, _) = cells.add_cells([!70.0_f64.to_bits()].into_iter());
+        let start = cells.add_cells([!70.0_f64.to_bits()].into_iter());
         let only = Some(GaugeMerge::Max);
         let (family, first, len, stride, has_time) = (0, 0, 1, 1, false);
         cells.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });

@@ -217,7 +217,7 @@ impl Differences {
         let lives = self.lives.iter().map(|&life| cells.life(life).is_removed);
         let values =
             sums.iter().zip(lives).map(|(&sum, removed)| if removed { 0 } else { encode_gauge(sum) });
-        let (start, _) = tally.gauges.add_cells(values);
+        let start = tally.gauges.add_cells(values);
         let Self { family, first, .. } = *self;
         let (len, stride, has_time, only) = (self.end().0 - first, 1, false, None);
         tally.gauges.add_run(GaugeRun { process, family, first, len, start, stride, has_time, only });

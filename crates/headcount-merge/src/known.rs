@@ -87,7 +87,7 @@ impl Known {
         let mut archives = Vec::new();
         for entry in entries {
             let read = self.files.open(directory, entry).and_then(|inode| {
-                let found = Found { name: &entry.name, parsed: entry.parsed()?, inode };
+                let found = Found { name: entry.parsed()?, inode };
                 let read = self.read_archive(found, tally);
                 self.files.let_go(inode, read.is_ok());
                 read
@@ -111,7 +111,7 @@ impl Known {
         let archived = match (known.own.as_ref().and_then(OwnFile::archived), &known.open) {
             (Some(archived), _) => Arc::clone(archived),
             (None, Some(open)) => {
-                let number = found.parsed.burial().unwrap_or(0);
+                let number = found.name.burial().unwrap_or(0);
                 let reader = Reader::open(open.view())?;
                 let content = Content::read(&reader)?;
                 let mut own = descriptions.layouts.resolve(&reader, known.own.take(), index)?;
@@ -138,8 +138,8 @@ impl Known {
         let Self { index, descriptions, files, .. } = self;
         let Some(known) = files.find(found, tally)? else { return Ok(()) };
         let Some(open) = &mut known.open else { return Ok(()) };
-        let Found { name, parsed, inode } = found;
-        match parsed {
+        let Found { name, inode } = found;
+        match name {
             FileName::Peer(peer) => {
                 known.own = None;
                 let process = descriptions
@@ -151,22 +151,22 @@ impl Known {
                 if is_live && judge.is_dead(doubted) {
                     tally.processes.set_life(process, dead);
                 } else if is_live && peer.buried.is_none() {
-                    tally.alive.push(Living { file: name.to_owned(), process, dead, holds_lock: false });
+                    tally.alive.push(Living { file: name.clone(), process, dead, holds_lock: false });
                 }
             }
             _ => {
                 known.peer = PeerContent::default();
                 // A process that is not buried yet may have died all the same.
-                let is_of_process = matches!(parsed, FileName::Process { .. });
+                let is_of_process = matches!(name, FileName::Process { .. });
                 let is_alive = is_of_process && open.is_locked();
                 tally.has_abandoned |= is_of_process && !is_alive;
                 let last = known.own.take();
                 let life = if is_alive { Some(Life::Alive) } else { None };
-                let buried = parsed.burial().unwrap_or(0);
+                let buried = name.burial().unwrap_or(0);
                 let (own, process) =
                     descriptions.read_own(open.view(), (life, buried), last, index, tally, scratch)?;
                 if is_alive {
-                    let (file, dead) = (name.to_owned(), Life::Dead(own.created()));
+                    let (file, dead) = (name.clone(), Life::Dead(own.created()));
                     tally.alive.push(Living { file, process, dead, holds_lock: true });
                 }
                 known.own = Some(own);
@@ -265,7 +265,7 @@ impl Descriptions {
         let mut own = self.layouts.resolve(&reader, known, index)?;
         own.keep_outline(reader.into_outline());
         let process = tally.processes.add(Process {
-            name: header.process.pid.to_string(),
+            name: own.process_name(),
             pid_namespace: header.process.pid_namespace,
             life: life.unwrap_or(Life::Dead(header.created)),
             buried,
@@ -297,11 +297,11 @@ impl Descriptions {
             }
             _ => {
                 tally.files.python += 1;
-                &name.process
+                name.process.as_str()
             }
         };
         let life = name.buried.map_or(Life::Alive, Life::Dead);
-        let (name, buried) = (process.to_owned(), name.buried.unwrap_or(0));
+        let (name, buried) = (process.into(), name.buried.unwrap_or(0));
         let process = tally.processes.add(Process { name, pid_namespace: 0, life, buried });
         tally.totals.grow(index.slots());
         known.plan().into_iter().for_each(|plan| plan.follow(&values, process, tally));

@@ -1,10 +1,8 @@
 //! Where the cells of a file go.
 
-use std::ops::Range;
-
 use headcount_store::format::exemplar::Exemplar;
 use headcount_store::metric::GaugeMode;
-use headcount_store::read::{self, Cells, Reach};
+use headcount_store::read::{Cells, Reach};
 
 use crate::exemplars::Owner;
 use crate::gauge::GaugeSlot;
@@ -15,8 +13,8 @@ use crate::marks::Marks;
 use crate::native::NativeSlot;
 use crate::native_layout::NativeTable;
 use crate::process::Process;
+use crate::sum_layout::SumLayout;
 use crate::tally::Tally;
-use crate::totals::Slot;
 
 /// Where the cells of files with these descriptions go.
 #[derive(Debug, Default)]
@@ -25,10 +23,7 @@ pub(crate) struct Layout {
     pub(crate) records_len: usize,
     /// Which cells are described.
     pub(crate) reach: Reach,
-    /// Summed cells, in the order of the cells.
-    runs: Vec<Run>,
-    /// Those among them that are floats.
-    floats: Vec<Run>,
+    pub(crate) sums: SumLayout,
     pub(crate) gauges: GaugeLayout,
     pub(crate) natives: Vec<NativeTable>,
     /// Where the life cells of summed series are.
@@ -41,20 +36,6 @@ pub(crate) struct Layout {
     pub(crate) modes: Vec<(u32, GaugeMode)>,
     /// Dead processes of which an archive keeps values by themselves.
     pub(crate) processes: Vec<Process>,
-}
-
-/// Consecutive cells that are added to consecutive slots.
-#[derive(Debug)]
-struct Run {
-    cells: Range<u32>,
-    first_slot: Slot,
-}
-
-/// What a summed cell holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Number {
-    Integer,
-    Float,
 }
 
 /// Series whose numbers and life cells are as far apart each: between them may be others, of which something else is
@@ -74,9 +55,7 @@ impl Layout {
     pub(crate) fn mark(&self, marks: &mut Marks<'_>) {
         self.families.iter().for_each(|(family, help)| marks.family(*family, help));
         self.units.iter().for_each(|(family, unit)| marks.unit(*family, unit));
-        for Run { cells, first_slot } in &self.runs {
-            marks.slots(*first_slot..*first_slot + (cells.end - cells.start));
-        }
+        self.sums.mark(marks);
         self.natives.iter().for_each(|native| native.mark(marks));
         self.gauges.mark(marks);
     }
@@ -89,27 +68,11 @@ impl Layout {
     /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
     /// lives. `since` is when those began of which nothing else is said, in nanoseconds since 1970.
     pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
-        let totals = &mut tally.totals;
-        for slab in cells.slabs() {
-            // A slab ends with the last cell that its threads have touched, rounded up.
-            let bytes = |run: &Run| {
-                let [start, end] =
-                    [run.cells.start, run.cells.end].map(|cell| (cell as usize * 8).min(slab.len()));
-                &slab[start..end]
-            };
-            // To add many at once, whatever they are, and to take away again what was no integer, costs less than to
-            // tell them apart one by one.
-            for run in &self.runs {
-                totals.add_integers(run.first_slot, read::cells(bytes(run)));
-            }
-            for run in &self.floats {
-                totals.turn_into_floats(run.first_slot, read::cells(bytes(run)));
-            }
-        }
+        cells.slabs().for_each(|slab| self.sums.apply(slab, &mut tally.totals));
         self.natives.iter().for_each(|native| native.apply(cells, tally));
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
-        let (shared, count) = tally.gauges.add_cells(cells.all_shared());
+        let (shared, count) = tally.gauges.add_file(cells.all_shared());
         // What is described and not there is zero: a gauge that was never set, a life of which nothing is said.
         for &LifeCells { first, step, len, first_cell, stride } in &self.lives {
             let there = |first_cell| count.saturating_sub(first_cell).div_ceil(stride);
@@ -131,20 +94,14 @@ impl Layout {
     /// The exemplars of a process's file, and whose they are.
     pub(crate) fn exemplars(&self, cells: &Cells) -> impl Iterator<Item = (Owner, Exemplar)> {
         cells.exemplars().filter_map(|exemplar| {
-            let slot = self.slot_of(exemplar.cell).map(Owner::Slot);
+            let slot = self.sums.slot_of(exemplar.cell).map(Owner::Slot);
             let owner = slot.or_else(|| self.native_of(exemplar.cell).map(Owner::Native))?;
             Some((owner, exemplar))
         })
     }
 
-    /// The slot of a summed cell. Of a file whose series are not in the order of their cells, perhaps none.
-    fn slot_of(&self, cell: u32) -> Option<Slot> {
-        let at = self.runs.partition_point(|run| run.cells.start <= cell).checked_sub(1)?;
-        let Run { cells, first_slot, .. } = &self.runs[at];
-        cells.contains(&cell).then(|| first_slot + (cell - cells.start))
-    }
-
-    /// The native histogram of a summed cell that has no slot, in the same way.
+    /// The native histogram of a summed cell that has no slot. Of a file whose series are not in the order of their cells,
+    /// perhaps none.
     fn native_of(&self, cell: u32) -> Option<NativeSlot> {
         let at = self.natives.partition_point(|native| native.first_cell <= cell).checked_sub(1)?;
         self.natives[at].cells().contains(&cell).then_some(self.natives[at].native)
@@ -165,26 +122,6 @@ impl Layout {
         if !self.lives.last_mut().is_some_and(|last| last.go_on_with(series, cell)) {
             self.lives.push(LifeCells { first: series, step: 1, len: 1, first_cell: cell, stride: 1 });
         }
-    }
-
-    /// Sends a cell to a slot.
-    pub(crate) fn add(&mut self, cell: u32, slot: Slot, number: Number) {
-        add_to_runs(&mut self.runs, cell, slot);
-        if number == Number::Float {
-            add_to_runs(&mut self.floats, cell, slot);
-        }
-    }
-}
-
-/// Sends a cell to a slot: by the last run, if it goes on where that ends.
-fn add_to_runs(runs: &mut Vec<Run>, cell: u32, slot: Slot) {
-    match runs.last_mut() {
-        Some(Run { cells, first_slot })
-            if (cells.end, *first_slot + (cells.end - cells.start)) == (cell, slot) =>
-        {
-            cells.end += 1;
-        }
-        _ => runs.push(Run { cells: cell..cell + 1, first_slot: slot }),
     }
 }
 

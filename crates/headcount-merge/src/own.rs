@@ -26,6 +26,8 @@ pub(crate) struct OwnFile {
     layout: Arc<Layout>,
     /// A later file with the same inode was created at another time.
     created: u64,
+    /// The PID of the process.
+    process_name: Arc<str>,
     /// What its header and its table of extents said.
     outline: Option<Outline>,
     /// What an archive holds, once it was read.
@@ -68,7 +70,7 @@ impl Layouts {
         known: Option<OwnFile>,
         index: &mut Index,
     ) -> Result<OwnFile, FileError> {
-        let &Header { created, records_used, .. } = reader.header();
+        let &Header { created, records_used, process, .. } = reader.header();
         let known = match known.filter(|known| known.created == created) {
             Some(known) if known.layout.records_len as u64 == records_used => return Ok(known),
             known => known,
@@ -84,7 +86,8 @@ impl Layouts {
                 old.successor = Arc::downgrade(&layout);
             }
         }
-        Ok(OwnFile { layout, created, outline: None, archived: None })
+        let process_name = process.pid.to_string().into();
+        Ok(OwnFile { layout, created, process_name, outline: None, archived: None })
     }
 
     fn find_or_decode(&mut self, records: &[u8], index: &mut Index) -> Result<Arc<Layout>, FileError> {
@@ -122,6 +125,11 @@ impl OwnFile {
     /// When the file was created, in nanoseconds since 1970.
     pub(crate) fn created(&self) -> u64 {
         self.created
+    }
+
+    /// The PID of the process.
+    pub(crate) fn process_name(&self) -> Arc<str> {
+        Arc::clone(&self.process_name)
     }
 
     /// Which of its cells are described, if that is as known.

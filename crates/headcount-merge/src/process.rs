@@ -5,12 +5,13 @@
 //! with its namespace behind it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A process that wrote a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     /// The PID, or what an application of Python's or Ruby's client calls the process.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// The inode of its PID namespace; 0 if the file does not say.
     pub(crate) pid_namespace: u64,
     /// Whether it is alive.
@@ -42,7 +43,8 @@ impl Life {
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     all: Vec<Process>,
-    labels: Vec<String>,
+    /// What the label `pid` says of those of which it does not say the name, in their order.
+    labels: Vec<(u32, String)>,
     /// How many there are to begin with.
     kept: usize,
 }
@@ -74,23 +76,34 @@ impl Processes {
 
     /// What the label `pid` says of a process, once [all are labelled](Self::label_all).
     pub(crate) fn label(&self, process: u32) -> &str {
-        &self.labels[process as usize]
+        match self.labels.binary_search_by_key(&process, |(process, _)| *process) {
+            Ok(at) => &self.labels[at].1,
+            Err(_) => &self.get(process).name,
+        }
     }
 
     /// Finds out what the label `pid` says of each process, now that all are known.
     pub(crate) fn label_all(&mut self) {
+        self.labels.clear();
+        let namespaced = || self.all.iter().filter(|process| process.pid_namespace != 0);
+        let namespaces = || namespaced().map(|process| process.pid_namespace);
+        // Most often there is no other.
+        if namespaces().min() == namespaces().max() {
+            return;
+        }
         let mut first_namespace: HashMap<&str, u64> = HashMap::new();
-        for process in self.all.iter().filter(|process| process.pid_namespace != 0) {
+        for process in namespaced() {
             let first = first_namespace.entry(&process.name).or_insert(process.pid_namespace);
             *first = (*first).min(process.pid_namespace);
         }
-        let label = |process: &Process| match first_namespace.get(process.name.as_str()) {
-            Some(&first) if process.pid_namespace != 0 && process.pid_namespace != first => {
-                format!("{}-{}", process.name, process.pid_namespace)
-            }
-            _ => process.name.clone(),
+        let label = |process: &Process| {
+            let Process { name, pid_namespace, .. } = process;
+            let first =
+                first_namespace.get(&**name).filter(|first| *pid_namespace != 0 && pid_namespace != *first);
+            first.map(|_| format!("{name}-{pid_namespace}"))
         };
-        self.labels = self.all.iter().map(label).collect();
+        let labels = (0..).zip(&self.all).filter_map(|(at, process)| Some((at, label(process)?)));
+        self.labels = labels.collect();
     }
 }
 
@@ -105,7 +118,8 @@ mod tests {
             processes.add(Process { name: name.into(), pid_namespace, life: Life::Alive, buried: 0 });
         }
         processes.label_all();
-        assert_eq!(processes.labels, ["7-40", "7", "7-40", "8", "7", "web"]);
+        let labels: Vec<_> = (0..6).map(|process| processes.label(process)).collect();
+        assert_eq!(labels, ["7-40", "7", "7-40", "8", "7", "web"]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What one gather has found so far, file by file: sums, what is merged otherwise, and whose it is.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -48,7 +47,7 @@ pub(crate) struct Tally {
 /// A process that was alive when its file was read.
 #[derive(Debug)]
 pub(crate) struct Living {
-    pub(crate) file: OsString,
+    pub(crate) file: FileName,
     pub(crate) process: u32,
     /// What it is to be when it is dead.
     pub(crate) dead: Life,
@@ -75,7 +74,8 @@ impl Tally {
     pub(crate) fn part_with_the_dead(&mut self, directory: &Directory) {
         for Living { file, process, dead, holds_lock } in self.alive.drain(..) {
             // A file that is gone under this name has been buried.
-            let is_alive = directory.open_file(&file).is_ok_and(|file| !holds_lock || is_locked(&file));
+            let file = directory.open_file(file.to_string().as_ref());
+            let is_alive = file.is_ok_and(|file| !holds_lock || is_locked(&file));
             if !is_alive {
                 self.processes.set_life(process, dead);
             }

@@ -56,14 +56,17 @@ impl Totals {
         sums.zip(values).for_each(|(sum, value)| sum.add(value));
     }
 
-    /// Makes of integers that were just added the floats whose bits they are. What was wrapped around on the way there is
-    /// so on the way back.
-    pub(crate) fn turn_into_floats(&mut self, first: Slot, values: impl IntoIterator<Item = u64>) {
-        let first = first as usize;
-        let sums = self.integers[first..].iter_mut().zip(&mut self.floats[first..]);
-        for ((integer, float), value) in sums.zip(values) {
-            *integer = integer.wrapping_sub(value);
-            float.add(f64::from_bits(value));
+    /// Makes of integers that were just added, to slots that are so far apart, the floats whose bits they are. What was
+    /// wrapped around on the way there is so on the way back.
+    pub(crate) fn turn_into_floats(
+        &mut self,
+        (first, step): (Slot, usize),
+        values: impl Iterator<Item = u64>,
+    ) {
+        let (integers, floats) = (&mut self.integers[first as usize..], &mut self.floats[first as usize..]);
+        for ((integer, float), value) in integers.chunks_mut(step).zip(floats.chunks_mut(step)).zip(values) {
+            integer[0] = integer[0].wrapping_sub(value);
+            float[0].add(f64::from_bits(value));
         }
     }
 

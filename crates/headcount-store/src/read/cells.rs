@@ -76,9 +76,10 @@ impl Cells {
         Life::decode(cell.map_or(0, |cell| self.shared(cell)))
     }
 
-    /// All shared cells that are there.
-    pub fn all_shared(&self) -> impl Iterator<Item = u64> {
-        cells(self.shared.bytes())
+    /// The bytes of all shared cells that are there.
+    #[must_use]
+    pub fn all_shared(&self) -> &[[u8; 8]] {
+        self.shared.bytes().as_chunks().0
     }
 
     /// The bytes of the slabs, eight to a [cell](cells()); a cell beyond the end of one is zero.
@@ -110,6 +111,6 @@ impl Cells {
     /// Whether every cell is zero but for some of the shared ones.
     pub(super) fn are_blank_but_for(&self, lives: &HashSet<u32>) -> bool {
         let is_blank = |(number, cell)| cell == 0 || lives.contains(&number);
-        (0..).zip(self.all_shared()).all(is_blank) && self.slabs.values().all(Space::is_blank)
+        (0..).zip(cells(self.shared.bytes())).all(is_blank) && self.slabs.values().all(Space::is_blank)
     }
 }
