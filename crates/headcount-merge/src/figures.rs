@@ -129,32 +129,38 @@ pub(crate) fn is_whole(value: Value) -> bool {
 #[derive(Debug)]
 struct Cumulated {
     buckets: Sum,
-    below: Value,
     is_done: bool,
 }
 
 impl Cumulated {
     /// None yet.
     fn none() -> Self {
-        Self { buckets: Sum::default(), below: Value::Integer(0), is_done: true }
+        Self { buckets: Sum::default(), is_done: true }
     }
 
     /// The next value, and whether a histogram can have it.
+    #[inline]
     fn next(&mut self, source: u32, totals: &Totals) -> (Value, bool) {
-        let ends = source == NOWHERE;
-        if self.is_done && !ends {
-            *self = Self { is_done: false, ..Self::none() };
+        if source == NOWHERE {
+            self.is_done = true;
+            let value = self.buckets.value();
+            return (value, is_whole(value));
+        }
+        if std::mem::replace(&mut self.is_done, false) {
+            self.buckets = Sum::default();
             let sum = totals.get(source);
             return (sum, is_counted(sum));
         }
-        self.is_done = ends;
-        if !ends {
-            self.buckets.add(totals.parts(source));
+        // Most often there are only integers, and many.
+        if let Some(counts) = totals.only_integer(source)
+            && let Some((before, value)) = self.buckets.add_integer(counts)
+        {
+            return (Value::Integer(value), value >= before);
         }
+        let before = self.buckets.value();
+        self.buckets.add(totals.parts(source));
         let value = self.buckets.value();
-        let falls = value.is_below(self.below);
-        self.below = value;
-        (value, is_whole(value) && !falls)
+        (value, is_whole(value) && !value.is_below(before))
     }
 }
 

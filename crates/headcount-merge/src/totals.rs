@@ -85,6 +85,13 @@ impl Totals {
         Sum { integer: self.integer(slot), float: self.floats[slot as usize].nearest() }
     }
 
+    /// The sum, if it is known without looking further that no float took part.
+    #[inline]
+    pub(crate) fn only_integer(&self, slot: Slot) -> Option<u64> {
+        let Float { sum, rest } = self.floats[slot as usize];
+        (sum.to_bits() | rest.to_bits() == 0).then(|| self.integer(slot))
+    }
+
     /// The sum of the integers.
     pub(crate) fn integer(&self, slot: Slot) -> u64 {
         self.integers[slot as usize]
@@ -139,6 +146,17 @@ impl Sum {
     pub(crate) fn add(&mut self, other: Self) {
         self.integer = self.integer.wrapping_add(other.integer);
         self.float += other.float;
+    }
+
+    /// Adds an integer, if no float takes part; returns what the sum was before, and what it is.
+    #[inline]
+    pub(crate) fn add_integer(&mut self, integer: u64) -> Option<(u64, u64)> {
+        if self.float != 0.0 {
+            return None;
+        }
+        let before = self.integer;
+        self.integer = before.wrapping_add(integer);
+        Some((before, self.integer))
     }
 
     pub(crate) fn value(self) -> Value {
