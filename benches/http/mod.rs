@@ -6,6 +6,8 @@
 
 mod actix;
 mod floor;
+#[path = "../../crates/headcount-tower/tests/null/mod.rs"]
+mod null;
 mod row;
 mod tower;
 
@@ -14,8 +16,9 @@ use std::time::Duration;
 use crate::document::machine;
 use crate::measure::{Candidate, Medians, compare, time};
 pub(crate) use actix::{now, send as send_actix};
+pub(crate) use null::Null;
 use row::Rows;
-pub(crate) use tower::{Null, app as axum_app, send as send_tower};
+pub(crate) use tower::{app as axum_app, send as send_tower};
 
 /// So few that most rounds pass without another process getting its turn.
 const REQUESTS: u32 = 500;

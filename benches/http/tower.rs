@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -21,29 +21,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::floor::tower::Followed;
+use super::null::Null;
 use super::row::Rows;
 use super::{Around, More, PATH, REQUESTS, ROUTE, WITHOUT, compare_around, send_all};
 use crate::measure::{Candidate, time};
-
-/// A service that does nothing.
-#[derive(Clone, Copy)]
-pub(crate) struct Null;
-
-impl<B> Service<Request<B>> for Null {
-    type Response = Response<B>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<B>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // It looks at its request, and the compiler cannot leave that out.
-        black_box(&request);
-        ready(Ok(Response::new(request.into_body())))
-    }
-}
 
 /// An application of one route.
 pub(crate) fn app() -> Router {

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use headcount::UpDown;
 
+use crate::arrival::Arrived;
 use crate::asked::Asked;
 use crate::families::series;
 use crate::label::{CLIENT_GONE, Label, Values};
@@ -58,16 +59,6 @@ struct Answers {
     next: Place,
 }
 
-/// What makes an endpoint.
-#[derive(Clone, Copy)]
-pub(crate) struct Arrived<'a> {
-    pub(crate) method: &'static str,
-    pub(crate) route: &'a str,
-    pub(crate) scheme: &'static str,
-    pub(crate) protocol: &'static str,
-    pub(crate) computed: &'a [&'a str],
-}
-
 impl Endpoint {
     pub(crate) fn new(arrived: &Arrived<'_>, recorder: Recorder, role: Role) -> Self {
         let mut endpoint = Self {
@@ -96,7 +87,7 @@ impl Endpoint {
     }
 
     /// Whether this is where such a request comes to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is(&self, arrived: &Arrived<'_>) -> bool {
         self.is_of(arrived)
             && *self.route == *arrived.route

@@ -24,8 +24,9 @@
 //! * `exclusion`: which requests are left out; `options`: what a user may choose; `preset`: what other packages
 //!   have chosen.
 //! * `families`: the metrics as registered; `observer`: what is observed, of whatever kind.
-//! * `tree`: a table that is read without a lock; `series`: what is counted of a request; `endpoint`: the series of
-//!   requests that are alike; `recent`: those that a thread had lately; `recorder`: finds them.
+//! * `arrival`: a request as it arrives; `tree`: a table that is read without a lock; `series`: what is counted of a
+//!   request; `endpoint`: the series of requests that are alike; `recent`: those that a thread had lately; `ledger`: how
+//!   many there are; `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
 //!   was read; `unrouted`: how its route is found later; `ongoing`: what is known of a request, and what is counted of it;
 //!   `spare`: the memory for that; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`:
@@ -36,6 +37,7 @@
 //!   macros, since a framework's traits are only for types that its crate has itself.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod asked;
 mod credentials;
 mod current;
@@ -47,6 +49,7 @@ mod families;
 mod grpc;
 mod hook;
 mod label;
+mod ledger;
 mod life;
 mod metric;
 mod metrics_endpoint;
@@ -68,6 +71,7 @@ mod tree;
 mod unrouted;
 mod watch;
 
+pub use arrival::Arrival;
 pub use credentials::Credentials;
 pub use current::{
     DoNotTrack, Reporter, TokenUsage, do_not_track, track_error, track_exemplar, track_tokens,
@@ -82,7 +86,7 @@ pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
 pub use read::BytesRead;
-pub use recorder::{Accepted, Arrival, Recorder};
+pub use recorder::{Accepted, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;

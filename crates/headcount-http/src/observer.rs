@@ -69,30 +69,31 @@ pub(crate) fn observer(
 }
 
 impl Observer {
-    #[inline]
-    pub(crate) fn observe(self, value: f64) {
-        match self {
-            Self::Histogram(histogram) => histogram.observe(value),
-            Self::Native(histogram) => observe_native(histogram, value),
-            Self::Summary(summary) => summary.observe(value),
-        }
+    #[inline(always)]
+    pub(crate) fn observe(&self, value: f64) {
+        self.observe_with(value, None);
     }
 
     /// Observes a value, perhaps with an exemplar, which summaries cannot have.
-    #[inline]
-    pub(crate) fn observe_with(self, value: f64, exemplar: Option<&Exemplar>) {
+    #[inline(always)]
+    pub(crate) fn observe_with(&self, value: f64, exemplar: Option<&Exemplar>) {
+        match self {
+            Self::Histogram(histogram) if exemplar.is_none() => histogram.observe(value),
+            _ => self.observe_otherwise(value, exemplar),
+        }
+    }
+
+    /// What is rarer. Apart, so that each observation is not as long as all kinds together.
+    #[inline(never)]
+    fn observe_otherwise(&self, value: f64, exemplar: Option<&Exemplar>) {
         match (self, exemplar) {
             (Self::Histogram(histogram), Some(exemplar)) => histogram.observe_with_exemplar(value, *exemplar),
             (Self::Native(histogram), Some(exemplar)) => histogram.observe_with_exemplar(value, *exemplar),
-            _ => self.observe(value),
+            (Self::Histogram(histogram), None) => histogram.observe(value),
+            (Self::Native(histogram), None) => histogram.observe(value),
+            (Self::Summary(summary), _) => summary.observe(value),
         }
     }
-}
-
-/// Apart, so that each observation is not as long as both kinds together.
-#[inline(never)]
-fn observe_native(histogram: NativeHistogram, value: f64) {
-    histogram.observe(value);
 }
 
 impl Sizes {
@@ -108,11 +109,11 @@ impl Sizes {
     #[inline]
     pub(crate) fn observe(&self, bytes: u64) {
         let observer = match self {
-            Self::Every(observer) => *observer,
+            Self::Every(observer) => observer,
             Self::NotEmpty { .. } if bytes == 0 => return,
             Self::NotEmpty { made, family, values } => {
                 let make = || family.with(&values.iter().map(String::as_str).collect::<Vec<_>>());
-                *made.get_or_init(make)
+                made.get_or_init(make)
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]

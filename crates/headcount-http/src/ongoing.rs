@@ -14,6 +14,7 @@ use crate::read::{BytesRead, RequestBytes};
 use crate::report::{Follow, Outcome, Report};
 use crate::series::{Ended, Series};
 use crate::spare;
+use crate::unrouted::FindRoute;
 
 /// What is known of a request.
 pub(crate) struct Ongoing<F: Follow> {
@@ -128,11 +129,16 @@ impl<F: Follow> Ongoing<F> {
         self.endpoint = self.endpoint.recorder.route(self.endpoint, route);
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_route(&mut self) {
         if let Some(find) = self.endpoint.unrouted() {
-            self.routed(find(self.follow.place()).as_deref());
+            self.found_by(find);
         }
+    }
+
+    #[cold]
+    fn found_by(&mut self, find: FindRoute) {
+        self.routed(find(self.follow.place()).as_deref());
     }
 
     /// Counts the bytes of its body while they are read, if somebody wants to know.

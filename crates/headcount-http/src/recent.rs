@@ -6,7 +6,9 @@
 
 use std::cell::Cell;
 
-use crate::endpoint::{Arrived, Endpoint};
+use crate::arrival::Arrived;
+use crate::endpoint::Endpoint;
+use crate::recorder::Recorder;
 
 /// More than most servers have routes; one kibibyte in each thread.
 const PLACES: usize = 128;
@@ -44,10 +46,15 @@ impl Recent {
         Self(PLACES + (first + length) % UNROUTED)
     }
 
-    /// Who was here last, whosever it is.
-    #[inline]
-    pub(crate) fn get(self) -> Option<&'static Endpoint> {
-        RECENT.with(|recent| recent[self.0].get())
+    /// Who was here last, if it is a recorder's and the one that is wanted.
+    #[inline(always)]
+    pub(crate) fn find(
+        self,
+        recorder: Recorder,
+        is_wanted: impl FnOnce(&Endpoint) -> bool,
+    ) -> Option<&'static Endpoint> {
+        let endpoint = RECENT.with(|recent| recent[self.0].get())?;
+        (endpoint.recorder.is(recorder) && is_wanted(endpoint)).then_some(endpoint)
     }
 
     pub(crate) fn set(self, endpoint: &'static Endpoint) {

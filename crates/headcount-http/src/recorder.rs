@@ -1,6 +1,5 @@
 //! The recorder: finds the series of each request, and sees that there are not too many.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use headcount::Registry;
 use headcount::clock::Moment;
 
-use crate::endpoint::{Arrived, Endpoint, Role};
+use crate::arrival::{Arrival, Arrived, KEY, known_protocol};
+use crate::endpoint::{Endpoint, Role};
 use crate::error::BuildError;
 use crate::families::Families;
-use crate::label::{Computed, Label, MOST_LABELS, OTHER, Values, known_method, known_scheme};
+use crate::label::{Label, OTHER, Values, known_method, known_scheme};
+use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::options::Options;
 use crate::recent::Recent;
@@ -34,34 +35,6 @@ struct Inner {
     has_protocol: bool,
     /// Whether nothing asks for a request's route when it arrives.
     routes_later: bool,
-}
-
-/// What there is already of what is bounded.
-struct Ledger {
-    /// Endpoints and answers, those of catch-alls excepted.
-    label_sets: usize,
-    request_values: Vec<HashSet<String>>,
-    response_values: Vec<HashSet<String>>,
-    models: HashSet<String>,
-}
-
-/// A request, as it arrives.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Arrival<'a> {
-    /// The method, whatever it is.
-    pub method: &'a str,
-    /// The template of the route that matches; `None` if none does.
-    pub route: Option<&'a str>,
-    /// The path. Only compared with what is left out.
-    pub path: &'a str,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// The version of HTTP: `1.1`, `2`.
-    pub protocol: &'a str,
-    /// The values of the labels that are computed from the request, in the order of the options.
-    pub labels: &'a [&'a str],
-    /// The length of its body in bytes, if it declares one.
-    pub body: Option<u64>,
 }
 
 /// A request that is not left out.
@@ -226,9 +199,9 @@ impl Recorder {
     fn unrouted_endpoint(self, arrival: &Arrival<'_>, find: FindRoute) -> &'static Endpoint {
         let arrived = self.arrived(arrival, "");
         let recent = Recent::unrouted(&arrived);
-        match recent.get() {
-            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is_of(&arrived) => endpoint,
-            _ => self.find_unrouted_endpoint(recent, arrived, find),
+        match recent.find(self, |endpoint| endpoint.is_of(&arrived)) {
+            Some(endpoint) => endpoint,
+            None => self.find_unrouted_endpoint(recent, arrived, find),
         }
     }
 
@@ -261,9 +234,9 @@ impl Recorder {
     #[inline(always)]
     fn routed_endpoint(self, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let recent = Recent::of(&arrived);
-        match recent.get() {
-            Some(endpoint) if endpoint.recorder.is(self) && endpoint.is(&arrived) => endpoint,
-            _ => self.find_endpoint(recent, arrived, is_matched),
+        match recent.find(self, |endpoint| endpoint.is(&arrived)) {
+            Some(endpoint) => endpoint,
+            None => self.find_endpoint(recent, arrived, is_matched),
         }
     }
 
@@ -279,7 +252,7 @@ impl Recorder {
     fn create_endpoint(self, arrived: &Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let Inner { options, endpoints, .. } = self.0;
         let mut ledger = self.ledger();
-        let bounded = bound(arrived.computed, &options.request_labels, &mut ledger.request_values);
+        let bounded = ledger.bound_request(arrived.computed, options);
         if bounded != arrived.computed {
             self.count_overflow();
         }
@@ -288,12 +261,11 @@ impl Recorder {
         if let Some(endpoint) = endpoints.get(arrived.key(&mut key)) {
             return endpoint;
         }
-        if ledger.label_sets >= options.label_sets {
+        if !ledger.admits_label_set(options) {
             drop(ledger);
             self.count_overflow();
             return self.catch_all(&arrived);
         }
-        ledger.label_sets += 1;
         let is_left_out = options.exclusion.covers_route(is_matched.then_some(arrived.route));
         let role = if is_left_out { Role::LeftOut } else { Role::Measured };
         endpoints.get_or_insert(arrived.key(&mut key), || Endpoint::new(&arrived, self, role))
@@ -325,7 +297,7 @@ impl Recorder {
     fn create_series(self, endpoint: &'static Endpoint, status: u16, computed: &[&str]) -> &'static Series {
         let options = &self.0.options;
         let mut ledger = self.ledger();
-        let mut bounded = bound(computed, &options.response_labels, &mut ledger.response_values);
+        let mut bounded = ledger.bound_response(computed, options);
         if bounded != computed {
             self.count_overflow();
         }
@@ -333,9 +305,7 @@ impl Recorder {
         if endpoint.series(status, &bounded).is_none() {
             if matches!(endpoint.role, Role::CatchAll) {
                 bounded.fill(OTHER);
-            } else if ledger.label_sets < options.label_sets {
-                ledger.label_sets += 1;
-            } else {
+            } else if !ledger.admits_label_set(options) {
                 self.count_overflow();
                 endpoint = self.catch_all(&endpoint.arrived());
                 bounded.fill(OTHER);
@@ -346,7 +316,7 @@ impl Recorder {
 
     /// The name of a language model, or [`OTHER`] if there are too many.
     pub(crate) fn known_model(self, model: &str) -> &str {
-        if admit(model, crate::options::LABEL_VALUES, &mut self.ledger().models) { model } else { OTHER }
+        self.ledger().bound_model(model)
     }
 
     fn count_overflow(self) {
@@ -369,58 +339,5 @@ impl fmt::Debug for Accepted {
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Recorder").field(&self.0.options).finish()
-    }
-}
-
-impl Ledger {
-    fn new(options: &Options) -> Self {
-        let sets = |labels: &[Computed]| labels.iter().map(|_| HashSet::new()).collect();
-        Self {
-            label_sets: 0,
-            request_values: sets(&options.request_labels),
-            response_values: sets(&options.response_labels),
-            models: HashSet::new(),
-        }
-    }
-}
-
-/// The values, with [`OTHER`] in the place of each that is one too many.
-fn bound<'a>(values: &[&'a str], labels: &[Computed], known: &mut [HashSet<String>]) -> Vec<&'a str> {
-    let admitted = |((value, label), known): ((&&'a str, &Computed), &mut HashSet<String>)| {
-        if admit(value, label.bound, known) { *value } else { OTHER }
-    };
-    values.iter().zip(labels).zip(known).map(admitted).collect()
-}
-
-fn admit(value: &str, bound: usize, known: &mut HashSet<String>) -> bool {
-    known.contains(value) || (known.len() < bound && known.insert(value.to_owned()))
-}
-
-/// Method, route, scheme, protocol, and computed labels.
-const KEY: usize = 4 + MOST_LABELS;
-
-impl Arrived<'_> {
-    fn fixed_key(&self) -> [&str; 4] {
-        [self.method, self.route, self.scheme, self.protocol]
-    }
-
-    fn key<'k, 'a>(&'a self, key: &'k mut [&'a str; KEY]) -> &'k [&'a str] {
-        key[..4].copy_from_slice(&self.fixed_key());
-        // More labels than fit would not have been registered.
-        let computed = key[4..].iter_mut().zip(self.computed);
-        computed.for_each(|(place, value)| *place = value);
-        &key[..KEY.min(4 + self.computed.len())]
-    }
-}
-
-/// The version of HTTP, if it is one.
-fn known_protocol(protocol: &str) -> &'static str {
-    match protocol {
-        "0.9" => "0.9",
-        "1.0" => "1.0",
-        "1.1" => "1.1",
-        "2" => "2",
-        "3" => "3",
-        _ => OTHER,
     }
 }

@@ -48,13 +48,13 @@ impl Series {
                 Some(exemplar) => requests.inc_with_exemplar(*exemplar),
             }
         }
-        if let Some(observer) = self.duration {
+        if let Some(observer) = &self.duration {
             observer.observe_with(ended.seconds, exemplar);
         }
-        if let Some(observer) = self.overall_duration {
+        if let Some(observer) = &self.overall_duration {
             observer.observe_with(ended.seconds, exemplar);
         }
-        if let (Some(observer), Some(to_head)) = (self.first_byte, ended.to_head) {
+        if let (Some(observer), Some(to_head)) = (&self.first_byte, ended.to_head) {
             observer.observe_with(to_head, exemplar);
         }
         if let (Some(sizes), Some(bytes)) = (&self.request_size, ended.request_bytes) {

@@ -24,11 +24,13 @@ pin_project! {
 
 impl<B> MeasuredBody<B> {
     /// A body of which nothing is counted.
+    #[inline]
     pub(crate) fn unmeasured(inner: B) -> Self {
         Self { inner, life: Life::default() }
     }
 
     /// It ends what is left of a request's life.
+    #[inline]
     pub(crate) fn measure(&mut self, life: Life<Follower>) {
         self.life = life;
     }

@@ -25,8 +25,16 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, life: Life<Follower>, rules: &'static Rules) -> Self {
-        Self { inner, life, rules }
+    /// An answer of which nothing is counted.
+    #[inline]
+    pub(crate) fn new(inner: F, rules: &'static Rules) -> Self {
+        Self { inner, life: Life::default(), rules }
+    }
+
+    /// It goes on with a request's life.
+    #[inline]
+    pub(crate) fn measure(&mut self, life: Life<Follower>) {
+        self.life = life;
     }
 }
 

@@ -47,8 +47,11 @@ where
         let mut life = self.rules.arrive(&request);
         let read = life.count_request();
         let watch = Watch::over(&mut life);
-        let inner = self.inner.call(request.map(|body| RequestBody::new(body, read)));
+        let request = request.map(|body| RequestBody::new(body, read));
+        // Made where it is returned, before there is anything that might panic: else it would be moved.
+        let mut future = ResponseFuture::new(self.inner.call(request), self.rules);
         watch.end();
-        ResponseFuture::new(inner, life, self.rules)
+        future.measure(life);
+        future
     }
 }

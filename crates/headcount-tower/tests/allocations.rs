@@ -2,42 +2,27 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use headcount::Registry;
 use headcount_tower::{HttpMetrics, Metric, Options};
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
 use http_body_util::Full;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// A service that returns what it gets, and allocates nothing.
-#[derive(Clone, Copy)]
-struct Echo;
+mod null;
 
-impl<B> Service<Request<B>> for Echo {
-    type Response = Response<B>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<B>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(Response::new(request.into_body())))
-    }
-}
+use null::Null;
 
 fn send(layer: HttpMetrics) {
     let mut context = Context::from_waker(Waker::noop());
     let request = Request::new(Full::<Bytes>::from("a body"));
-    let Poll::Ready(Ok(response)) = pin!(layer.layer(Echo).call(request)).poll(&mut context) else {
+    let Poll::Ready(Ok(response)) = pin!(layer.layer(Null).call(request)).poll(&mut context) else {
         panic!("it is ready at once");
     };
     let mut body = pin!(response.into_body());
