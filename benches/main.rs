@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod alone;
 mod document;
 #[allow(dead_code, unused_imports, reason = "`peers` needs all of it")]
 mod http;

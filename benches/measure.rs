@@ -3,6 +3,8 @@
 use std::iter;
 use std::time::{Duration, Instant};
 
+use crate::alone::alone;
+
 /// A way to do something, and how long it took in each round.
 pub(crate) struct Candidate<'a> {
     role: Role,
@@ -61,6 +63,16 @@ impl<'a> Candidate<'a> {
             median(&mut iter::repeat_with(&mut work).take(times).collect::<Vec<_>>())
         };
         Self { work: Box::new(settled), ..self }
+    }
+
+    /// The same by a thread that has its core for itself, if that can be had; not for who is meant to have others beside.
+    #[allow(dead_code, reason = "for whoever counts instructions")]
+    pub(crate) fn alone(self) -> Self {
+        if matches!(self.role, Role::BesideOthers | Role::BesideReader) {
+            return self;
+        }
+        let mut work = self.work;
+        Self { work: Box::new(move || alone(&mut work)), ..self }
     }
 
     fn median(&mut self) -> Duration {

@@ -15,6 +15,7 @@ pub(crate) use labels::{Digit, Three};
 pub(crate) use plain::{Misses, amid_misses};
 use row::{Rows, Target};
 
+use crate::alone::disturbed;
 use crate::document::machine;
 use crate::inputs::{Names, Threads, UPDATES};
 use crate::measure::{Candidate, Medians, compare};
@@ -42,6 +43,16 @@ pub(crate) enum Work<'a> {
     Create,
 }
 
+impl Work<'_> {
+    fn threads(self) -> Threads {
+        match self {
+            Self::Add(threads) | Self::FewEnums(threads) | Self::ManyEnums(threads) => threads,
+            Self::Literals(_, threads) | Self::Texts(_, threads) => threads,
+            _ => Threads::One,
+        }
+    }
+}
+
 /// More candidates for some work.
 pub(crate) type More = for<'a> fn(Work<'a>) -> Vec<Candidate<'a>>;
 
@@ -63,7 +74,11 @@ pub(crate) fn run(more: More) -> String {
     labels::run(&mut bench);
     create::run(&mut bench);
     let how = format!("Medians of {ROUNDS} rounds of {UPDATES} updates, on {}.", machine());
-    format!("{how}\n\n{}", bench.rows.text())
+    let shared = 100.0 * disturbed();
+    format!(
+        "{how} Of the rounds of one thread, {shared:.0} % had somebody else on the core.\n\n{}",
+        bench.rows.text()
+    )
 }
 
 impl Bench<'_> {
@@ -76,6 +91,9 @@ impl Bench<'_> {
         mut candidates: Vec<Candidate<'a>>,
     ) -> Medians {
         candidates.extend((self.more)(work));
+        if matches!(work.threads(), Threads::One) {
+            candidates = candidates.into_iter().map(Candidate::alone).collect();
+        }
         let medians = compare(operation, ROUNDS, UPDATES as f64, "ns", &mut candidates);
         self.rows.add(operation, "ns", &medians, targets);
         medians

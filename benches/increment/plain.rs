@@ -1,13 +1,12 @@
 //! Metrics without labels, by handles that are kept.
 
-use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headcount::{Buckets, Counter, GaugeMode, NativeBuckets};
 
-use super::row::Target::{self, AboveFloor, AtMost, FasterThan, Of, OfBestPeer, OfFloor};
+use super::row::Target::{self, AboveFloor, AtMost, FasterThan, OfBestPeer, OfFloor, OfOneThread};
 use super::{Bench, Work};
 use crate::inputs::{Threads, repeat, turn, values};
 use crate::measure::Candidate;
@@ -74,17 +73,18 @@ fn counter(bench: &mut Bench<'_>) {
     let targets = [OfFloor(1.2), FasterThan("prometheus", 2.5)];
     bench.row("counter add, kept handle", Work::Add(Threads::One), &targets, candidates);
 
-    thread_local!(static OWN: Cell<u64> = const { Cell::new(0) });
-    let own = |_| OWN.with(|own| black_box(own).set(own.get() + 1));
+    thread_local!(static OWN: Floor = const { Floor(AtomicU64::new(0)) });
+    let own = |_| OWN.with(|own| plain_add(&own.0));
     let add = move || Threads::Two.repeat(|_| black_box(ours).inc());
     let mut candidates = vec![
-        Candidate::floor("floor: a thread-local each", move || Threads::Two.repeat(own)),
+        Candidate::floor("floor: a cell for each", move || Threads::Two.repeat(own)),
+        Candidate::new("floor, one thread", move || repeat(own)),
         Candidate::ours("headcount::Counter", add),
         Candidate::new("one thread", move || repeat(|_| black_box(ours).inc())),
         Candidate::peer("prometheus", || Threads::Two.repeat(|_| black_box(theirs).inc())),
     ];
     candidates.extend(bench.reader.beside(add));
-    let targets = [FasterThan("prometheus", 10.0), Of("one thread", 1.3)];
+    let targets = [FasterThan("prometheus", 10.0), OfOneThread(1.3)];
     bench.row("the same, 2 threads on one series", Work::Add(Threads::Two), &targets, candidates);
 }
 

@@ -15,8 +15,9 @@ pub(crate) enum Target {
     AtMost(f64),
     /// This part of what the fastest peer takes.
     OfBestPeer(f64),
-    /// So many times what the candidate of that name takes.
-    Of(&'static str, f64),
+    /// So many times what one thread alone takes, whose candidate is called so. What the other half of the core does to
+    /// any two threads, the floor says.
+    OfOneThread(f64),
     /// So many times less than what the candidate of that name takes.
     FasterThan(&'static str, f64),
 }
@@ -33,7 +34,7 @@ impl Target {
             Self::AboveFloor(more) => within(medians.of(Role::Floor).map(|floor| floor + more)),
             Self::AtMost(limit) => within(Some(limit)),
             Self::OfBestPeer(part) => within(medians.best_peer().map(|(_, peer)| peer * part)),
-            Self::Of(name, times) => within(medians.named(name).map(|other| other * times)),
+            Self::OfOneThread(times) => within(medians.named("one thread").map(|one| one * times)),
             Self::FasterThan(name, times) => within(medians.named(name).map(|other| other / times)),
         }
     }
@@ -47,7 +48,7 @@ impl fmt::Display for Target {
             Self::AtMost(limit) => write!(f, "≤ {limit}"),
             Self::OfBestPeer(1.0) => write!(f, "< every peer"),
             Self::OfBestPeer(part) => write!(f, "≤ {part} × best peer"),
-            Self::Of(name, times) => write!(f, "≤ {times} × {name}"),
+            Self::OfOneThread(times) => write!(f, "≤ {times} × one thread"),
             Self::FasterThan(name, times) => write!(f, "≥ {times} × faster than `{name}`"),
         }
     }
@@ -76,6 +77,8 @@ impl Rows {
         let beside = slowed.map_or(String::new(), |slowed| format!("{:+.0} %", (slowed - 1.0) * 100.0));
         let mut verdicts: Vec<String> =
             targets.iter().map(|target| said(&target.to_string(), target.is_met(medians))).collect();
+        let floors = medians.of(Role::Floor).zip(medians.named("floor, one thread"));
+        verdicts.extend(floors.map(|(two, one)| format!("the floor: {:.2} ×", two / one)));
         verdicts.extend(
             slowed
                 .map(|slowed| said("reader", slowed <= BESIDE_READER))

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+#[path = "../alone.rs"]
+mod alone;
 #[path = "../document.rs"]
 mod document;
 #[path = "../http/mod.rs"]
