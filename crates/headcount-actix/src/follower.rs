@@ -1,7 +1,7 @@
 //! What follows a request: a hook, if there is one, and its path, by which its route is found.
 //!
-//! Actix routes a request inside of the middleware, and only then spells its pattern quickly. Until it is answered nobody
-//! may hold on to the request itself, which actix changes; so its path is kept, and the application's routes are.
+//! Actix routes a request inside of the middleware, and only then spells its pattern quickly. Until it is answered
+//! nobody may hold on to the request itself, which actix changes: its path is kept, and the application's routes.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -52,9 +52,9 @@ const LONG_PATH: usize = 512;
 impl Follower {
     /// Follows a request whose route is one of these.
     #[inline]
-    pub(crate) fn keep_path(&self, request: &ServiceRequest, routes: &Rc<Routes>) {
+    pub(crate) fn keep_path(&self, path: &str, request: &ServiceRequest, routes: &Rc<Routes>) {
         routes.0.get_or_init(|| request.resource_map().clone());
-        PATHS.with_borrow_mut(|paths| paths.paths[self.place as usize].set(request.path(), routes));
+        PATHS.with_borrow_mut(|paths| paths.paths[self.place as usize].set(path, routes));
     }
 }
 

@@ -24,7 +24,8 @@
 //! ```
 //!
 //! Read the modules in this order: `head` and `hook`, what an application's functions see; `follower`, what follows a
-//! request; `rules`, what is made of it; `middleware`, `payload`, `service` and `body`, through which it goes; and `endpoint`.
+//! request; `rules`, what is made of it; `middleware`, `payload`, `service` and `body`, through which it goes; and
+//! `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;

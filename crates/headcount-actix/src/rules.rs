@@ -28,25 +28,17 @@ impl Rules {
         if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
             return Life::default();
         }
-        let arrival = Arrival {
-            method: request.method().as_str(),
-            route: None,
-            path: request.path(),
-            scheme: if request.app_config().secure() { "https" } else { "http" },
-            protocol: protocol(request.version()),
-            labels: &[],
-            body: declared_length(request),
-        };
         let is_unrouted = route.is_none() && self.recorder.routes_later();
+        let path = request.path();
         let accepted = if is_unrouted {
-            self.recorder.accept_unrouted(&arrival, find_route)
+            self.recorder.accept_unrouted(&arrival(request, path), find_route)
         } else {
-            self.accept(&arrival, request)
+            self.accept(request, path)
         };
         let Some(accepted) = accepted else { return Life::default() };
         let mut life = accepted.begin(|follower: &mut Follower| {
             if is_unrouted {
-                follower.keep_path(request, routes);
+                follower.keep_path(path, request, routes);
             }
             if let Some(hook) = &self.functions.hook {
                 follower.hook = hook.begin(request);
@@ -57,13 +49,13 @@ impl Rules {
     }
 
     /// Finds where a request comes to whose route is asked for when it arrives; `None` if it is left out.
-    fn accept(&self, arrival: &Arrival<'_>, request: &ServiceRequest) -> Option<Accepted> {
+    fn accept(&self, request: &ServiceRequest, path: &str) -> Option<Accepted> {
         let Functions { route, request_labels, .. } = &self.functions;
         let route = match route {
             Some(route) => route(request),
             None => request.match_pattern().map(Cow::Owned),
         };
-        let arrival = Arrival { route: route.as_deref(), ..*arrival };
+        let arrival = Arrival { route: route.as_deref(), ..arrival(request, path) };
         if request_labels.is_empty() {
             return self.recorder.accept(&arrival);
         }
@@ -103,6 +95,20 @@ impl Rules {
         let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
         let body = body(life, status.as_u16(), response.response().body().size());
         life.answered(status.as_u16(), body, labels);
+    }
+}
+
+/// A request without its route and labels.
+#[inline(always)]
+fn arrival<'a>(request: &'a ServiceRequest, path: &'a str) -> Arrival<'a> {
+    Arrival {
+        method: request.method().as_str(),
+        route: None,
+        path,
+        scheme: if request.app_config().secure() { "https" } else { "http" },
+        protocol: protocol(request.version()),
+        labels: &[],
+        body: declared_length(request),
     }
 }
 
