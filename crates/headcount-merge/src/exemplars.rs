@@ -5,6 +5,7 @@
 //! place. After [`MAX_AGE`] every scraper has come by, and the trace has been kept or not.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -92,6 +93,13 @@ impl<'a> Exemplar<'a> {
     }
 }
 
+impl Hash for Exemplar<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Newest { time, value, labels } = self.0;
+        (time.to_bits(), value.to_bits(), labels.bytes()).hash(state);
+    }
+}
+
 impl Newest {
     fn is_newer(&self, other: &Self) -> bool {
         self.by_age(other).is_gt()
@@ -166,6 +174,11 @@ impl Exemplars {
         self.newest.is_empty()
     }
 
+    /// Whether a native histogram has any that belongs to no bucket with a bound.
+    pub(crate) fn any_is_native(&self) -> bool {
+        !self.by_native.is_empty()
+    }
+
     /// The exemplar of what is summed in a slot.
     pub(crate) fn get(&self, slot: Slot) -> Option<Exemplar<'_>> {
         let at = *self.by_slot.get(slot as usize)?;
@@ -179,7 +192,7 @@ impl Exemplars {
     }
 
     /// Those of a histogram, whatever they belong to, which may be native.
-    fn of_histogram(
+    pub(crate) fn of_histogram(
         &self,
         buckets: &[(f64, Slot)],
         native: Option<NativeSlot>,

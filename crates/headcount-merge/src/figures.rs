@@ -232,15 +232,22 @@ impl Figures {
         }
     }
 
-    /// The families whose figures have exemplars.
-    pub(crate) fn families_with(&self, exemplars: &Exemplars) -> Vec<u32> {
+    /// The families whose buckets are not all among the figures.
+    pub(crate) fn families_with_natives(&self, index: &Index) -> Vec<u32> {
+        let families = self.runs.iter().map(|run| run.family);
+        families.filter(|&family| index.family(family).has_natives()).collect()
+    }
+
+    /// The families whose series may have exemplars.
+    pub(crate) fn families_with(&self, exemplars: &Exemplars, index: &Index) -> Vec<u32> {
         if exemplars.are_none() {
             return Vec::new();
         }
         let has_any = |run: &&Run| {
             let mut slots = self.sources[run.range.clone()].iter().filter(|&&source| source != NOWHERE);
             matches!(run.kind, Kind::Counter | Kind::Histogram)
-                && slots.any(|&slot| exemplars.get(slot).is_some())
+                && (slots.any(|&slot| exemplars.get(slot).is_some())
+                    || (exemplars.any_is_native() && index.family(run.family).has_natives()))
         };
         self.runs.iter().filter(has_any).map(|run| run.family).collect()
     }

@@ -33,7 +33,6 @@ pub(crate) struct FamilyEntry {
     pub(crate) series: Vec<u32>,
     /// Whether some label name is spelled otherwise in an exposition, perhaps like another one.
     pub(crate) has_odd_labels: bool,
-    /// Whether any of its series is a native histogram, whose buckets come and go.
     has_natives: bool,
     /// How many of the series are in order.
     sorted: usize,
@@ -54,8 +53,13 @@ impl FamilyEntry {
         match self.kind {
             Kind::Gauge | Kind::Info => by_process || self.has_odd_labels,
             Kind::GaugeHistogram => true,
-            _ => self.has_odd_labels || self.has_natives,
+            _ => self.has_odd_labels,
         }
+    }
+
+    /// Whether any of its series is a native histogram.
+    pub(crate) fn has_natives(&self) -> bool {
+        self.has_natives
     }
 }
 

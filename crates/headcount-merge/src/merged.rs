@@ -51,6 +51,14 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Of a counter, by its number in the index, the newest exemplar.
+    pub(crate) fn exemplar(self, series: u32) -> Option<Exemplar<'a>> {
+        match self.index.series(series).sums {
+            Sums::One(slot) => self.exemplars.get(slot),
+            _ => None,
+        }
+    }
+
     /// What a series has come to, by its number in the index; what a gauge has come to is to be said.
     pub(crate) fn value(self, series: u32, gauge: f64) -> SeriesValue<'a> {
         let Self { index, totals, natives, gauges, exemplars, .. } = self;
@@ -295,10 +303,6 @@ impl<'a> Series<'a> {
     /// Of a counter, the newest exemplar.
     #[must_use]
     pub fn exemplar(&self) -> Option<Exemplar<'a>> {
-        let Parts { index, exemplars, .. } = self.parts;
-        match index.series(self.listed.series).sums {
-            Sums::One(slot) => exemplars.get(slot),
-            _ => None,
-        }
+        self.parts.exemplar(self.listed.series)
     }
 }

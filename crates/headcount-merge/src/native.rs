@@ -9,6 +9,7 @@
 //! resolution, which a sum over processes cannot.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use headcount_store::exponential::{Key, Schema};
 use headcount_store::format::family::Native;
@@ -63,6 +64,17 @@ impl Natives {
     /// What was added up; `None` if there was no table.
     pub(crate) fn get(&self, native: NativeSlot) -> Option<&NativeSum> {
         self.all.get(native as usize).filter(|sum| sum.schema.is_some())
+    }
+}
+
+impl Hash for NativeSum {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { schema, zero_threshold, limit, covered, zero, nowhere, buckets } = self;
+        (schema.map(Schema::number), zero_threshold.to_bits(), limit).hash(state);
+        (covered, zero, nowhere, buckets.len()).hash(state);
+        for (key, count) in buckets {
+            (key.index, key.is_negative, count).hash(state);
+        }
     }
 }
 

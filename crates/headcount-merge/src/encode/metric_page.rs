@@ -10,6 +10,7 @@ use std::sync::Arc;
 use headcount_store::metric::Kind;
 use headcount_store::text::Value;
 
+use super::beside::Beside;
 use super::line_page::Stale;
 use super::protobuf::{put_metric, put_value, put_varint, to_count};
 use crate::figures::Figures;
@@ -21,6 +22,8 @@ use crate::page::Page;
 pub(super) struct MetricPage {
     figures: Range<usize>,
     units: Vec<Unit>,
+    /// What its series show beside the figures, if that may be anything.
+    beside: Option<Beside>,
     page: Arc<Page>,
 }
 
@@ -68,9 +71,9 @@ pub(super) struct Draft {
 
 impl MetricPage {
     /// A page of these units, whose figures begin here. It is yet to be [finished](Self::finish).
-    pub(super) fn new(start: usize, units: Vec<Unit>) -> Self {
+    pub(super) fn new(start: usize, units: Vec<Unit>, beside: Option<Beside>) -> Self {
         let figures = units.iter().map(|unit| unit.figures as usize).sum::<usize>();
-        Self { figures: start..start + figures, units, page: Arc::default() }
+        Self { figures: start..start + figures, units, beside, page: Arc::default() }
     }
 
     /// The page.
@@ -78,9 +81,10 @@ impl MetricPage {
         &self.page
     }
 
-    /// Whether some figure has changed since figures were taken the time before.
-    pub(super) fn is_changed(&self, figures: &Figures) -> bool {
-        figures.are_changed(self.figures.clone())
+    /// Whether some figure has changed since figures were taken the time before, or what is shown beside.
+    pub(super) fn is_changed(&self, merged: &Merged<'_>, figures: &Figures) -> bool {
+        let is_changed = |(at, unit): (usize, &Unit)| unit.shows_more(at, self.beside.as_ref(), merged);
+        figures.are_changed(self.figures.clone()) || self.units.iter().enumerate().any(is_changed)
     }
 
     /// Whether the head of a message that has become longer or shorter is on the page.
@@ -92,6 +96,10 @@ impl MetricPage {
     /// Writes values that have changed in the places of the old ones, as far as they are as long, and if nobody else has
     /// the page. Tells whether that was all there is to do.
     pub(super) fn overwrite(&mut self, figures: &Figures, messages: &[Message]) -> Result<bool, Stale> {
+        if self.beside.is_some() {
+            // Values are not all there is between labels.
+            return Ok(false);
+        }
         let Some(page) = Arc::get_mut(&mut self.page) else { return Ok(false) };
         let (mut rest, mut figure) = (page.change(), self.figures.start);
         for unit in &self.units {
@@ -135,7 +143,9 @@ impl MetricPage {
                 draft.heads.push((draft.bytes.len(), place));
                 continue;
             };
-            if !all && !figures.are_changed(own.clone()) {
+            let is_changed =
+                figures.are_changed(own.clone()) || unit.shows_more(place, self.beside.as_ref(), merged);
+            if !all && !is_changed {
                 draft.bytes.extend_from_slice(known);
                 continue;
             }
@@ -147,8 +157,11 @@ impl MetricPage {
             };
             metric.clear();
             metric.extend_from_slice(labels_of(known, labels as usize));
-            // Families with exemplars are written anew.
-            put_value(&mut metric, (value, None), message.kind, merged.parts().lives.created(series));
+            let exemplar = self.beside.as_mut().and_then(|beside| {
+                beside.note(place, series, merged.parts());
+                merged.parts().exemplar(series)
+            });
+            put_value(&mut metric, (value, exemplar), message.kind, merged.parts().lives.created(series));
             let start = draft.bytes.len();
             put_metric(&mut draft.bytes, &metric);
             let len = draft.bytes.len() - start;
@@ -185,6 +198,16 @@ impl MetricPage {
         }
         if new != self.page.bytes() {
             self.page = Arc::new(Page::new(new));
+        }
+    }
+}
+
+impl Unit {
+    /// Whether it is a series that shows something else beside its figures.
+    fn shows_more(&self, at: usize, beside: Option<&Beside>, merged: &Merged<'_>) -> bool {
+        match (self.content, beside) {
+            (Content::Series { series, .. }, Some(beside)) => beside.is_changed(at, series, merged.parts()),
+            _ => false,
         }
     }
 }

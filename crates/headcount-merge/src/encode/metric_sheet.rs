@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Escaping;
+use super::beside::Beside;
 use super::line_page::Stale;
 use super::metric_page::{Content, Draft, Message, MetricPage, Unit};
 use super::protobuf::{put_family, put_head, put_series};
@@ -39,18 +40,26 @@ struct Writer {
     units: Vec<Unit>,
     /// How many figures the units have.
     figures: usize,
+    /// What they show beside the figures, if that may be anything.
+    beside: Option<Beside>,
     draft: Draft,
 }
 
 impl MetricSheet {
-    /// Writes all families for the first time. `figures` tells which of them a family has; those in `anew` are not kept.
-    pub(super) fn new(merged: &Merged<'_>, escaping: Escaping, figures: &Figures, anew: &[u32]) -> Self {
+    /// Writes all families for the first time. `figures` tells which of them a family has; those in `with_more` show
+    /// something beside.
+    pub(super) fn new(merged: &Merged<'_>, escaping: Escaping, figures: &Figures, with_more: &[u32]) -> Self {
         let families = shown(merged, &Exposition { escaping, ..Exposition::new(Format::Protobuf) });
         let mut sheet = Self { escaping, messages: Vec::new(), parts: Vec::new() };
         let (mut drafts, mut writer) = (Vec::new(), Writer::default());
         for shown in &families {
             let family = shown.family.number();
-            if let Some(range) = figures.of(family).filter(|_| !anew.contains(&family)) {
+            if let Some(range) = figures.of(family) {
+                let has_more = with_more.contains(&family);
+                if writer.beside.is_some() != has_more {
+                    sheet.end_page(&mut writer, &mut drafts);
+                    writer.beside = has_more.then(Beside::default);
+                }
                 sheet.add_family(shown, merged, (range.start, figures), &mut writer, &mut drafts);
             } else {
                 sheet.end_page(&mut writer, &mut drafts);
@@ -82,7 +91,7 @@ impl MetricSheet {
         put_head(&mut head, shown);
         let kind = shown.family.kind();
         writer.draft.heads.push((writer.draft.bytes.len(), writer.units.len()));
-        writer.add(Unit { message, content: Content::Head, figures: 1, len: 0 });
+        writer.add(Unit { message, content: Content::Head, figures: 1, len: 0 }, merged.parts());
         let mut series_len = 0;
         let mut listed = shown.family.series();
         let Parts { index, lives, .. } = merged.parts();
@@ -103,15 +112,17 @@ impl MetricSheet {
             // What is longer than can be told is a series that no file holds.
             let [labels, len] = [labels, len].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
             let figures = u32::try_from(index.series(series).sums.figures()).unwrap_or(u32::MAX);
-            writer.add(Unit { message, content: Content::Series { series, labels }, figures, len });
+            let content = Content::Series { series, labels };
+            writer.add(Unit { message, content, figures, len }, merged.parts());
         }
         self.messages.push(Message { kind, head, series_len, is_resized: false });
     }
 
     fn end_page(&mut self, writer: &mut Writer, drafts: &mut Vec<Option<Draft>>) {
-        let Writer { start, units, draft, .. } = std::mem::take(writer);
+        let next = Writer { beside: writer.beside.is_some().then(Beside::default), ..Writer::default() };
+        let Writer { start, units, beside, draft, .. } = std::mem::replace(writer, next);
         if !units.is_empty() {
-            self.parts.push(Part::Metrics(MetricPage::new(start, units)));
+            self.parts.push(Part::Metrics(MetricPage::new(start, units, beside)));
             drafts.push(Some(draft));
         }
     }
@@ -141,8 +152,8 @@ impl MetricSheet {
         for part in &mut *parts {
             drafts.push(match part {
                 Part::Metrics(page) => {
-                    let is_done =
-                        is_next && (!page.is_changed(figures) || page.overwrite(figures, messages)?);
+                    let is_done = is_next
+                        && (!page.is_changed(merged, figures) || page.overwrite(figures, messages)?);
                     if is_done { None } else { Some(page.draft(merged, figures, !is_next, messages)?) }
                 }
                 Part::Anew { family, name, page } => {
@@ -179,7 +190,12 @@ impl MetricSheet {
 }
 
 impl Writer {
-    fn add(&mut self, unit: Unit) {
+    fn add(&mut self, unit: Unit, parts: Parts<'_>) {
+        let series = match unit.content {
+            Content::Head => None,
+            Content::Series { series, .. } => Some(series),
+        };
+        self.beside.iter_mut().for_each(|beside| beside.push(series, parts));
         self.figures += unit.figures as usize;
         self.units.push(unit);
     }

@@ -8,8 +8,9 @@
 //! * `written`: a family's samples in text; `lines`: those of `text` and `openmetrics`, which have a line each.
 //! * `protobuf`, `json`: the formats without lines, and `otlp`, which is pushed.
 //! * `line_page` and `sheet`, `metric_page` and `metric_sheet`: an exposition that is kept for the next, in text and
-//!   in protobuf; `sheets`: all of those.
+//!   in protobuf, where series may show more than figures, `beside` those; `sheets`: all of those.
 
+mod beside;
 mod escaping;
 mod json;
 mod line_page;

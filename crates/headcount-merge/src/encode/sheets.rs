@@ -15,8 +15,10 @@ pub(crate) struct Sheets {
     figures: Figures,
     /// Whether the figures are those of this merge.
     are_taken: bool,
-    /// The families of this merge that have exemplars: where those are shown, more may change than numbers.
+    /// The families of this merge that have exemplars, and those with native buckets: where these are shown, more may
+    /// change than figures.
     with_exemplars: Vec<u32>,
+    with_natives: Vec<u32>,
     kept: Vec<Kept>,
 }
 
@@ -24,8 +26,8 @@ pub(crate) struct Sheets {
 #[derive(Debug)]
 struct Kept {
     style: Style,
-    /// Families that are not kept, though they have figures.
-    anew: Vec<u32>,
+    /// Families that show more than their figures.
+    with_more: Vec<u32>,
     /// Since when its series are, where it says that.
     created: Vec<u64>,
     content: Content,
@@ -54,6 +56,10 @@ impl Style {
 
     fn shows_exemplars(self) -> bool {
         !matches!(self, Self::Lines(Dialect::Text, _))
+    }
+
+    fn shows_natives(self) -> bool {
+        matches!(self, Self::Lines(Dialect::Json, _) | Self::Protobuf(_))
     }
 
     /// Since when all series are, if it says that. Such as are known hardly ever become older.
@@ -88,22 +94,25 @@ impl Sheets {
 
     /// An exposition of all families.
     pub(super) fn pages(&mut self, style: Style, merged: &Merged<'_>) -> Pages {
-        let Self { figures, kept, are_taken, with_exemplars } = self;
+        let Self { figures, kept, are_taken, with_exemplars, with_natives } = self;
         if !std::mem::replace(are_taken, true) {
             let parts = merged.parts();
             figures.take(parts.totals, parts.gauges);
-            *with_exemplars = figures.families_with(parts.exemplars);
+            *with_exemplars = figures.families_with(parts.exemplars, parts.index);
+            *with_natives = figures.families_with_natives(parts.index);
             kept.retain(|kept| kept.take + PATIENCE >= figures.takes());
         }
         let created = style.created(merged);
-        let anew = if style.shows_exemplars() { with_exemplars } else { &[][..] };
+        let exemplars = if style.shows_exemplars() { with_exemplars } else { &[][..] };
+        let natives = if style.shows_natives() { with_natives } else { &[][..] };
+        let with_more = [exemplars, natives].concat();
         let known = kept.iter().position(|kept| kept.style == style);
         let mut sheet = match known.map(|at| kept.swap_remove(at)) {
-            Some(known) if known.anew == anew && known.created == created => known,
-            _ => Kept::new(style, merged, figures, anew),
+            Some(known) if known.with_more == with_more && known.created == created => known,
+            _ => Kept::new(style, merged, figures, &with_more),
         };
         if sheet.refresh(merged, figures).is_err() {
-            sheet = Kept::new(style, merged, figures, anew);
+            sheet = Kept::new(style, merged, figures, &with_more);
         }
         let pages = sheet.pages();
         kept.push(sheet);
@@ -112,15 +121,17 @@ impl Sheets {
 }
 
 impl Kept {
-    fn new(style: Style, merged: &Merged<'_>, figures: &Figures, anew: &[u32]) -> Self {
+    fn new(style: Style, merged: &Merged<'_>, figures: &Figures, with_more: &[u32]) -> Self {
         let content = match style {
             Style::Lines(dialect, escaping) => {
-                Content::Lines(Sheet::new(merged, (dialect, escaping), figures, anew))
+                Content::Lines(Sheet::new(merged, (dialect, escaping), figures, with_more))
             }
-            Style::Protobuf(escaping) => Content::Metrics(MetricSheet::new(merged, escaping, figures, anew)),
+            Style::Protobuf(escaping) => {
+                Content::Metrics(MetricSheet::new(merged, escaping, figures, with_more))
+            }
         };
         let created = style.created(merged).to_vec();
-        Self { style, anew: anew.to_vec(), created, content, take: figures.takes() }
+        Self { style, with_more: with_more.to_vec(), created, content, take: figures.takes() }
     }
 
     fn refresh(&mut self, merged: &Merged<'_>, figures: &Figures) -> Result<(), Stale> {

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use headcount::{Buckets as Bounds, Counter, Gauge, GaugeMode, Histogram, Registry};
+use headcount::{
+    Buckets as Bounds, Counter, Gauge, GaugeMode, Histogram, NativeBuckets, NativeHistogram, Registry,
+};
 use headcount_merge::{Buckets, Escaping, Exposition, Folder, Foreign, Format, Merged, Merger, SeriesValue};
 use headcount_store::directory::{Directory, FileName};
 use headcount_store::text::{Sample, write_bound, write_family, write_labels, write_metric_name};
@@ -235,6 +237,17 @@ fn write_many(path: &Path) -> Vec<Handles> {
     (0..3).map(write).collect()
 }
 
+/// More than one page each of native histograms and of counters.
+fn write_natives(path: &Path) -> (Vec<NativeHistogram>, Vec<Counter>) {
+    // Here one process is hundreds of workers, one after the other, and none of their files goes away.
+    headcount::limit_bytes(u64::MAX);
+    let registry = Registry::in_directory(path).unwrap();
+    let natives = registry.native_histogram_family("n", "", NativeBuckets::default(), ["l"]).unwrap();
+    let counters = registry.counter_family("c", "", ["l"]).unwrap();
+    let labels = (0..400).map(|n| format!("a longer label, so that pages fill, {n}"));
+    labels.map(|label| (natives.with([&label]), counters.with([&label]))).unzip()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -277,6 +290,59 @@ proptest! {
             let after = pages();
             let changed = before.iter().zip(after.iter()).filter(|(a, b)| !std::sync::Arc::ptr_eq(a, b)).count();
             prop_assert_eq!((changed, before.len()), (1, after.len()), "{}", format);
+            prop_assert!(before.iter().count() > 1);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// Where more changes than numbers: exemplars, and the buckets of native histograms.
+    #[test]
+    fn of_many_pages_those_that_show_something_else_are_written_again(
+        updates in prop::collection::vec((0..2_usize, 0..4_u8, 0..400_usize, 0.0..20.0, any::<bool>()), 1..12),
+    ) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let processes = [(); 2].map(|()| write_natives(temporary.path()));
+        let mut warm = Merger::default().keeping_files_open();
+        drop(warm.merge(&directory).unwrap().encode(&Exposition::new(Format::Protobuf)));
+        for (round, (process, kind, series, value, is_merged)) in updates.into_iter().enumerate() {
+            let (natives, counters) = &processes[process];
+            let (native, counter) = (&natives[series], &counters[series]);
+            match kind {
+                0 => native.observe(value),
+                1 => native.observe_with_exemplar(value, [("n", round.to_string())]),
+                2 => counter.add_with_exemplar(1, [("n", round.to_string())]),
+                _ => natives.iter().for_each(|native| native.observe(value)),
+            }
+            if is_merged {
+                let mut cold = Merger::default();
+                check_formats(&warm.merge(&directory).unwrap(), &cold.merge(&directory).unwrap(), round / 4);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_beside_of_one_series_changes_its_page(series in 0..400_usize) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let (natives, counters) = write_natives(temporary.path());
+        let exemplar = [("n", "1")];
+        natives[series].observe_with_exemplar(1.0, exemplar);
+        counters[series].add_with_exemplar(1, exemplar);
+        let mut merger = Merger::default().keeping_files_open();
+        let mut pages = || merger.merge(&directory).unwrap().pages(&Exposition::new(Format::Protobuf));
+        let update: [&dyn Fn(); 2] =
+            [&|| natives[series].observe(1.0), &|| counters[series].add_with_exemplar(0, exemplar)];
+        for update in update {
+            let before = pages();
+            update();
+            let after = pages();
+            let changed = before.iter().zip(after.iter()).filter(|(a, b)| !std::sync::Arc::ptr_eq(a, b)).count();
+            // Before the first series of a family stands how long all are, which the time of an exemplar may change.
+            prop_assert!((1..=2).contains(&changed), "{changed}");
             prop_assert!(before.iter().count() > 1);
         }
     }
