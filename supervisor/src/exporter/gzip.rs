@@ -108,7 +108,7 @@ mod tests {
 
     /// Reads one member, and finds nothing behind it.
     fn gunzip(mut body: Body) -> Vec<u8> {
-        let bytes = std::iter::from_fn(|| body.take(usize::MAX)).collect::<Vec<_>>().concat();
+        let bytes = std::iter::from_fn(|| body.next_piece(usize::MAX)).collect::<Vec<_>>().concat();
         let mut decoder = GzDecoder::new(&*bytes);
         let mut text = Vec::new();
         decoder.read_to_end(&mut text).unwrap();

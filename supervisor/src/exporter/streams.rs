@@ -151,18 +151,18 @@ impl hyper::body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(piece) = self.rest.take(PIECE) else { return Poll::Ready(None) };
+        let Some(piece) = self.rest.next_piece(PIECE) else { return Poll::Ready(None) };
         self.asked.is_taken = self.rest.is_empty();
         self.asked.streams.change(|_| {});
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        self.rest.size_hint()
     }
 }
 

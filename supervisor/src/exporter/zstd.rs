@@ -79,7 +79,7 @@ mod tests {
             let new = pages.iter().filter(|page| page.compressed(Compression::Zstd).is_none()).count();
             assert_eq!(new, if n == 0 { pages.iter().count() } else { 1 });
             let mut body = zstd(&pages, &mut framer).unwrap();
-            let frames: Vec<_> = std::iter::from_fn(|| body.take(usize::MAX)).collect();
+            let frames: Vec<_> = std::iter::from_fn(|| body.next_piece(usize::MAX)).collect();
             assert!(frames.len() > 3);
             let mut text = Vec::with_capacity(pages.len());
             zstd_safe::decompress(&mut text, &frames.concat()).unwrap();
