@@ -102,6 +102,6 @@ pub use histogram::Histogram;
 pub use liveness::Liveness;
 pub use merged::{Family, Merged, Series, SeriesValue};
 pub use native::NativeHistogram;
-pub use page::{Compressed, Compression, Content, Page, Pages, Place};
+pub use page::{Compressed, Compression, Content, Outdated, Page, Pages, Place};
 pub use report::{FileCounts, Lost, Report, Skipped};
 pub use text::Buckets;

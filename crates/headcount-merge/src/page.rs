@@ -3,7 +3,7 @@
 //! A page that is shared is never written to. So a body can be sent while the next one is made, the same body to many, and
 //! what is made of a page, such as its compressed form, is made once for as long as the page stays.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A page, some tens of kilobytes long most of the time.
 #[derive(Debug, Default)]
@@ -11,15 +11,14 @@ pub struct Page {
     bytes: Vec<u8>,
     content: Content,
     compressed: [OnceLock<Compressed>; 2],
-    /// What it was compressed to as deflate, before values changed.
-    outdated: Mutex<Option<Compressed>>,
+    outdated: Mutex<Option<Outdated>>,
 }
 
 /// What a page consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
-    /// Lines, such as those of samples, that end with a value after a space. While it is the same page, a value only
-    /// becomes another one that is as long.
+    /// Lines, such as those of samples, that end with a value after a space. From one body to the next, only values
+    /// become others.
     Samples,
     /// Anything.
     #[default]
@@ -47,8 +46,17 @@ pub struct Compressed {
     pub places: Vec<Place>,
 }
 
+/// What a page was compressed to as deflate, before values changed.
+#[derive(Clone, Debug)]
+pub struct Outdated {
+    /// See [`Compressed`].
+    pub compressed: Compressed,
+    /// Where each value that has changed since began on the page that was compressed, in order; `None` if that is not known.
+    pub changes: Option<Vec<u32>>,
+}
+
 /// Where a value is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Its first byte on the page.
     pub at: u32,
@@ -56,6 +64,28 @@ pub struct Place {
     pub len: u32,
     /// Its first bit in what the page was compressed to.
     pub bit: u32,
+}
+
+impl Outdated {
+    /// Of a page that is to be changed, what it was compressed to, or else what it was before it changed the last time.
+    fn of(compressed: Option<Compressed>, before: impl FnOnce() -> Option<Self>) -> Option<Self> {
+        let outdated = match compressed {
+            Some(compressed) => Some(Self { compressed, changes: Some(Vec::new()) }),
+            // What has changed was noted by where it was then.
+            None => before().map(|before| Self { changes: None, ..before }),
+        };
+        outdated.filter(|outdated| !outdated.compressed.places.is_empty())
+    }
+
+    /// Notes that the value has changed that began here.
+    #[inline]
+    pub(crate) fn note(&mut self, at: usize) {
+        let place = u32::try_from(at).ok();
+        match (&mut self.changes, place) {
+            (Some(changes), Some(place)) => changes.push(place),
+            (changes, _) => *changes = None,
+        }
+    }
 }
 
 impl Page {
@@ -67,13 +97,32 @@ impl Page {
         Self { bytes, content, ..Self::default() }
     }
 
-    /// Its bytes, to be changed as its [content](Content) allows. What it was compressed to is outdated.
+    /// Its bytes, to be changed. What it was compressed to is forgotten.
     pub(crate) fn change(&mut self) -> &mut [u8] {
-        let [deflated, _] = std::mem::take(&mut self.compressed).map(OnceLock::into_inner);
-        if let Some(deflated) = deflated.filter(|deflated| !deflated.places.is_empty()) {
-            *self.outdated.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(deflated);
-        }
+        self.compressed = <[OnceLock<Compressed>; 2]>::default();
+        self.keep_outdated(None);
         &mut self.bytes
+    }
+
+    /// What it was compressed to, for what comes of it when values change: that is to be noted.
+    pub(crate) fn outdated(&self) -> Option<Outdated> {
+        let compressed = self.compressed(Compression::Deflate).cloned();
+        Outdated::of(compressed, || self.lock_outdated().clone())
+    }
+
+    /// The same, where nobody needs it any longer on this page.
+    pub(crate) fn take_for_change(&mut self) -> Option<Outdated> {
+        let [deflated, _] = std::mem::take(&mut self.compressed).map(OnceLock::into_inner);
+        Outdated::of(deflated, || self.take_outdated())
+    }
+
+    fn lock_outdated(&self) -> MutexGuard<'_, Option<Outdated>> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what it was compressed to before.
+    pub(crate) fn keep_outdated(&mut self, outdated: Option<Outdated>) {
+        *self.outdated.get_mut().unwrap_or_else(PoisonError::into_inner) = outdated;
     }
 
     /// Its space, for another page.
@@ -96,8 +145,8 @@ impl Page {
     /// What it was compressed to as deflate before values changed, for whoever brings that up to date; `None` if that is
     /// not known, or somebody else has it.
     #[must_use]
-    pub fn take_outdated(&self) -> Option<Compressed> {
-        self.outdated.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub fn take_outdated(&self) -> Option<Outdated> {
+        self.lock_outdated().take()
     }
 
     /// What it has been compressed to; `None` if nobody has done that yet.

@@ -2,7 +2,7 @@
 //!
 //! Each page is compressed by itself and ends with a flush, at a whole byte. So the pages of a body, one after the
 //! other, are one deflate stream in one member of gzip, which every client reads; and a page that was there before
-//! need not be compressed again. On a page of samples on which values have changed, only those are exchanged.
+//! need not be compressed again. On a page of samples, only the values are exchanged that have changed.
 
 use std::io;
 use std::sync::Arc;
@@ -59,12 +59,9 @@ impl Deflater {
         let mut crc = Crc::new();
         crc.update(page.bytes());
         let checksum = crc.sum();
-        if let Some(mut outdated) = page.take_outdated() {
-            // Where somebody still sends it, a copy.
-            let stream = Arc::make_mut(&mut outdated.bytes);
-            if self.samples.exchange(stream, &outdated.places, page.bytes()) {
-                return Ok(Compressed { checksum, ..outdated });
-            }
+        let exchanged = page.take_outdated().and_then(|old| self.samples.exchange(old, page.bytes()));
+        if let Some(exchanged) = exchanged {
+            return Ok(Compressed { checksum, ..exchanged });
         }
         let is_lines = page.content() == Content::Samples;
         let deflated = is_lines.then(|| self.samples.deflate(page.bytes())).flatten();
@@ -104,6 +101,7 @@ mod tests {
     use headcount_store::directory::Directory;
     use proptest::prelude::*;
 
+    use super::super::counted::Counted;
     use super::*;
 
     /// Reads one member, and finds nothing behind it.
@@ -127,16 +125,11 @@ mod tests {
 
     #[test]
     fn a_body_of_many_pages_is_one_member_and_what_stays_is_not_compressed_again() {
-        let temporary = tempfile::tempdir().unwrap();
-        let registry = Registry::in_directory(temporary.path()).unwrap();
-        let family = registry.counter_family("c", "", ["l"]).unwrap();
-        let counters: Vec<_> = (0..4000).map(|n| family.with([&format!("label {n}")])).collect();
-        let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
+        let mut counted = Counted::new(4000);
         let mut compressor = Deflater::default();
         for n in [0, 17, 3000] {
-            counters[n].add(1 << n.min(60));
-            let mut pages = || merger.merge(&directory).unwrap().pages(&Exposition::new(Format::Text));
-            let pages = pages();
+            counted.counters[n].add(1 << n.min(60));
+            let pages = counted.pages(Format::Text);
             assert!(pages.iter().count() > 3);
             let new = pages.iter().filter(|page| page.compressed(Compression::Deflate).is_none()).count();
             assert_eq!(new, if n == 0 { pages.iter().count() } else { 1 });
@@ -146,36 +139,28 @@ mod tests {
 
     /// Whether a page is brought up to date by exchanging values.
     fn is_exchanged(page: &Page) -> bool {
-        let outdated = page.take_outdated();
-        outdated.is_some_and(|outdated| {
-            let mut stream = outdated.bytes.to_vec();
-            SampleDeflater::default().exchange(&mut stream, &outdated.places, page.bytes())
-        })
+        let exchange = |outdated| SampleDeflater::default().exchange(outdated, page.bytes());
+        page.take_outdated().is_some_and(|outdated| exchange(outdated).is_some())
     }
 
     #[test]
-    fn where_values_are_as_long_as_before_only_they_are_exchanged() {
-        let temporary = tempfile::tempdir().unwrap();
-        let registry = Registry::in_directory(temporary.path()).unwrap();
-        let family = registry.counter_family("c", "", ["l"]).unwrap();
-        let counters: Vec<_> = (0..2000).map(|n| family.with([&format!("label {n}")])).collect();
-        counters.iter().for_each(|counter| counter.add(1));
-        let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
-        let mut exchanged = |format| {
-            let pages = merger.merge(&directory).unwrap().pages(&Exposition::new(format));
-            let exchanged = pages.iter().filter(|page| is_exchanged(page)).count();
-            gzip(&pages, &mut Deflater::default()).unwrap();
-            (exchanged, pages.iter().count())
-        };
+    fn where_only_values_have_changed_only_they_are_exchanged() {
+        let mut counted = Counted::new(2000);
         for format in [Format::Text, Format::OpenMetrics, Format::Json, Format::Protobuf] {
-            exchanged(format);
-            counters.iter().step_by(10).for_each(|counter| counter.add(1));
-            let (exchanged, pages) = exchanged(format);
-            match format {
-                Format::Text => assert_eq!(exchanged, pages),
-                // Its end is a page by itself.
-                Format::OpenMetrics => assert_eq!(exchanged, pages - 1),
-                _ => assert_eq!(exchanged, 0),
+            gzip(&counted.pages(format), &mut Deflater::default()).unwrap();
+            // Another value as long as before, and then some that are longer.
+            for n in [1, 10, 100_000] {
+                counted.counters.iter().step_by(10).for_each(|counter| counter.add(n));
+                let pages = counted.pages(format);
+                let (exchanged, all) =
+                    (pages.iter().filter(|page| is_exchanged(page)).count(), pages.iter().count());
+                gzip(&pages, &mut Deflater::default()).unwrap();
+                match format {
+                    Format::Text => assert_eq!(exchanged, all),
+                    // Its end is a page by itself.
+                    Format::OpenMetrics => assert_eq!(exchanged, all - 1),
+                    _ => assert_eq!(exchanged, 0),
+                }
             }
         }
     }

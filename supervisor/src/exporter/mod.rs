@@ -11,6 +11,8 @@
 mod body;
 mod coding;
 mod converse;
+#[cfg(test)]
+mod counted;
 mod deflate;
 mod gzip;
 mod negotiate;

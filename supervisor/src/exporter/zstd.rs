@@ -59,23 +59,18 @@ impl Framer {
 
 #[cfg(test)]
 mod tests {
-    use headcount::Registry;
-    use headcount_merge::{Exposition, Format, Merger};
-    use headcount_store::directory::Directory;
+    use headcount_merge::Format;
 
+    use super::super::counted::Counted;
     use super::*;
 
     #[test]
     fn a_body_of_many_pages_is_read_as_one_and_what_stays_is_not_compressed_again() {
-        let temporary = tempfile::tempdir().unwrap();
-        let registry = Registry::in_directory(temporary.path()).unwrap();
-        let family = registry.counter_family("c", "", ["l"]).unwrap();
-        let counters: Vec<_> = (0..4000).map(|n| family.with([&format!("label {n}")])).collect();
-        let (directory, mut merger) = (Directory::open(temporary.path()).unwrap(), Merger::default());
+        let mut counted = Counted::new(4000);
         let mut framer = Framer::default();
         for n in [0, 17, 3000] {
-            counters[n].add(1 << n.min(60));
-            let pages = merger.merge(&directory).unwrap().pages(&Exposition::new(Format::Text));
+            counted.counters[n].add(1 << n.min(60));
+            let pages = counted.pages(Format::Text);
             let new = pages.iter().filter(|page| page.compressed(Compression::Zstd).is_none()).count();
             assert_eq!(new, if n == 0 { pages.iter().count() } else { 1 });
             let mut body = zstd(&pages, &mut framer).unwrap();

@@ -11,7 +11,7 @@ use headcount_store::text::{Value, overwrite_value, write_value};
 
 use super::written::Written;
 use crate::figures::Figures;
-use crate::page::{Content, Page};
+use crate::page::{Content, Outdated, Page};
 
 /// See the module.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ impl LinePage {
     /// Brings the page up to date, of which all values may have changed or those only of the last time. `spare` is
     /// space to write it to; it becomes that of the old page, if nobody else has that.
     pub(super) fn refresh(&mut self, figures: &Figures, all: bool, spare: &mut Vec<u8>) -> Result<(), Stale> {
-        let mut old = Old::of(&mut self.page, all);
+        let (mut old, mut outdated) = Old::of(&mut self.page, all);
+        let is_own = matches!(old, Old::Own(_));
         let mut new = std::mem::take(spare);
         new.clear();
         let (mut at, mut copied) = (0, 0);
@@ -106,6 +107,7 @@ impl LinePage {
                 (None, None) => {}
                 (Some(len), Some(value)) => {
                     if old.overwrite(start..start + len, value) {
+                        note(&mut outdated, start);
                         continue;
                     }
                     if copied == 0 && new.capacity() < old.bytes().len() + LEAST_ROOM {
@@ -115,6 +117,9 @@ impl LinePage {
                     copied = start + len;
                     let written = new.len();
                     write_value(&mut new, value);
+                    if !all || new[written..] != old.bytes()[start..copied] {
+                        note(&mut outdated, start);
+                    }
                     *line = u32::try_from(new.len() - written)
                         .ok()
                         .and_then(|len| Line::new(line.fixed(), len))
@@ -128,12 +133,24 @@ impl LinePage {
         }
         if copied == 0 || (all && new == old.bytes()) {
             *spare = new;
+            if let Some(page) = Arc::get_mut(&mut self.page).filter(|_| is_own) {
+                page.keep_outdated(outdated);
+            }
         } else {
-            let new = Page::with(self.page.content(), new);
+            let mut new = Page::with(self.page.content(), new);
+            new.keep_outdated(outdated);
             let old = std::mem::replace(&mut self.page, Arc::new(new));
             *spare = Arc::try_unwrap(old).map(Page::into_bytes).unwrap_or_default();
         }
         Ok(())
+    }
+}
+
+/// Notes that the value has changed that began here.
+#[inline]
+fn note(outdated: &mut Option<Outdated>, at: usize) {
+    if let Some(outdated) = outdated {
+        outdated.note(at);
     }
 }
 
@@ -146,11 +163,14 @@ enum Old<'a> {
 }
 
 impl<'a> Old<'a> {
-    fn of(page: &'a mut Arc<Page>, is_kept: bool) -> Self {
+    /// The page, and what it was compressed to.
+    fn of(page: &'a mut Arc<Page>, is_kept: bool) -> (Self, Option<Outdated>) {
         if is_kept || Arc::get_mut(page).is_none() {
-            return Self::Kept(page.bytes());
+            return (Self::Kept(page.bytes()), page.outdated());
         }
-        Arc::get_mut(page).map_or(Self::Kept(&[]), |page| Self::Own(page.change()))
+        let Some(page) = Arc::get_mut(page) else { return (Self::Kept(&[]), None) };
+        let outdated = page.take_for_change();
+        (Self::Own(page.change()), outdated)
     }
 
     fn bytes(&self) -> &[u8] {

@@ -42,9 +42,10 @@ static IS_NUMBER: [bool; 256] = {
     is_number
 };
 
-/// Whether this consists of the characters of numbers.
-pub(super) fn is_number(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| IS_NUMBER[usize::from(*byte)])
+/// Whether numbers have this character.
+#[inline]
+pub(super) fn is_number(byte: u8) -> bool {
+    IS_NUMBER[usize::from(byte)]
 }
 
 impl Default for Codes {
@@ -107,29 +108,36 @@ fn symbol_bits() -> [u32; SYMBOLS] {
         bits[usize::from(*byte)] = NUMBER_BITS;
     }
     bits[END] = 11;
-    // Up to 10 bytes, 18, 130, 257, and 258.
-    bits[257..265].fill(7);
-    bits[265..269].fill(8);
-    bits[269..281].fill(6);
-    bits[281..285].fill(7);
+    // What ends a key is three bytes often, and what begins it 35 to 130. The others: up to 34 bytes, 257, and 258.
+    bits[257] = 6;
+    bits[258..273].fill(9);
+    bits[273..281].fill(5);
+    bits[281..285].fill(8);
     bits[285] = 9;
-    // A set of codes in which one is left over is refused.
-    let share = |bits: u32| 1 << (RARE - bits);
-    let mut left = share(0) - bits.iter().map(|bits| share(*bits)).sum::<u32>();
-    for bits in bits.iter_mut().rev().filter(|bits| **bits > NUMBER_BITS + 1) {
-        if left >= share(*bits) {
-            left -= share(*bits);
-            *bits -= 1;
-        }
-    }
+    fill_up(&mut bits, RARE);
     bits
 }
 
-/// How long the codes of distances are: near and far are as frequent.
+/// How long the codes of distances are: most are those of a line, from 33 bytes on, and above all from 65 to 256.
 fn distance_bits() -> [u32; 30] {
-    let mut bits = [5; 30];
-    bits[..2].fill(4);
+    let mut bits = [6; 30];
+    bits[10..12].fill(4);
+    bits[12..16].fill(3);
     bits
+}
+
+/// Makes some codes shorter where there is room: a set of codes in which one is left over is refused.
+fn fill_up(bits: &mut [u32], longest: u32) {
+    let share = |bits: u32| 1 << (longest - bits);
+    let mut left = share(0) - bits.iter().map(|bits| share(*bits)).sum::<u32>();
+    while left > 0 {
+        for bits in bits.iter_mut().rev().filter(|bits| **bits > NUMBER_BITS + 1) {
+            if left >= share(*bits) {
+                left -= share(*bits);
+                *bits -= 1;
+            }
+        }
+    }
 }
 
 /// The codes of these lengths (RFC 1951, 3.2.2).

@@ -2,9 +2,12 @@
 //!
 //! * `codes`: which bits stand for what.
 //! * `stream`: bits, one after the other.
-//! * `samples`: what is made of lines.
+//! * `lines`: where values stand in lines, and what one line has of another.
+//! * `samples`: what is made of lines; `exchange`: what becomes of that when values change.
 
 mod codes;
+mod exchange;
+mod lines;
 mod samples;
 mod stream;
 

@@ -2,68 +2,88 @@
 //!
 //! All characters of numbers have codes of the same length, values are never copied from elsewhere, and nothing is
 //! copied from them. So a value that is as long as the one before has its place in the stream. What stands before a
-//! value most often begins and ends as it does in the line before.
+//! value, its *key*, is copied from the line before and from nowhere else: most often it begins and ends as that does.
+//! So where a value has become longer or shorter, only it and the key behind it are other bits.
 
 use std::ops::Range;
 
 use headcount_merge::Place;
 
-use super::codes::{Codes, LEAST, NUMBER_BITS, WINDOW, is_number};
-use super::stream::{Stream, overwrite};
+use super::codes::{Codes, LEAST, WINDOW};
+use super::lines::{common, find_near, next_value};
+use super::stream::Stream;
 
-/// See the module. It is kept for the next lines.
-#[derive(Debug)]
+/// See the module.
+#[derive(Debug, Default)]
 pub(in super::super) struct SampleDeflater {
-    codes: Codes,
-    /// Where such bytes were the last time before a value, and where that value begins.
-    known: Box<[(u32, u32); 1 << HASH_BITS]>,
+    pub(super) codes: Codes,
 }
 
-const HASH_BITS: u32 = 11;
-/// So many bytes that were there before are looked for.
-const KNOWN: usize = 4;
 /// So many bytes at most: all places are to be told in 32 bits.
-const LONGEST: usize = 16 * 1024 * 1024;
-/// So many characters of a number are exchanged at once.
-const AT_ONCE: usize = (56 / NUMBER_BITS) as usize;
-
-impl Default for SampleDeflater {
-    fn default() -> Self {
-        Self { codes: Codes::default(), known: Box::new([(0, 0); 1 << HASH_BITS]) }
-    }
-}
+pub(super) const LONGEST: usize = 16 * 1024 * 1024;
+/// So often is something looked for in vain in a line: it may have been written to waste time.
+const SEARCHES: u32 = 8;
 
 impl SampleDeflater {
     /// Lines as a block that is not the last and ends at a whole byte, and where their values are; `None` if there are
     /// too many.
     #[expect(clippy::cast_possible_truncation, reason = "there are not more")]
-    pub(in super::super) fn deflate(&mut self, lines: &[u8]) -> Option<(Vec<u8>, Vec<Place>)> {
+    pub(in super::super) fn deflate(&self, lines: &[u8]) -> Option<(Vec<u8>, Vec<Place>)> {
         if lines.len() > LONGEST {
             return None;
         }
         let mut stream = Stream::with_capacity(lines.len() / 8 + 256);
         let mut places = Vec::with_capacity(lines.len() / 64);
-        self.known.fill((0, 0));
         self.codes.begin_block(&mut stream);
         let (mut last, mut start) = (0..0, 0);
+        loop {
+            let value;
+            (value, last) = self.push_keys(&mut stream, lines, start, last);
+            if value.is_empty() {
+                break;
+            }
+            let [at, len, bit] = [value.start, value.len(), stream.len()].map(|place| place as u32);
+            places.push(Place { at, len, bit });
+            self.push_value(&mut stream, &lines[value.clone()]);
+            start = value.end;
+        }
+        places.shrink_to_fit();
+        Some((self.end(stream), places))
+    }
+
+    pub(super) fn push_value(&self, stream: &mut Stream, value: &[u8]) {
+        value.iter().for_each(|byte| stream.push(self.codes.literal(*byte)));
+    }
+
+    pub(super) fn end(&self, mut stream: Stream) -> Vec<u8> {
+        self.codes.end_block(&mut stream);
+        stream.flush()
+    }
+
+    /// Appends what stands before the next value: its key, and that of each line before it that has none. Tells where
+    /// the value is, which is nowhere at the end of all lines, and where its key.
+    pub(super) fn push_keys(
+        &self,
+        stream: &mut Stream,
+        lines: &[u8],
+        mut start: usize,
+        mut last: Range<usize>,
+    ) -> (Range<usize>, Range<usize>) {
         while start < lines.len() {
             let value = next_value(lines, start);
-            self.push_key(&mut stream, lines, start..value.start, last);
+            let key = start..value.start;
+            self.push_key(stream, lines, key.clone(), last);
             if !value.is_empty() {
-                let [at, len, bit] = [value.start, value.len(), stream.len()].map(|place| place as u32);
-                places.push(Place { at, len, bit });
-                lines[value.clone()].iter().for_each(|byte| stream.push(self.codes.literal(*byte)));
+                return (value, key);
             }
-            (last, start) = (start..value.start, value.end);
+            (last, start) = (key, value.end);
         }
-        self.codes.end_block(&mut stream);
-        places.shrink_to_fit();
-        Some((stream.flush(), places))
+        (start..start, last)
     }
 
     /// Appends what stands before a value.
     #[inline]
-    fn push_key(&mut self, stream: &mut Stream, lines: &[u8], key: Range<usize>, last: Range<usize>) {
+    fn push_key(&self, stream: &mut Stream, lines: &[u8], key: Range<usize>, last: Range<usize>) {
         let mut at = key.start;
         let begun = common(&lines[last.clone()], &lines[key.clone()]);
         if begun >= LEAST && at - last.start <= WINDOW {
@@ -73,13 +93,18 @@ impl SampleDeflater {
         // What ends as in the line before is so far from there, but for what is longer.
         let distance = key.end - last.end;
         let earliest = last.start + distance;
+        let mut searches = SEARCHES;
         while at < key.end {
             let rest = &lines[at..key.end];
-            let copied = self.find(lines, at, rest).or_else(|| {
-                let is_there = at >= earliest && distance <= WINDOW;
-                let len = if is_there { common(&lines[at - distance..last.end], rest) } else { 0 };
-                (len >= LEAST).then_some((len, distance))
-            });
+            let is_there = at >= earliest && distance <= WINDOW;
+            let ended = if is_there { common(&lines[at - distance..last.end], rest) } else { 0 };
+            let mut copied = (ended >= LEAST).then_some((ended, distance));
+            // Labels and names begin with such.
+            if copied.is_none() && searches > 0 && !rest[0].is_ascii_alphanumeric() {
+                let found = find_near(lines, last.clone(), at - key.start, rest);
+                copied = found.map(|(from, len)| (len, at - from)).filter(|(_, far)| *far <= WINDOW);
+                searches -= u32::from(copied.is_none());
+            }
             if let Some((len, distance)) = copied {
                 self.codes.copy(stream, len, distance);
                 at += len;
@@ -89,87 +114,12 @@ impl SampleDeflater {
             }
         }
     }
-
-    /// How much of the rest of a key was there before, and how far back; remembers that it is here.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "there are not more lines")]
-    fn find(&mut self, lines: &[u8], at: usize, rest: &[u8]) -> Option<(usize, usize)> {
-        let first = u32::from_le_bytes(*rest.first_chunk::<KNOWN>()?);
-        // Fibonacci hashing.
-        let known = &mut self.known[(first.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS)) as usize];
-        let here = (at as u32, (at + rest.len()) as u32);
-        let (start, end) = std::mem::replace(known, here);
-        let len = common(&lines[start as usize..end as usize], rest);
-        let distance = at - start as usize;
-        (len >= KNOWN && distance <= WINDOW).then_some((len, distance))
-    }
-
-    /// Exchanges all values of lines that are otherwise the same. `false` if that cannot be done; the stream is to be made
-    /// anew then.
-    pub(in super::super) fn exchange(&self, stream: &mut [u8], places: &[Place], lines: &[u8]) -> bool {
-        places.iter().all(|place| {
-            let value = lines.get(place.at as usize..).and_then(|from| from.get(..place.len as usize));
-            let Some(value) = value.filter(|value| is_number(value)) else { return false };
-            let mut bit = place.bit as usize;
-            for part in value.chunks(AT_ONCE) {
-                let (mut bits, mut len) = (0, 0);
-                for byte in part {
-                    bits |= u64::from(self.codes.literal(*byte).0) << len;
-                    len += NUMBER_BITS;
-                }
-                overwrite(stream, bit, (bits, len));
-                bit += len as usize;
-            }
-            true
-        })
-    }
-}
-
-/// The value of a line, up to where that ends. What begins here is what ended the line before: it is copied together with
-/// what follows it.
-fn next_value(lines: &[u8], start: usize) -> Range<usize> {
-    let from = start + 1;
-    let end = from + find_end(&lines[from..]);
-    let line = &lines[from..end];
-    let len = line.iter().rev().take_while(|byte| **byte != b' ').count();
-    let is_value = len < line.len() && is_number(&line[line.len() - len..]);
-    if is_value { end - len..end } else { end..end }
-}
-
-/// Where a line ends.
-#[inline]
-fn find_end(lines: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let (words, rest) = lines.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        // The lowest byte that is none now is marked.
-        let word = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
-        let ends = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if ends != 0 {
-            return at * 8 + ends.trailing_zeros() as usize / 8;
-        }
-    }
-    lines.len() - rest.len() + rest.iter().take_while(|byte| **byte != b'\n').count()
-}
-
-/// How many bytes both begin with.
-#[inline]
-fn common(one: &[u8], other: &[u8]) -> usize {
-    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    let mut at = 0;
-    for (one, other) in words {
-        let differ = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
-        if differ != 0 {
-            return at + differ.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + one[at..].iter().zip(&other[at..]).take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]
 mod tests {
     use flate2::{Decompress, FlushDecompress};
+    use headcount_merge::{Compressed, Outdated};
     use proptest::prelude::*;
 
     use super::*;
@@ -192,11 +142,11 @@ mod tests {
         keys.iter().zip(values).map(line).collect::<String>().into_bytes()
     }
 
-    /// Another value that is as long, made of what values are made of.
-    fn another(value: &str, by: usize) -> String {
-        let all = "0123456789.e+-NaInf";
-        let shifted = |c| (all.find(c).unwrap() + by) % all.len();
-        value.chars().map(|c| all.as_bytes()[shifted(c)] as char).collect()
+    const NUMBER: &str = "[0-9.e+NaInf-]{1,6}|[0-9.e+NaInf-]{1,24}";
+
+    fn deflated(deflater: &SampleDeflater, text: &[u8]) -> Compressed {
+        let (bytes, places) = deflater.deflate(text).unwrap();
+        Compressed { bytes: bytes.into(), checksum: 0, places }
     }
 
     proptest! {
@@ -205,20 +155,30 @@ mod tests {
         #[test]
         fn values_are_exchanged_as_often_as_they_change(
             keys in prop::collection::vec((any::<u8>(), "[a-z0-9 é\"]{0,12}|x{250,300}"), 1..80),
-            values in prop::collection::vec("[0-9.e+NaInf-]{1,24}", 80),
-            changes in prop::collection::vec((0..80_usize, 1..19_usize), 1..20),
+            values in prop::collection::vec(NUMBER, 80),
+            scrapes in prop::collection::vec(
+                (prop::collection::vec((0..80_usize, NUMBER), 0..40), any::<bool>()), 1..8,
+            ),
         ) {
             let mut values = values;
-            let mut deflater = SampleDeflater::default();
+            let deflater = SampleDeflater::default();
             let text = lines(&keys, &values);
-            let (mut stream, places) = deflater.deflate(&text).unwrap();
-            prop_assert_eq!(places.len(), keys.len());
-            prop_assert_eq!(inflate(&stream, text.len()), text);
-            for (at, by) in changes {
-                values[at] = another(&values[at], by);
+            let mut now = deflated(&deflater, &text);
+            prop_assert_eq!(now.places.len(), keys.len());
+            prop_assert_eq!(inflate(&now.bytes, text.len()), text);
+            for (mut changes, are_noted) in scrapes {
+                changes.retain(|(at, _)| *at < keys.len());
+                changes.sort_by_key(|(at, _)| *at);
+                changes.dedup_by_key(|(at, _)| *at);
+                let noted = changes.iter().map(|(at, _)| now.places[*at].at).collect();
+                changes.into_iter().for_each(|(at, value)| values[at] = value);
                 let text = lines(&keys, &values);
-                prop_assert!(deflater.exchange(&mut stream, &places, &text));
-                prop_assert_eq!(inflate(&stream, text.len()), text);
+                let outdated = Outdated { compressed: now, changes: are_noted.then_some(noted) };
+                now = deflater.exchange(outdated, &text).unwrap();
+                prop_assert_eq!(inflate(&now.bytes, text.len()), text.clone());
+                let anew = deflated(&deflater, &text);
+                prop_assert!(now.bytes == anew.bytes, "it is as if compressed again");
+                prop_assert!(now.places == anew.places);
             }
         }
 
@@ -234,12 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_not_written_over_one() {
-        let mut deflater = SampleDeflater::default();
-        let (mut stream, places) = deflater.deflate(b"f 1\n").unwrap();
-        assert!(!deflater.exchange(&mut stream, &places, b"f x\n"));
-        assert!(!deflater.exchange(&mut stream, &places, b"f"));
-        assert!(deflater.exchange(&mut stream, &places, b"f 7\n"));
-        assert_eq!(inflate(&stream, 4), b"f 7\n");
+    fn where_more_than_a_value_has_changed_nothing_is_exchanged() {
+        let deflater = SampleDeflater::default();
+        let exchange = |text: &[u8], changes: Option<&[u32]>| {
+            let (compressed, changes) = (deflated(&deflater, b"f 1\ng 2\n"), changes.map(<[_]>::to_vec));
+            deflater
+                .exchange(Outdated { compressed, changes }, text)
+                .map(|now| inflate(&now.bytes, text.len()))
+        };
+        for text in [&b"f x\ng 2\n"[..], b"f", b"f 10", b"f 10\ng 2 3\n", b"f 10\ng h 2\n"] {
+            assert!(exchange(text, None).is_none());
+        }
+        assert!(exchange(b"f 1\ng 2\n", Some(&[1])).is_none());
+        assert_eq!(exchange(b"f 7\ng 20\n", Some(&[2, 6])).unwrap(), b"f 7\ng 20\n");
+        assert_eq!(exchange(b"f 7000\ng 2\n", Some(&[2])).unwrap(), b"f 7000\ng 2\n");
     }
 }

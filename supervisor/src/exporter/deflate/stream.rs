@@ -1,5 +1,7 @@
 //! Bits, one after the other.
 
+use std::ops::Range;
+
 /// Bits that stand for something, the first one lowest, and how many they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Code(pub(super) u32, pub(super) u32);
@@ -41,6 +43,18 @@ impl Stream {
         self.bytes.len() * 8 + self.len as usize
     }
 
+    /// Appends bits of another stream.
+    pub(super) fn copy(&mut self, from: &[u8], bits: Range<usize>) {
+        for bit in bits.clone().step_by(u32::BITS as usize) {
+            let (place, shift) = word_of(from, bit);
+            let Some(word) = from[place..].first_chunk() else { return };
+            let len = (bits.end - bit).min(u32::BITS as usize);
+            let these = u64::from_le_bytes(*word) >> shift & ((1 << len) - 1);
+            #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits")]
+            self.push(Code(these as u32, len as u32));
+        }
+    }
+
     /// The stream up to here, and an empty stored block, with which a deflate stream comes to a whole byte.
     pub(super) fn flush(mut self) -> Vec<u8> {
         self.push(Code(0, 3));
@@ -53,10 +67,15 @@ impl Stream {
 
 /// Writes bits, at most 56, in the place of others.
 pub(super) fn overwrite(stream: &mut [u8], bit: usize, (bits, len): (u64, u32)) {
-    // The last ones are among the last eight bytes, wherever in them.
-    let from = (bit / 8).min(stream.len().saturating_sub(8));
-    let Some(place) = stream[from..].first_chunk_mut::<8>() else { return };
-    let shift = bit - from * 8;
+    let (place, shift) = word_of(stream, bit);
+    let Some(word) = stream[place..].first_chunk_mut() else { return };
     let mask = ((1 << len) - 1) << shift;
-    *place = (u64::from_le_bytes(*place) & !mask | bits << shift).to_le_bytes();
+    *word = (u64::from_le_bytes(*word) & !mask | bits << shift).to_le_bytes();
+}
+
+/// Eight bytes with this bit and those that follow it, and how far into them it is. The last bits are among the last eight
+/// bytes, wherever in them.
+fn word_of(stream: &[u8], bit: usize) -> (usize, usize) {
+    let place = (bit / 8).min(stream.len().saturating_sub(8));
+    (place, bit - place * 8)
 }
