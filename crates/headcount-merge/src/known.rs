@@ -147,7 +147,7 @@ impl Known {
                     .inspect_err(|_| known.peer = PeerContent::default())?;
                 let is_live = matches!(peer.metrics, PeerType::Gauge(mode) if mode.is_live());
                 let dead = Life::Dead(0);
-                let doubted = Doubted { file: open.file(), name: peer, inode, born: known.born };
+                let doubted = Doubted { file: open, name: peer, inode, born: known.born };
                 if is_live && judge.is_dead(doubted) {
                     tally.processes.set_life(process, dead);
                 } else if is_live && peer.buried.is_none() {

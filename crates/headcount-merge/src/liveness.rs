@@ -7,12 +7,12 @@
 //! then only burying its files says so.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use headcount_store::directory::PeerName;
 use headcount_store::process::{maps_file, start_time, started_at};
-use headcount_store::writers::{Writers, writers};
+use headcount_store::read::OpenFile;
+use headcount_store::writers::Writers;
 
 /// By what the processes of peers are told to be dead, whose files nobody has buried. Ours hold locks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub enum Liveness {
 }
 
 /// A file in doubt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Doubted<'a> {
-    pub(crate) file: &'a File,
+    pub(crate) file: &'a mut OpenFile,
     pub(crate) name: &'a PeerName,
     pub(crate) inode: u64,
     /// When the file was made, if the file system tells.
@@ -75,14 +75,14 @@ impl Judge {
         if self.by == Liveness::Hook {
             return false;
         }
-        match writers(doubted.file) {
+        match doubted.file.writers() {
             Writers::Some => false,
-            Writers::None => self.by == Liveness::Auto || !may_run(doubted),
-            Writers::Unknown => self.was_seen_and_is_gone(doubted),
+            Writers::None => self.by == Liveness::Auto || !may_run(&doubted),
+            Writers::Unknown => self.was_seen_and_is_gone(&doubted),
         }
     }
 
-    fn was_seen_and_is_gone(&mut self, Doubted { name, inode, .. }: Doubted<'_>) -> bool {
+    fn was_seen_and_is_gone(&mut self, &Doubted { name, inode, .. }: &Doubted<'_>) -> bool {
         let Some(pid) = pid(name) else { return false };
         if let Some(writer) = self.writers.get_mut(&inode).filter(|writer| writer.pid == pid) {
             writer.gather = self.gathers;
@@ -101,7 +101,7 @@ impl Judge {
 }
 
 /// Whether the process that made a file may still run here. One that has no PID may.
-fn may_run(Doubted { name, born, .. }: Doubted<'_>) -> bool {
+fn may_run(&Doubted { name, born, .. }: &Doubted<'_>) -> bool {
     let Some(pid) = pid(name) else { return true };
     let Some(start_time) = start_time(pid) else { return false };
     match (started_at(start_time), born) {
@@ -116,6 +116,7 @@ fn pid(name: &PeerName) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::process::{Child, Command};
 
     use headcount_store::directory::FileName;
@@ -127,16 +128,21 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let name = format!("gauge_livesum_{process}.db");
         let Ok(Some(FileName::Peer(name))) = FileName::parse(&name) else { panic!("{name}") };
-        let (read, path) = (File::open(file.path()).unwrap(), file.into_temp_path());
+        let (mut read, path) = (OpenFile::from(File::open(file.path()).unwrap()), file.into_temp_path());
         let born = Some(SystemTime::now() - age);
-        let doubted = Doubted { file: &read, name: &name, inode: 1, born };
+        let mut is_dead = |by| {
+            read.doubt();
+            Judge::new(by).is_dead(Doubted { file: &mut read, name: &name, inode: 1, born })
+        };
         for (by, expected) in [Liveness::Auto, Liveness::Proc, Liveness::Hook].into_iter().zip(expected) {
-            assert_eq!(Judge::new(by).is_dead(doubted), expected, "{name} by {by:?}");
+            assert_eq!(is_dead(by), expected, "{name} by {by:?}");
         }
-        let _writer = File::options().append(true).open(&path).unwrap();
+        let writer = File::options().append(true).open(&path).unwrap();
         for by in [Liveness::Auto, Liveness::Proc] {
-            assert!(!Judge::new(by).is_dead(doubted), "{name} by {by:?} is written");
+            assert!(!is_dead(by), "{name} by {by:?} is written");
         }
+        drop(writer);
+        assert_eq!(is_dead(Liveness::Auto), expected[0], "{name} is not written any more");
     }
 
     struct Running(Child);

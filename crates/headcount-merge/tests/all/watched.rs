@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use headcount::{GaugeMode, Registry};
-use headcount_merge::{Buckets, Merger};
+use headcount_merge::{Buckets, Liveness, Merger};
 use headcount_store::directory::Directory;
+
+use crate::peer_file::file_bytes;
 
 /// Set in the process that a test starts of itself: its directory.
 const CHILD: &str = "HEADCOUNT_TEST_WATCHED";
@@ -51,7 +53,7 @@ impl Watched {
         let [temporary, written] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         count(written.path());
         let directory = Directory::open(temporary.path()).unwrap();
-        let merger = Merger::default().keeping_files_open();
+        let merger = Merger::new(Liveness::Auto).keeping_files_open();
         let mut watched = Self { temporary, directory, written, processes: Vec::new(), merger };
         (0..FILES).for_each(|number| watched.add(number));
         watched
@@ -80,7 +82,7 @@ impl Watched {
 
     fn check(&mut self, counted: u64, living: u64) {
         let found = text(&mut self.merger, &self.directory);
-        assert_eq!(found, text(&mut Merger::default(), &self.directory));
+        assert_eq!(found, text(&mut Merger::new(Liveness::Auto), &self.directory));
         let samples: Vec<_> = found.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(samples, [format!("c_total {counted}"), format!("g {living}")]);
     }
@@ -118,6 +120,14 @@ fn processes_that_end_count_no_more_at_the_next_merge_however_long_they_were_wat
     watched.check(FILES + 2, FILES);
     watched.wait_until_nothing_is_asked();
     watched.processes[1] = None;
+    watched.check(FILES + 2, FILES - 1);
+    // One of a peer's, whose file holds no lock.
+    let peers = watched.temporary.path().join("gauge_livesum_7.db");
+    fs::write(&peers, file_bytes([(r#"["g", "g", {}, ""]"#.to_owned(), 100.0, None)])).unwrap();
+    let peer = File::options().append(true).open(&peers).unwrap();
+    watched.check(FILES + 2, FILES - 1 + 100);
+    watched.wait_until_nothing_is_asked();
+    drop(peer);
     watched.check(FILES + 2, FILES - 1);
 }
 

@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 
 use super::{Mapped, View};
 use crate::directory::is_locked;
+use crate::writers::{Writers, writers};
 
 /// See the module.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct OpenFile {
     /// Whether it was as long as it should be, and whether its process had it open, when that was asked.
     was_sound: bool,
     was_locked: bool,
+    /// Whether anybody could write to it when that was asked.
+    had_writers: bool,
 }
 
 #[derive(Debug)]
@@ -32,7 +35,14 @@ enum Mapping {
 
 impl From<File> for OpenFile {
     fn from(file: File) -> Self {
-        Self { file, mapping: Mapping::Untried, permit: None, was_sound: false, was_locked: false }
+        Self {
+            file,
+            mapping: Mapping::Untried,
+            permit: None,
+            was_sound: false,
+            was_locked: false,
+            had_writers: false,
+        }
     }
 }
 
@@ -60,7 +70,7 @@ impl OpenFile {
     /// Forgets what was asked of the file: something may have happened to it since. That need not be done while it is known
     /// that nothing has, as by a [watch](crate::directory::Watch).
     pub fn doubt(&mut self) {
-        (self.was_sound, self.was_locked) = (false, false);
+        (self.was_sound, self.was_locked, self.had_writers) = (false, false, false);
     }
 
     /// Notes that it was read, and as long as it should be.
@@ -72,6 +82,16 @@ impl OpenFile {
     pub fn is_locked(&mut self) -> bool {
         self.was_locked = self.was_locked || is_locked(&self.file);
         self.was_locked
+    }
+
+    /// Who could write to it. Those who could and have not closed it still can.
+    pub fn writers(&mut self) -> Writers {
+        if self.had_writers {
+            return Writers::Some;
+        }
+        let writers = writers(&self.file);
+        self.had_writers = writers == Writers::Some;
+        writers
     }
 
     /// Maps it, unless that was tried before.
