@@ -35,7 +35,7 @@ pub enum Body {
 }
 
 impl<F: Follow> Life<F> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(
         endpoint: &'static Endpoint,
         request_bytes: Option<u64>,
@@ -227,6 +227,7 @@ impl<F: Follow> Life<F> {
     }
 
     /// Counts everything, now.
+    #[inline(never)]
     fn finish(&mut self, outcome: Outcome) {
         if let Some(mut ongoing) = self.0.take() {
             ongoing.finish(outcome);

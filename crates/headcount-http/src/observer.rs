@@ -106,17 +106,24 @@ impl Sizes {
         Self::NotEmpty { made: OnceLock::new(), family, values }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn observe(&self, bytes: u64) {
         let observer = match self {
             Self::Every(observer) => observer,
-            Self::NotEmpty { .. } if bytes == 0 => return,
-            Self::NotEmpty { made, family, values } => {
-                let make = || family.with(&values.iter().map(String::as_str).collect::<Vec<_>>());
-                made.get_or_init(make)
-            }
+            Self::NotEmpty { made, .. } if bytes > 0 => made.get_or_init(|| self.make()),
+            Self::NotEmpty { .. } => return,
         };
         #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
         observer.observe(bytes as f64);
+    }
+
+    #[cold]
+    fn make(&self) -> Observer {
+        match self {
+            Self::Every(observer) => *observer,
+            Self::NotEmpty { family, values, .. } => {
+                family.with(&values.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) enum Stage {
 }
 
 impl<F: Follow> Ongoing<F> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(
         endpoint: &'static Endpoint,
         request: RequestBytes,
@@ -86,7 +86,7 @@ impl<F: Follow> Ongoing<F> {
     }
 
     /// Nobody needs it any more: keeps its memory, as if it had never been used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn let_go(mut self: Box<Self>) {
         self.status = 0;
         self.grpc = Awaited::Nothing;
@@ -195,6 +195,7 @@ impl<F: Follow> Ongoing<F> {
     }
 
     /// Counts everything about it.
+    #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let seconds = match self.to_head {
             // The head was all: it has just been there.
@@ -240,7 +241,7 @@ impl<F: Follow> Ongoing<F> {
         self.follow.finished(&report);
     }
 
-    #[inline]
+    #[inline(always)]
     fn series(&self) -> &'static Series {
         match self.endpoint.recorder.options().response_labels.len() {
             0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
@@ -248,6 +249,7 @@ impl<F: Follow> Ongoing<F> {
         }
     }
 
+    #[cold]
     fn labelled_series(&self, count: usize) -> &'static Series {
         let mut labels = [""; MOST_LABELS];
         // Without an answer there are none.

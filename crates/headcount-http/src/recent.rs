@@ -46,15 +46,10 @@ impl Recent {
         Self(PLACES + (first + length) % UNROUTED)
     }
 
-    /// Who was here last, if it is a recorder's and the one that is wanted.
+    /// Who was here last, if it is a recorder's.
     #[inline(always)]
-    pub(crate) fn find(
-        self,
-        recorder: Recorder,
-        is_wanted: impl FnOnce(&Endpoint) -> bool,
-    ) -> Option<&'static Endpoint> {
-        let endpoint = RECENT.with(|recent| recent[self.0].get())?;
-        (endpoint.recorder.is(recorder) && is_wanted(endpoint)).then_some(endpoint)
+    pub(crate) fn of_recorder(self, recorder: Recorder) -> Option<&'static Endpoint> {
+        RECENT.with(|recent| recent[self.0].get()).filter(|endpoint| endpoint.recorder.is(recorder))
     }
 
     pub(crate) fn set(self, endpoint: &'static Endpoint) {
@@ -69,18 +64,22 @@ fn method(arrived: &Arrived<'_>) -> (usize, usize) {
     (method.first().map_or(0, |&first| usize::from(first)), method.len())
 }
 
-/// The bytes word by word; those that are over once more as a part of the last word.
-#[inline]
+/// The first eight bytes, those in the middle and the last, as routes differ there; all of a short text. What they have in
+/// common with another is a place for both, and no more.
+#[inline(always)]
 fn mix(mixed: u64, text: &str) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let add = |mixed: u64, word: u64| (mixed ^ word).wrapping_mul(ODD).rotate_left(29);
     let bytes = text.as_bytes();
-    let (words, over) = bytes.as_chunks::<8>();
-    let mixed =
-        words.iter().fold(mixed ^ bytes.len() as u64, |mixed, word| add(mixed, u64::from_le_bytes(*word)));
-    match bytes.last_chunk() {
-        _ if over.is_empty() => mixed.wrapping_mul(ODD),
-        Some(last) => add(mixed, u64::from_le_bytes(*last)).wrapping_mul(ODD),
-        None => over.iter().fold(mixed, |mixed, &byte| add(mixed, u64::from(byte))).wrapping_mul(ODD),
-    }
+    let length = bytes.len() as u64;
+    let middle = bytes.get(bytes.len() / 2..).and_then(<[u8]>::first_chunk);
+    let words = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+            word(first).wrapping_mul(ODD.rotate_left(17))
+                ^ middle.map_or(0, word).rotate_left(31)
+                ^ word(last)
+        }
+        _ => bytes.iter().fold(0, |words, &byte| words << 8 | u64::from(byte)),
+    };
+    (mixed ^ words).wrapping_add(length << 48).wrapping_mul(ODD)
 }

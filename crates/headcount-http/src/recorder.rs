@@ -126,7 +126,10 @@ impl Recorder {
     /// Begins to measure a request. If it is left out, it is [over](Life::is_over) at once.
     #[inline(always)]
     pub fn arrive<F: Follow>(self, arrival: &Arrival<'_>, follow: impl FnOnce(&mut F)) -> Life<F> {
-        self.accept(arrival).map_or_else(Life::default, |accepted| accepted.begin(follow))
+        match self.accept(arrival) {
+            Some(accepted) => accepted.begin(follow),
+            None => Life::default(),
+        }
     }
 
     /// The same in two steps; `None` if it is left out.
@@ -199,9 +202,9 @@ impl Recorder {
     fn unrouted_endpoint(self, arrival: &Arrival<'_>, find: FindRoute) -> &'static Endpoint {
         let arrived = self.arrived(arrival, "");
         let recent = Recent::unrouted(&arrived);
-        match recent.find(self, |endpoint| endpoint.is_of(&arrived)) {
-            Some(endpoint) => endpoint,
-            None => self.find_unrouted_endpoint(recent, arrived, find),
+        match recent.of_recorder(self) {
+            Some(endpoint) if endpoint.is_of(&arrived) => endpoint,
+            _ => self.find_unrouted_endpoint(recent, arrived, find),
         }
     }
 
@@ -234,9 +237,9 @@ impl Recorder {
     #[inline(always)]
     fn routed_endpoint(self, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let recent = Recent::of(&arrived);
-        match recent.find(self, |endpoint| endpoint.is(&arrived)) {
-            Some(endpoint) => endpoint,
-            None => self.find_endpoint(recent, arrived, is_matched),
+        match recent.of_recorder(self) {
+            Some(endpoint) if endpoint.is(&arrived) => endpoint,
+            _ => self.find_endpoint(recent, arrived, is_matched),
         }
     }
 
@@ -280,7 +283,7 @@ impl Recorder {
     }
 
     /// The series of an answer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn series(
         self,
         endpoint: &'static Endpoint,

@@ -29,7 +29,7 @@ impl<F: Follow> Spare<F> {
         Self { places: [const { Cell::new(None) }; PLACES], taken: Cell::new(0) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&self) -> Option<Box<Ongoing<F>>> {
         let last = self.taken.get().checked_sub(1)?;
         self.taken.set(last);
@@ -37,7 +37,7 @@ impl<F: Follow> Spare<F> {
     }
 
     /// Frees it if there is no place.
-    #[inline]
+    #[inline(always)]
     fn put(&self, ongoing: Box<Ongoing<F>>) {
         let taken = self.taken.get();
         if let Some(place) = self.places.get(taken) {
@@ -48,13 +48,13 @@ impl<F: Follow> Spare<F> {
 }
 
 /// A box of the thread's, if it has one left. In a thread that ends, there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn take<F: Follow>(spare: &'static LocalKey<Spare<F>>) -> Option<Box<Ongoing<F>>> {
     spare.try_with(Spare::take).ok().flatten()
 }
 
 /// Keeps a box for the thread's next request.
-#[inline]
+#[inline(always)]
 pub(crate) fn put<F: Follow>(spare: &'static LocalKey<Spare<F>>, ongoing: Box<Ongoing<F>>) {
     let _ = spare.try_with(|spare| spare.put(ongoing));
 }
