@@ -3,6 +3,8 @@
 //! Labels are most of a page. So values are exchanged where they stand. Only when one is longer or shorter than the one
 //! before, or somebody still has the old page, it is written anew: of a series whose value has changed labels are copied,
 //! and of another one all is.
+//!
+//! Exemplars and native buckets are as long as they like. A page that has any is always written so.
 
 use std::ops::Range;
 use std::sync::Arc;
