@@ -81,7 +81,7 @@ impl Seen {
 
     /// Values of labels and numbers of cells of all series. Each record is sound, and each cell in an extent.
     fn series(&self) -> Vec<(String, u32)> {
-        let cells = self.cells.all_shared().count();
+        let cells = self.cells.all_shared().len();
         let series = Records::new(&self.records).filter_map(|record| match record.expect("a sound record") {
             Record::Series { first_cell, values, .. } => Some((values.iter().collect(), first_cell)),
             _ => None,
