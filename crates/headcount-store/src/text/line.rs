@@ -25,9 +25,9 @@ pub struct Sample<'a> {
     pub family: &'a [u8],
     /// What this sample puts behind it, such as `_bucket`.
     pub suffix: &'a str,
-    /// Its labels, as [`write_labels`] spells them.
+    /// Its labels, as [`write_labels`](super::write_labels) spells them.
     pub labels: &'a [u8],
-    /// The upper bound of a bucket, as [`write_bound`] spells it.
+    /// The upper bound of a bucket, as [`write_bound`](super::write_bound) spells it.
     pub bound: Option<&'a [u8]>,
 }
 
