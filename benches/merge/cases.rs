@@ -150,7 +150,7 @@ fn compressed(table: &mut Table, path: &Path, workers: &Workers) {
     };
     table.measure(
         "over HTTP with gzip, every value changed; floor: the merge, and libdeflate's level 1",
-        MANY,
+        3 * MANY,
         &[Limit::OfFloor(1.3)],
         &mut [
             Candidate::floor("merge, and libdeflate level 1", &mut merge_and_compress),
@@ -163,7 +163,7 @@ fn compressed(table: &mut Table, path: &Path, workers: &Workers) {
     ] {
         table.measure(
             case,
-            MANY,
+            3 * MANY,
             &[Limit::OfFloor(3.0)],
             &mut [
                 Candidate::floor("the merge alone", warm_after(path, workers, changed)),
@@ -232,7 +232,7 @@ fn the_dead(table: &mut Table) {
     fold(beside.path());
     table.measure(
         "8 living × 1,000 beside 1,000 dead, folded; floor: without the dead",
-        MANY * 3,
+        3 * MANY,
         &[Limit::OfFloor(1.1)],
         &mut [
             Candidate::floor("without dead workers", warm(alone.path(), Format::Text)),
