@@ -110,12 +110,7 @@ impl Merger {
     /// When the directory itself cannot be listed, or is never left in peace.
     pub fn gather(&mut self, directory: &Directory) -> io::Result<Gather<'_>> {
         self.judge.begin();
-        self.read(directory)?;
-        if self.known.forget_vanished() {
-            self.known.forget();
-            self.read(directory)?;
-        }
-        Ok(Gather { known: &mut self.known, tally: &mut self.tally, merged: &mut self.merged })
+        self.gather_by(|merger| merger.read(directory))
     }
 
     /// Merges what one process alone records, which lives: the file may be of no directory, as that in this process's
@@ -125,13 +120,18 @@ impl Merger {
     ///
     /// When the file cannot be read.
     pub fn merge_process(&mut self, file: &File) -> io::Result<Merged<'_>> {
-        self.read_process(file)?;
+        Ok(self.gather_by(|merger| merger.read_process(file))?.finish())
+    }
+
+    /// Reads, and all of it once more if something that was known is described no more.
+    fn gather_by(&mut self, read: impl Fn(&mut Self) -> io::Result<()>) -> io::Result<Gather<'_>> {
+        read(self)?;
         if self.known.forget_vanished() {
             self.known.forget();
-            self.read_process(file)?;
+            read(self)?;
         }
         let Self { known, tally, merged, .. } = self;
-        Ok(Gather { known, tally, merged }.finish())
+        Ok(Gather { known, tally, merged })
     }
 
     fn read_process(&mut self, file: &File) -> io::Result<()> {
