@@ -18,7 +18,8 @@ fn busy(work: impl FnOnce()) -> Duration {
     now() - start
 }
 
-/// Repeats an update, whatever it returns.
+/// Repeats an update, whatever it returns. In no function but its own, so that one thread and two run the same code.
+#[inline(never)]
 pub(crate) fn repeat<R>(mut update: impl FnMut(u64) -> R) -> Duration {
     busy(|| {
         for n in 0..UPDATES {
@@ -36,14 +37,14 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// Repeats an update in each thread.
-    pub(crate) fn repeat<R>(self, update: impl Fn(u64) -> R + Sync) -> Duration {
-        let begin = std::sync::Barrier::new(2);
-        let work = || {
+    /// Repeats an update in each thread, each of which has what it updates for itself.
+    pub(crate) fn repeat<R>(self, update: impl Fn(u64) -> R + Copy + Send) -> Duration {
+        let begin = &std::sync::Barrier::new(2);
+        let work = move || {
             // A thread's first update is no update like others.
             update(0);
             begin.wait();
-            repeat(&update)
+            repeat(update)
         };
         match self {
             Self::One => repeat(update),

@@ -75,12 +75,13 @@ fn counter(bench: &mut Bench<'_>) {
 
     thread_local!(static OWN: Floor = const { Floor(AtomicU64::new(0)) });
     let own = |_| OWN.with(|own| plain_add(&own.0));
-    let add = move || Threads::Two.repeat(|_| black_box(ours).inc());
+    let inc = move |_| black_box(ours).inc();
+    let add = move || Threads::Two.repeat(inc);
     let mut candidates = vec![
         Candidate::floor("floor: a cell for each", move || Threads::Two.repeat(own)),
         Candidate::new("floor, one thread", move || repeat(own)),
         Candidate::ours("headcount::Counter", add),
-        Candidate::new("one thread", move || repeat(|_| black_box(ours).inc())),
+        Candidate::new("one thread", move || repeat(inc)),
         Candidate::peer("prometheus", || Threads::Two.repeat(|_| black_box(theirs).inc())),
     ];
     candidates.extend(bench.reader.beside(add));

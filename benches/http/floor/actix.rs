@@ -32,15 +32,12 @@ pub(crate) struct Answer<B> {
     kept: Option<Kept>,
 }
 
-impl<S, B, D> Transform<S, ServiceRequest> for Followed<D>
+impl<S, D: Copy> Transform<S, ServiceRequest> for Followed<D>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: Unpin,
-    B: MessageBody + Unpin,
-    D: Fn(&HttpRequest) + Copy + Unpin,
+    Following<S, D>: Service<ServiceRequest>,
 {
-    type Response = ServiceResponse<Answer<B>>;
-    type Error = Error;
+    type Response = <Following<S, D> as Service<ServiceRequest>>::Response;
+    type Error = <Following<S, D> as Service<ServiceRequest>>::Error;
     type InitError = ();
     type Transform = Following<S, D>;
     type Future = Ready<Result<Following<S, D>, ()>>;
