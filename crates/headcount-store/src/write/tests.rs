@@ -1,13 +1,14 @@
 //! The writing side against the reading side, in one process; forks are tested with real processes in
 //! the workspace's `tests`.
 
+mod exemplars;
+mod tables;
+
 use std::path::Path;
 
 use super::*;
 use crate::cell::{Life, decode_gauge};
-use crate::exponential::{Key, Scale, Schema};
-use crate::format::exemplar::{Exemplar, ExemplarLabels};
-use crate::format::family::{Family, Native, Shape};
+use crate::format::family::{Family, Shape};
 use crate::format::record::Record;
 use crate::metric::GaugeMode;
 use crate::process::{Origin, ProcessId};
@@ -297,139 +298,4 @@ fn a_file_has_the_bytes_that_the_byte_map_says() {
     let life = Life::decode(shared(0));
     assert!(life.is_removed && (created..created + 60_000).contains(&life.created), "the histogram's");
     assert_eq!(shared(1), !2.0_f64.to_bits());
-}
-
-fn labels(id: &str) -> ExemplarLabels {
-    ExemplarLabels::new(&[("trace_id", id)]).unwrap()
-}
-
-#[test]
-fn each_cell_keeps_the_exemplar_that_was_written_last() {
-    let (store, other) = (private(), private());
-    let mut registration = Registration::begin();
-    let create = |registration: &mut Registration, store| {
-        let family = registration.add_family(store, &counters(&["n"])).unwrap();
-        let series: Vec<_> = (0..20).map(|n: u32| n.to_string()).collect();
-        series
-            .iter()
-            .map(|n| registration.add_summed(store, family, &[n], 100).unwrap().0)
-            .collect::<Vec<_>>()
-    };
-    // Files take turns in the range of cells, so that numbers in the file are others than in the range.
-    let (ours, theirs) = (create(&mut registration, store), create(&mut registration, other));
-    let more = create(&mut registration, store);
-    drop(registration);
-    for (n, cells) in ours.iter().chain(&more).enumerate() {
-        cells.set_exemplar(3, 0.5, 1.0, &labels("replaced"));
-        cells.set_exemplar(3, n as f64, 2.0, &labels(&n.to_string()));
-        cells.set_exemplar(3, f64::NAN, 3.0, &labels("no number"));
-        cells.set_exemplar(3, 9.0, 2.0005, &labels("too soon"));
-    }
-    theirs[0].set_exemplar(0, 7.0, 2.0, &labels("theirs"));
-    let image = image(store);
-    let firsts = first_cells(&image);
-    let found: Vec<Exemplar> = image.cells().exemplars().collect();
-    assert_eq!(found.len(), firsts.len());
-    for (n, (exemplar, first)) in found.iter().zip(firsts).enumerate() {
-        let expected =
-            Exemplar { cell: first + 3, value: n as f64, time: 2.0, labels: labels(&n.to_string()) };
-        assert_eq!(*exemplar, expected);
-    }
-    assert_eq!(self::image(other).cells().exemplars().count(), 1);
-}
-
-#[test]
-fn an_exemplar_is_never_read_torn_while_threads_race() {
-    let store = private();
-    let mut registration = Registration::begin();
-    let family = registration.add_family(store, &counters(&[])).unwrap();
-    let cells = registration.add_summed(store, family, NO_LABELS, 1).unwrap().0;
-    drop(registration);
-    let done = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for thread in 1..=3_u32 {
-            let done = &done;
-            scope.spawn(move || {
-                let label = labels(&thread.to_string().repeat(thread as usize * 30));
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let time = crate::process::now_nanos() as f64 / 1e9;
-                    cells.set_exemplar(0, thread.into(), time, &label);
-                }
-            });
-        }
-        let mut seen = Vec::new();
-        while seen.len() < 50 {
-            for Exemplar { value, labels, .. } in image(store).cells().exemplars() {
-                seen.push((value, labels));
-            }
-        }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        for (value, labels) in seen {
-            let (_, id) = labels.iter().next().unwrap();
-            let expected = (1..=3_u32).find(|&thread| f64::from(thread) == value).unwrap();
-            assert_eq!(id, expected.to_string().repeat(expected as usize * 30));
-        }
-    });
-}
-
-#[test]
-fn threads_that_take_places_at_once_take_each_bucket_once_and_lose_nothing() {
-    let store = private();
-    let mut registration = Registration::begin();
-    let scale = Scale { schema: Schema::MAX, zero_threshold: 0.0 };
-    let shape = Shape::NativeHistogram(Native { scale, limit: 100, bounds: vec![] });
-    let family = registration.add_family(store, &Family { shape, ..counters(&[]) }).unwrap();
-    let new = NewTable { schema: scale.schema, places: 128, life: None };
-    let (table, _) = registration.add_table(store, family, NO_LABELS, 3, new).unwrap();
-    drop(registration);
-    let key = |n: i32| Key { is_negative: n % 2 == 0, index: n * 77 };
-    let begin = std::sync::Barrier::new(8);
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let begin = &begin;
-            scope.spawn(move || {
-                begin.wait();
-                for n in (0..100).map(|n| (n + thread * 13) % 100) {
-                    let cell = table.find(key(n)).or_else(|| table.find_or_take(key(n), 100)).unwrap();
-                    table.cells().observe(cell, 1, 0.5);
-                }
-            });
-        }
-    });
-    assert_eq!((table.find(key(100)), table.find_or_take(key(100), 100)), (None, None), "enough are taken");
-    let image = image(store);
-    let tables = image.records().filter_map(|record| match record.unwrap() {
-        Record::Series { first_cell, table, .. } => table.map(|table| (first_cell, table)),
-        _ => None,
-    });
-    let (first, described) = tables.last().unwrap();
-    assert_eq!((described.places, described.schema), (128, Schema::MAX));
-    let mut found: Vec<_> = (0..described.places)
-        .filter_map(|place| {
-            let key = Key::decode(image.cells().shared(described.first_key + place), described.schema)?;
-            Some((key, image.cells().sum(first + 3 + place)))
-        })
-        .collect();
-    found.sort_unstable();
-    let mut expected: Vec<_> = (0..100).map(|n| (key(n), 8)).collect();
-    expected.sort_unstable();
-    assert_eq!(found, expected);
-    assert_eq!(image.cells().sum_f64(first), 400.0);
-}
-
-#[test]
-fn a_table_that_is_full_to_the_last_place_says_so() {
-    let store = private();
-    let mut registration = Registration::begin();
-    let family = registration.add_family(store, &counters(&[])).unwrap();
-    let new = NewTable { schema: Schema::MIN, places: 4, life: None };
-    let (table, life) = registration.add_table(store, family, NO_LABELS, 1, new).unwrap();
-    let again = registration.add_table(store, family, NO_LABELS, 1, NewTable { life: Some(life), ..new });
-    assert_eq!(again.unwrap().1, life, "one series, removed as one");
-    let key = |index| Key { is_negative: false, index };
-    let places: Vec<_> = (0..5).map(|index| table.find_or_take(key(index * 4), 9)).collect();
-    assert_eq!(places, [Some(1), Some(2), Some(3), Some(4), None]);
-    assert_eq!((table.find(key(12)), table.find(key(16)), table.find(key(-4))), (Some(4), None, None));
-    let lost = store.lost_table();
-    assert_eq!((lost.are_lost(), lost.find(key(0)), lost.find_or_take(key(0), 9)), (true, None, None));
 }
