@@ -22,7 +22,8 @@ use crate::gauge::{GaugeSlot, Gauges};
 use crate::index::{FamilyEntry, Index, Sums};
 use crate::labels;
 use crate::lives::{LifeParts, MergedLives};
-use crate::native::{NativeSlot, Natives};
+use crate::native_buckets::NativeSlot;
+use crate::native_totals::NativeTotals;
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos};
 use crate::tally::Tally;
@@ -78,7 +79,7 @@ pub(crate) fn encode(
 struct Writer<'a> {
     index: &'a Index,
     totals: &'a Totals,
-    natives: &'a Natives,
+    natives: &'a NativeTotals,
     processes: &'a Processes,
     /// What the sums, the least, the greatest and the latest values of all gauges are.
     gauges: [Gauges; 4],
@@ -288,11 +289,11 @@ impl Writer<'_> {
 
     /// What a histogram has beside its sum and its buckets with bounds, if it is native.
     fn native(&mut self, native: NativeSlot, described: &Described<'_>) -> Result<(), TooLong> {
-        let Some(sum) = self.natives.get(native) else { return Ok(()) };
-        let Some((declared, buckets)) = sum.to_table() else { return Ok(()) };
+        let Some(total) = self.natives.get(native, self.index.natives()) else { return Ok(()) };
+        let (declared, buckets) = total.to_table();
         let schema = declared.scale.schema;
         let (keys, counts): (Vec<_>, Vec<_>) = buckets.unzip();
-        let cells = [sum.covered, sum.zero, sum.nowhere].into_iter().chain(counts);
+        let cells = [total.sum.covered, total.sum.zero, total.sum.nowhere].into_iter().chain(counts);
         let cells: Vec<_> = cells.map(Summed::Integer).collect();
         let family = self.describe(described, Shape::Folded(Folded::NativeHistogram(declared)))?;
         let first = self.builder.table(family, &described.values, (schema, &keys), &cells, described.life)?;

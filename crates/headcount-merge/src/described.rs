@@ -12,7 +12,7 @@ use crate::gauge_layout::{GaugeContent, Info, States};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::layout::Layout;
-use crate::native_layout::{Covered, NativeTable};
+use crate::native_layout::Covered;
 use crate::process::{Life, Process};
 use crate::sum_layout::Number;
 
@@ -236,20 +236,15 @@ impl Described {
         index: &mut Index,
         layout: &mut Layout,
     ) {
-        let Some(declared) = self.shape.native() else { return };
+        let native = index.intern_native(series);
+        let Some((native, declared)) = native.zip(self.shape.native()) else { return };
         let is_folded = matches!(self.shape, Shape::Folded(_));
         let covered = match declared.classic_buckets() {
-            0 if is_folded => Covered::In(first_cell),
+            0 if is_folded => Covered::First,
             0 => Covered::Beyond(index.intern_bucket(series, f64::INFINITY)),
-            count => Covered::By(first_cell + Native::CLASSIC..first_cell + Native::CLASSIC + count),
+            count => Covered::By(count),
         };
-        layout.natives.push(NativeTable {
-            native: index.intern_native(series),
-            declared: declared.clone(),
-            first_cell,
-            table,
-            covered,
-        });
+        layout.natives.add((native, declared), first_cell, table, covered);
     }
 
     /// The slot of a state of the series whose labels are encoded. The label that names it comes last, so that the

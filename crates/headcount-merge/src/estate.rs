@@ -14,6 +14,7 @@ use headcount_store::read::{Cells, Reach, Reader};
 use crate::exemplars::Owner;
 use crate::index::Index;
 use crate::layout::Layout;
+use crate::native_places::NativePlaces;
 use crate::process::{Life, Process};
 use crate::tally::Tally;
 
@@ -75,7 +76,7 @@ impl Archived {
 
 impl Tally {
     /// Begins with what these archives hold; `index` knows of all that they describe.
-    pub(crate) fn inherit(&mut self, archives: Vec<Arc<Archived>>, index: &Index) {
+    pub(crate) fn inherit(&mut self, archives: Vec<Arc<Archived>>, index: &mut Index) {
         let is_same = |(a, b)| Arc::ptr_eq(a, b);
         if self.estate.len() != archives.len() || !self.estate.iter().zip(&archives).all(is_same) {
             self.forget_estate();
@@ -83,7 +84,7 @@ impl Tally {
                 self.totals.grow(index.slots());
                 let process = self.processes.add(process.clone());
                 // It is younger than what it holds, so it does not tell since when anything is.
-                layout.apply(&content.cells, process, 0, self);
+                layout.apply(&content.cells, (process, 0), &mut NativePlaces::default(), index, self);
             }
             self.keep_estate();
             self.estate = archives;

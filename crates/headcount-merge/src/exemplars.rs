@@ -12,7 +12,7 @@ use std::time::Duration;
 use headcount_store::format::exemplar::{self, ExemplarLabels, NATIVE_EXEMPLARS, native_exemplar};
 use headcount_store::process::now_nanos;
 
-use crate::native::NativeSlot;
+use crate::native_buckets::NativeSlot;
 use crate::totals::Slot;
 
 /// How old an exemplar may be that is shown, in seconds.

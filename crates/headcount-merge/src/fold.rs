@@ -188,7 +188,7 @@ impl Step {
             // One that cannot be read is reported by every scrape, and stands for nothing.
             let _ = self.take(directory, name, read);
         }
-        self.tally.inherit(archives, &self.known.index);
+        self.tally.inherit(archives, &mut self.known.index);
     }
 
     /// Adds a file, unless it is written still.

@@ -179,7 +179,7 @@ impl Merger {
             tally.has_graves = roster.may_have_sources(&new);
             if listing == 0 {
                 match known.read_archives(directory, archives, tally) {
-                    Ok(archives) => tally.inherit(archives, &known.index),
+                    Ok(archives) => tally.inherit(archives, &mut known.index),
                     Err(WasFolded) => return Ok(Undisturbed::No),
                 }
             } else if !archives.is_empty() {

@@ -4,7 +4,9 @@ use headcount_store::text::Value;
 
 use crate::exemplars::{Exemplar, Exemplars};
 use crate::gauge::Gauges;
-use crate::native::{NativeHistogram, NativeSlot, NativeSum};
+use crate::native::NativeHistogram;
+use crate::native_buckets::NativeSlot;
+use crate::native_totals::NativeTotal;
 use crate::text::Buckets;
 use crate::totals::{Sum, Totals};
 
@@ -17,7 +19,7 @@ pub struct Histogram<'a> {
     /// Slots of the numbers.
     pub(crate) buckets: &'a [(f64, u32)],
     /// Its number, and what it has come to.
-    pub(crate) native: Option<(NativeSlot, &'a NativeSum)>,
+    pub(crate) native: Option<(NativeSlot, NativeTotal<'a>)>,
 }
 
 /// Where the numbers of a histogram are.
@@ -76,8 +78,8 @@ impl<'a> Histogram<'a> {
     #[must_use]
     pub fn native(&self) -> Option<NativeHistogram> {
         let (_, native) = self.native?;
-        let is_covered = matches!(self.count(), Value::Integer(count) if count == native.covered);
-        if is_covered { native.shown() } else { None }
+        let is_covered = matches!(self.count(), Value::Integer(count) if count == native.sum.covered);
+        is_covered.then(|| native.shown())
     }
 
     /// Whether some process has declared bounds.

@@ -14,7 +14,7 @@ use headcount_store::text::write_labels;
 
 use crate::gauge::{GaugeSlot, initial_mode, prevailing};
 use crate::labels::{decode, has_plain_names};
-use crate::native::NativeSlot;
+use crate::native_buckets::{NativeBuckets, NativeSlot};
 use crate::totals::Slot;
 
 /// What several processes have described, as one.
@@ -99,7 +99,7 @@ pub(crate) struct Index {
     labels: Vec<u8>,
     slots: Slot,
     gauges: GaugeSlot,
-    natives: NativeSlot,
+    natives: NativeBuckets,
     /// How often something was added.
     version: u64,
     hasher: RandomState,
@@ -291,17 +291,26 @@ impl Index {
         }
     }
 
-    /// The number of a histogram that is native, which it is from now on.
-    pub(crate) fn intern_native(&mut self, series: u32) -> NativeSlot {
+    /// The number of a histogram that is native, which it is from now on. `None` of what is no histogram.
+    pub(crate) fn intern_native(&mut self, series: u32) -> Option<NativeSlot> {
         let SeriesEntry { family, sums, .. } = &mut self.series[series as usize];
-        let Sums::Histogram { native, .. } = sums else { return self.natives };
-        let next = self.natives;
-        *native.get_or_insert_with(|| {
-            self.natives += 1;
+        let Sums::Histogram { native, .. } = sums else { return None };
+        let native = native.get_or_insert_with(|| {
             self.version += 1;
             self.families[*family as usize].has_natives = true;
-            next
-        })
+            self.natives.add()
+        });
+        Some(*native)
+    }
+
+    /// The buckets of native histograms.
+    pub(crate) fn natives(&self) -> &NativeBuckets {
+        &self.natives
+    }
+
+    /// The same, to add to them: that changes nothing of what is shown.
+    pub(crate) fn natives_mut(&mut self) -> &mut NativeBuckets {
+        &mut self.natives
     }
 
     fn new_gauge(&mut self) -> GaugeSlot {

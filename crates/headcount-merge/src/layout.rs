@@ -10,8 +10,8 @@ use crate::gauge_layout::{GaugeContent, GaugeLayout, Gauges};
 use crate::index::Index;
 use crate::lives::LifeRun;
 use crate::marks::Marks;
-use crate::native::NativeSlot;
-use crate::native_layout::NativeTable;
+use crate::native_layout::NativeLayout;
+use crate::native_places::NativePlaces;
 use crate::process::Process;
 use crate::sum_layout::SumLayout;
 use crate::tally::Tally;
@@ -25,7 +25,7 @@ pub(crate) struct Layout {
     pub(crate) reach: Reach,
     pub(crate) sums: SumLayout,
     pub(crate) gauges: GaugeLayout,
-    pub(crate) natives: Vec<NativeTable>,
+    pub(crate) natives: NativeLayout,
     /// Where the life cells of summed series are.
     lives: Vec<LifeCells>,
     /// Families, and their help texts.
@@ -56,7 +56,7 @@ impl Layout {
         self.families.iter().for_each(|(family, help)| marks.family(*family, help));
         self.units.iter().for_each(|(family, unit)| marks.unit(*family, unit));
         self.sums.mark(marks);
-        self.natives.iter().for_each(|native| native.mark(marks));
+        self.natives.mark(marks);
         self.gauges.mark(marks);
     }
 
@@ -66,10 +66,18 @@ impl Layout {
     }
 
     /// Adds the cells of a process's file to the totals, for which there is room, and collects its gauges and
-    /// lives. `since` is when those began of which nothing else is said, in nanoseconds since 1970.
-    pub(crate) fn apply(&self, cells: &Cells, process: u32, since: u64, tally: &mut Tally) {
+    /// lives. `since` is when those began of which nothing else is said, in nanoseconds since 1970; `places` is what is
+    /// known of the tables in this file.
+    pub(crate) fn apply(
+        &self,
+        cells: &Cells,
+        (process, since): (u32, u64),
+        places: &mut NativePlaces,
+        index: &mut Index,
+        tally: &mut Tally,
+    ) {
         cells.slabs().for_each(|slab| self.sums.apply(slab, &mut tally.totals));
-        self.natives.iter().for_each(|native| native.apply(cells, tally));
+        self.natives.apply(cells, places, index.natives_mut(), tally);
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
         let (shared, count) = tally.gauges.add_file(cells.all_shared());
@@ -95,16 +103,9 @@ impl Layout {
     pub(crate) fn exemplars(&self, cells: &Cells) -> impl Iterator<Item = (Owner, Exemplar)> {
         cells.exemplars().filter_map(|exemplar| {
             let slot = self.sums.slot_of(exemplar.cell).map(Owner::Slot);
-            let owner = slot.or_else(|| self.native_of(exemplar.cell).map(Owner::Native))?;
+            let owner = slot.or_else(|| self.natives.native_of(exemplar.cell).map(Owner::Native))?;
             Some((owner, exemplar))
         })
-    }
-
-    /// The native histogram of a summed cell that has no slot. Of a file whose series are not in the order of their cells,
-    /// perhaps none.
-    fn native_of(&self, cell: u32) -> Option<NativeSlot> {
-        let at = self.natives.partition_point(|native| native.first_cell <= cell).checked_sub(1)?;
-        self.natives[at].cells().contains(&cell).then_some(self.natives[at].native)
     }
 
     pub(crate) fn add_gauge(

@@ -20,13 +20,14 @@
 //! * `process`: whose values they are, and whether it lives.
 //! * `liveness`: whether peers' processes live, as far as can be seen.
 //! * `index`: each family and series once, however many processes have it.
-//! * `totals`: what is summed, by slot; `native`: what native histograms hold beside.
+//! * `totals`: what is summed, by slot; `native_buckets`: the buckets that native histograms have beside, `native_totals`, what is counted in these, and `native`, what of them
+//!   is shown.
 //! * `gauge`: what is not summed, by the rules of its mode, and `reading`, where each process is shown.
 //! * `lives`: since when series are, and which have been removed.
 //! * `exemplars`: of several processes' for one bucket, the newest.
 //! * `report`: what there is to say beside; `tally`: all that one gather has found of these.
 //! * `sum_layout`: where the summed cells of a file go; `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
-//!   tables go; `layout`: where all cells of one of our files go; `described`: its descriptions, which say so.
+//!   tables go, and `native_places`, as far as that is known; `layout`: where all cells of one of our files go; `described`: its descriptions, which say so.
 //! * `values` and `plan`: the values of a peer's file, and where they go.
 //! * `new_keys`: keys of peers' files, taken apart, with most of them spelled after a `template`; `sequence`: which keys a file has, and `keys`, all that are known.
 //! * `own` and `peer`: what a file contributes, ours and the peers'.
@@ -72,7 +73,10 @@ mod lives;
 mod marks;
 mod merged;
 mod native;
+mod native_buckets;
 mod native_layout;
+mod native_places;
+mod native_totals;
 mod new_keys;
 mod own;
 mod page;

@@ -15,7 +15,7 @@ use crate::histogram::{Histogram, Numbers};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::lives::LifeParts;
-use crate::native::Natives;
+use crate::native_totals::NativeTotals;
 use crate::process::Processes;
 use crate::reading::{ByGauge, Infos, one_for_each};
 use crate::rendering::Rendering;
@@ -40,7 +40,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) index: &'a Index,
     /// Of all its slots.
     pub(crate) totals: &'a Totals,
-    pub(crate) natives: &'a Natives,
+    pub(crate) natives: &'a NativeTotals,
     pub(crate) gauges: &'a Gauges,
     /// Of gauges that show each process by itself.
     pub(crate) readings: &'a ByGauge,
@@ -69,7 +69,7 @@ impl<'a> Parts<'a> {
                 SeriesValue::Summary { count: totals.get(*count), sum: totals.get(*sum) }
             }
             Sums::Histogram { sum, buckets, native } => {
-                let native = native.and_then(|native| Some((native, natives.get(native)?)));
+                let native = native.and_then(|native| Some((native, natives.get(native, index.natives())?)));
                 let numbers = Numbers::Summed(totals);
                 SeriesValue::Histogram(Histogram { numbers, exemplars, sum: *sum, buckets, native })
             }

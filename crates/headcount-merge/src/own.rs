@@ -18,6 +18,7 @@ use crate::estate::{Archived, Content};
 use crate::index::Index;
 use crate::layout::Layout;
 use crate::marks::Marks;
+use crate::native_places::NativePlaces;
 use crate::tally::Tally;
 
 /// What is known of one of our files.
@@ -30,6 +31,8 @@ pub(crate) struct OwnFile {
     process_name: Arc<str>,
     /// What its header and its table of extents said.
     outline: Option<Outline>,
+    /// Which places of its tables are known.
+    places: NativePlaces,
     /// What an archive holds, once it was read.
     archived: Option<Arc<Archived>>,
 }
@@ -87,7 +90,8 @@ impl Layouts {
             }
         }
         let process_name = process.pid.to_string().into();
-        Ok(OwnFile { layout, created, process_name, outline: None, archived: None })
+        let places = NativePlaces::default();
+        Ok(OwnFile { layout, created, process_name, outline: None, places, archived: None })
     }
 
     fn find_or_decode(&mut self, records: &[u8], index: &mut Index) -> Result<Arc<Layout>, FileError> {
@@ -169,10 +173,10 @@ impl OwnFile {
     }
 
     /// Adds the file's cells to the totals, its gauges to the readings, and its exemplars.
-    pub(crate) fn apply(&self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
+    pub(crate) fn apply(&mut self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
         self.layout.note_modes(index);
         tally.totals.grow(index.slots());
-        self.layout.apply(cells, process, self.created, tally);
+        self.layout.apply(cells, (process, self.created), &mut self.places, index, tally);
         self.layout.exemplars(cells).for_each(|(owner, exemplar)| tally.exemplars.add(owner, &exemplar));
     }
 }

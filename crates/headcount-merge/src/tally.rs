@@ -13,7 +13,7 @@ use crate::estate::Archived;
 use crate::exemplars::Exemplars;
 use crate::gauge::GaugeCells;
 use crate::lives::Lives;
-use crate::native::Natives;
+use crate::native_totals::NativeTotals;
 use crate::process::{Life, Processes};
 use crate::report::{FileCounts, Lost, Skipped};
 use crate::roster::Entry;
@@ -23,7 +23,7 @@ use crate::totals::Totals;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) totals: Totals,
-    pub(crate) natives: Natives,
+    pub(crate) natives: NativeTotals,
     pub(crate) gauges: GaugeCells,
     pub(crate) lives: Lives,
     pub(crate) exemplars: Exemplars,

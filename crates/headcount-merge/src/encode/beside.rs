@@ -3,7 +3,7 @@
 //! There is much of it, and of few series. So it is not kept to be compared, but for a digest of each, made with secrets of
 //! this process.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::quality::RandomState;
 
@@ -42,10 +42,10 @@ impl Beside {
                 if !exemplars.are_none() {
                     exemplars.of_histogram(buckets, *native).for_each(|found| found.hash(&mut hasher));
                 }
-                native.and_then(|native| natives.get(native)).hash(&mut hasher);
+                native.and_then(|native| natives.get(native, index.natives())).hash(&mut hasher);
             }
             Sums::Gauge(_) | Sums::Summary { .. } | Sums::GaugeHistogram { .. } => {}
         }
-        std::hash::Hasher::finish(&hasher)
+        hasher.finish()
     }
 }

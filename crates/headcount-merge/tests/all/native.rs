@@ -102,6 +102,50 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Each in a thread of its own, in tables that are soon full, and in files that are read again and again.
+    #[test]
+    fn what_is_observed_between_two_merges_is_found_whatever_was_known_before(
+        rounds in prop::collection::vec(
+            (0..2_usize, 0..3_usize, prop::collection::vec(prop_oneof![1e-3..1e3, -10.0..10.0], 1..12)),
+            1..16,
+        ),
+        has_bounds in any::<bool>(),
+    ) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let series = |_| {
+            let buckets = NativeBuckets::with_schema(2).unwrap().limit(5).unwrap();
+            let bounds = Bounds::new([1.0, 10.0]).unwrap();
+            let buckets = if has_bounds { buckets.and_classic(bounds) } else { buckets };
+            let registry = Registry::in_directory(temporary.path()).unwrap();
+            registry.native_histogram_family("h", "Help.", buckets, ["l"]).unwrap()
+        };
+        let processes = [0, 1].map(series);
+        let mut merger = Merger::default().keeping_files_open();
+        let mut observed = [const { Vec::new() }; 3];
+        for (process, label, values) in rounds {
+            let native = processes[process].with([&label.to_string()]);
+            std::thread::scope(|scope| {
+                scope.spawn(|| values.iter().for_each(|&value| native.observe(value)));
+            });
+            observed[label].extend(values);
+            let merged = merger.merge(&directory).unwrap();
+            prop_assert_eq!(exposed(&merged), exposed(&Merger::default().merge(&directory).unwrap()));
+            let family = merged.families().next().unwrap();
+            for series in family.series() {
+                let (_, label) = series.labels().next().unwrap();
+                let values = &observed[label.parse::<usize>().unwrap()];
+                let SeriesValue::Histogram(histogram) = series.value() else { panic!() };
+                let shown = histogram.native().unwrap();
+                prop_assert_eq!(&shown, &oracle(values, &shown));
+            }
+        }
+    }
+}
+
 /// A file of a process that has counted something else.
 fn own_file() -> std::path::PathBuf {
     static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
