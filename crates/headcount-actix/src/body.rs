@@ -67,9 +67,9 @@ impl<B: MessageBody> MessageBody for MeasuredBody<B> {
             }
             InnerProjection::Other { body } => body,
         };
-        let watch = Watch::over(this.life);
+        let watch = Watch::over(mem::take(this.life));
         let polled = body.poll_next(context);
-        watch.end_then(|life| match &polled {
+        *this.life = watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Some(Ok(bytes))) => life.sent(bytes.len() as u64),
             Poll::Ready(Some(Err(_))) => life.body_failed(type_name::<B::Error>()),

@@ -1,6 +1,7 @@
 //! The service and its future: a request's life begins, and gets an answer.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -48,10 +49,9 @@ where
         if let Some(read) = life.count_request() {
             payload::count(&mut request, read);
         }
-        let watch = Watch::over(&mut life);
+        let watch = Watch::over(life);
         let inner = self.inner.call(request);
-        watch.end();
-        ResponseFuture { inner, life, rules: self.rules }
+        ResponseFuture { inner, life: watch.end(), rules: self.rules }
     }
 }
 
@@ -75,9 +75,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let watch = Watch::over(this.life);
+        let watch = Watch::over(mem::take(this.life));
         let polled = this.inner.poll(context);
-        watch.end_then(|life| match &polled {
+        let life = watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Ok(response)) => this.rules.answered(life, response),
             // A middleware refused: actix makes an answer of the error further out.
@@ -91,9 +91,12 @@ where
             }
         });
         match polled {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                *this.life = life;
+                Poll::Pending
+            }
             Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(response.map_body(|_, body| MeasuredBody::new(body, this.life.go_on()))))
+                Poll::Ready(Ok(response.map_body(|_, body| MeasuredBody::new(body, life.go_on()))))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }

@@ -5,6 +5,8 @@
 //! body, and when it is dropped, the request is over.
 
 use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use headcount::Exemplar;
@@ -45,6 +47,13 @@ impl<F: Follow> Life<F> {
         Self(Some(Ongoing::begin(endpoint, request, follow)))
     }
 
+    /// Whether it is over, or was never measured. One that is left out may still go on.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether nothing about it will be counted any more: everything is, or it is left out.
     #[inline]
     #[must_use]
@@ -55,8 +64,8 @@ impl<F: Follow> Life<F> {
     /// What is left of it, to go on elsewhere; nothing if it is over.
     #[inline]
     #[must_use]
-    pub fn go_on(&mut self) -> Self {
-        if self.is_over() { Self::default() } else { Self(self.0.take()) }
+    pub fn go_on(self) -> Self {
+        if self.is_over() { Self::default() } else { self }
     }
 
     #[inline]
@@ -68,9 +77,9 @@ impl<F: Follow> Life<F> {
     /// request.
     #[inline]
     pub fn watch<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        let watch = Watch::over(self);
+        let watch = Watch::over(mem::take(self));
         let result = work();
-        watch.end();
+        *self = watch.end();
         result
     }
 
@@ -147,6 +156,14 @@ impl<F: Follow> Life<F> {
         {
             self.finish(Outcome::Answered);
         }
+    }
+
+    /// The head of the answer is there, with a body of so many bytes, and nobody follows the request: what
+    /// [`answered`](Self::answered) comes to then. Returns whether that is so; if not, nothing has been done.
+    #[inline(always)]
+    #[must_use = "if it is not so, it is to be told as any other"]
+    pub fn sends(&mut self, status: u16, bytes: u64) -> bool {
+        self.at(Stage::Handling).is_some_and(|ongoing| ongoing.sends(status, bytes))
     }
 
     /// The service has failed without an answer; `kind` is the type of its error.
@@ -227,33 +244,46 @@ impl<F: Follow> Life<F> {
     }
 
     /// Counts everything, now.
-    #[inline(never)]
+    #[inline(always)]
     fn finish(&mut self, outcome: Outcome) {
-        if let Some(mut ongoing) = self.0.take() {
-            ongoing.finish(outcome);
-            ongoing.let_go();
-        }
-    }
-
-    #[inline(never)]
-    fn dropped(&mut self) {
-        let Some(ongoing) = self.0.as_deref_mut() else { return };
-        match ongoing.stage {
-            Stage::LeftOut => self.0.take().into_iter().for_each(Ongoing::let_go),
-            // A server that knows the length does not ask whether there is more.
-            Stage::Sending if ongoing.is_complete() => self.finish(Outcome::Answered),
-            // Somebody else's, between the client and us; the answer is lost all the same.
-            _ if thread::panicking() => self.panicked(),
-            _ => {
-                ongoing.status = CLIENT_GONE;
-                self.finish(Outcome::ClientGone);
-            }
+        if let Some(ongoing) = self.0.take() {
+            finish(ongoing, outcome);
         }
     }
 }
 
+/// What is known of a request comes as one word: else that would be in memory wherever a life may end.
+#[inline(never)]
+fn finish<F: Follow>(mut ongoing: Box<Ongoing<F>>, outcome: Outcome) {
+    ongoing.finish(outcome);
+    ongoing.let_go();
+}
+
+#[inline(never)]
+fn dropped<F: Follow>(mut ongoing: Box<Ongoing<F>>) {
+    match ongoing.stage {
+        Stage::LeftOut => ongoing.let_go(),
+        // A server that knows the length does not ask whether there is more.
+        Stage::Sending if ongoing.is_complete() => finish(ongoing, Outcome::Answered),
+        // Somebody else's, between the client and us; the answer is lost all the same.
+        _ if thread::panicking() => Life(Some(ongoing)).panicked(),
+        _ => {
+            ongoing.status = CLIENT_GONE;
+            finish(ongoing, Outcome::ClientGone);
+        }
+    }
+}
+
+/// Keeps what is noted. Nothing of that panics, and nobody need be ready for it.
 #[cold]
+#[inline(never)]
 fn note<F: Follow>(ongoing: &mut Ongoing<F>, mine: Current) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| keep_notes(ongoing, mine))) {
+        mem::forget(panic);
+    }
+}
+
+fn keep_notes<F: Follow>(ongoing: &mut Ongoing<F>, mine: Current) {
     if mine.has(Note::Exemplar)
         && let Some(exemplar) = current::take_exemplar()
     {
@@ -280,8 +310,8 @@ impl<F: Follow> Default for Life<F> {
 impl<F: Follow> Drop for Life<F> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.dropped();
+        if let Some(ongoing) = self.0.take() {
+            dropped(ongoing);
         }
     }
 }

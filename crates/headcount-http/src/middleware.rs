@@ -151,7 +151,7 @@ macro_rules! middleware {
             pub fn build(self) -> Result<HttpMetrics, $crate::BuildError> {
                 let recorder = $crate::Recorder::new(self.options)?;
                 // As long as the process, like the metrics themselves.
-                Ok(HttpMetrics(Box::leak(Box::new(Rules { recorder, functions: self.functions }))))
+                Ok(HttpMetrics(Box::leak(Box::new(Rules::new(recorder, self.functions)))))
             }
         }
 

@@ -110,20 +110,18 @@ impl Sizes {
     pub(crate) fn observe(&self, bytes: u64) {
         let observer = match self {
             Self::Every(observer) => observer,
-            Self::NotEmpty { made, .. } if bytes > 0 => made.get_or_init(|| self.make()),
+            Self::NotEmpty { made, family, values } if bytes > 0 => {
+                made.get_or_init(|| first(family, values))
+            }
             Self::NotEmpty { .. } => return,
         };
         #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
         observer.observe(bytes as f64);
     }
+}
 
-    #[cold]
-    fn make(&self) -> Observer {
-        match self {
-            Self::Every(observer) => *observer,
-            Self::NotEmpty { family, values, .. } => {
-                family.with(&values.iter().map(String::as_str).collect::<Vec<_>>())
-            }
-        }
-    }
+/// The series that the first body is observed by that is not empty.
+#[cold]
+fn first(family: &Observed, values: &[String]) -> Observer {
+    family.with(&values.iter().map(String::as_str).collect::<Vec<_>>())
 }

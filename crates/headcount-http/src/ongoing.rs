@@ -171,6 +171,21 @@ impl<F: Follow> Ongoing<F> {
         is_all
     }
 
+    /// The head of its answer is there, and no more is to be done than to keep what it says. Returns whether that is so.
+    #[inline(always)]
+    pub(crate) fn sends(&mut self, status: u16, bytes: u64) -> bool {
+        let Endpoint { recorder, asked, .. } = self.endpoint;
+        let is_plain = bytes > 0
+            && !asked.leaves_unread(status)
+            && self.endpoint.unrouted().is_none()
+            && recorder.families().first_byte.is_none()
+            && !self.follow.is_there();
+        if is_plain {
+            (self.stage, self.status, self.body) = (Stage::Sending, status, Body::Sized(bytes));
+        }
+        is_plain
+    }
+
     /// Whether all that was declared was handed on.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.body, Body::Sized(bytes) if self.sent >= bytes)

@@ -14,6 +14,8 @@ macro_rules! rules {
         pub(crate) struct Rules {
             pub(crate) recorder: $crate::Recorder,
             pub(crate) functions: Functions,
+            /// Whether nobody asks for the head of an answer, but for its status and its length.
+            pub(crate) answers_are_plain: bool,
         }
 
         /// The functions that a user has given.
@@ -34,6 +36,12 @@ macro_rules! rules {
         type ExemplarFn = dyn for<$life> Fn($request) -> Option<$crate::Exemplar> + Send + Sync;
 
         impl Rules {
+            pub(crate) fn new(recorder: $crate::Recorder, functions: Functions) -> Self {
+                let answers_are_plain =
+                    functions.response_labels.is_empty() && functions.hook.is_none() && !recorder.counts_grpc();
+                Self { recorder, functions, answers_are_plain }
+            }
+
             /// Gives a request its exemplar: by the application's function, else by the header `traceparent`, where that
             /// is wanted.
             #[inline]

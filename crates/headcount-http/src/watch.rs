@@ -2,7 +2,7 @@
 //! request.
 //!
 //! A guard and not a function that is given the work: what the work returns, a head with its body, would be moved once
-//! more.
+//! more. It has the request's life meanwhile, which so stays in a register.
 
 use std::fmt;
 use std::mem;
@@ -13,62 +13,72 @@ use crate::report::Follow;
 
 /// A part of a request's work. To be [`end`](Self::end)ed behind it; dropped without, it tells of a panic.
 #[must_use = "the work is done while it is there"]
-pub struct Watch<'a, F: Follow> {
-    /// None of a request that is over, or not measured: then whatever goes on without it goes on.
-    life: Option<&'a mut Life<F>>,
-    outer: Current,
-    is_inside: bool,
+pub struct Watch<F: Follow> {
+    life: Life<F>,
+    /// None of a request that is over, or not measured: then whatever goes on without it goes on. None once it is left.
+    outer: Option<Current>,
 }
 
-impl<'a, F: Follow> Watch<'a, F> {
+impl<F: Follow> Watch<F> {
     /// Begins a part of the work of a request, if it is measured.
     #[inline(always)]
-    pub fn over(life: &'a mut Life<F>) -> Self {
-        match life.enter() {
-            Some(outer) => Self { life: Some(life), outer, is_inside: true },
-            None => Self { life: None, outer: Current::of(None, 0), is_inside: false },
-        }
+    pub fn over(life: Life<F>) -> Self {
+        let outer = life.enter();
+        Self { life, outer }
     }
 
-    /// The work is done, for now.
+    /// Behind a part of the work, for who tells the request's life what that has led to.
     #[inline(always)]
-    pub fn end(self) {
-        self.end_then(|_| {});
+    pub fn behind(life: Life<F>) -> Self {
+        Self { life, outer: None }
+    }
+
+    /// The work is done, for now. Never panics, so that what it has returned need not be in memory to be dropped then.
+    #[inline(always)]
+    pub fn end(mut self) -> Life<F> {
+        self.leave();
+        let life = mem::take(&mut self.life);
+        mem::forget(self);
+        life
     }
 
     /// The work is done, and has led to something that the request's life is told, if it is measured. A panic of who tells
     /// it is the request's, too.
     #[inline(always)]
-    pub fn end_then(mut self, tell: impl FnOnce(&mut Life<F>)) {
-        if let Some(life) = &mut self.life {
-            life.leave(self.outer);
-            self.is_inside = false;
-            tell(life);
+    pub fn end_then(mut self, tell: impl FnOnce(&mut Life<F>)) -> Life<F> {
+        self.leave();
+        if !self.life.is_none() {
+            tell(&mut self.life);
         }
-        mem::forget(self);
+        self.end()
+    }
+
+    #[inline(always)]
+    fn leave(&mut self) {
+        if let Some(outer) = self.outer.take() {
+            self.life.leave(outer);
+        }
     }
 }
 
-impl<F: Follow> Drop for Watch<'_, F> {
+impl<F: Follow> Drop for Watch<F> {
     /// By its parts, so that a watch itself never needs to be in memory.
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(life) = self.life.take() {
-            panicked(life, self.is_inside.then_some(self.outer));
-        }
+        panicked(mem::take(&mut self.life), self.outer.take());
     }
 }
 
 #[cold]
 #[inline(never)]
-fn panicked<F: Follow>(life: &mut Life<F>, left: Option<Current>) {
+fn panicked<F: Follow>(mut life: Life<F>, left: Option<Current>) {
     if let Some(outer) = left {
         life.leave(outer);
     }
     life.panicked();
 }
 
-impl<F: Follow> fmt::Debug for Watch<'_, F> {
+impl<F: Follow> fmt::Debug for Watch<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").field("life", &self.life).finish_non_exhaustive()
     }

@@ -1,6 +1,7 @@
 //! The body: an answer is being sent.
 
 use std::any::type_name;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,23 +24,17 @@ pin_project! {
 }
 
 impl<B> MeasuredBody<B> {
-    /// A body of which nothing is counted.
-    #[inline]
-    pub(crate) fn unmeasured(inner: B) -> Self {
-        Self { inner, life: Life::default() }
-    }
-
-    /// It ends what is left of a request's life.
-    #[inline]
-    pub(crate) fn measure(&mut self, life: Life<Follower>) {
-        self.life = life;
+    /// A body with what is left of its request's life.
+    #[inline(always)]
+    pub(crate) fn new(inner: B, life: Life<Follower>) -> Self {
+        Self { inner, life }
     }
 }
 
 /// Empty, and not measured: for those who replace bodies.
 impl<B: Default> Default for MeasuredBody<B> {
     fn default() -> Self {
-        Self::unmeasured(B::default())
+        Self::new(B::default(), Life::default())
     }
 }
 
@@ -52,9 +47,9 @@ impl<B: Body> Body for MeasuredBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let watch = Watch::over(this.life);
+        let watch = Watch::over(mem::take(this.life));
         let polled = this.inner.as_mut().poll_frame(context);
-        watch.end_then(|life| match &polled {
+        *this.life = watch.end_then(|life| match &polled {
             Poll::Pending => {}
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -25,16 +26,9 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    /// An answer of which nothing is counted.
-    #[inline]
-    pub(crate) fn new(inner: F, rules: &'static Rules) -> Self {
-        Self { inner, life: Life::default(), rules }
-    }
-
-    /// It goes on with a request's life.
-    #[inline]
-    pub(crate) fn measure(&mut self, life: Life<Follower>) {
-        self.life = life;
+    #[inline(always)]
+    pub(crate) fn new(inner: F, life: Life<Follower>, rules: &'static Rules) -> Self {
+        Self { inner, life, rules }
     }
 }
 
@@ -47,17 +41,19 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let watch = Watch::over(this.life);
-        // What is returned is made at once, and moved no more.
-        let mut polled = this.inner.poll(context).map_ok(|response| response.map(MeasuredBody::unmeasured));
-        watch.end_then(|life| match &polled {
-            Poll::Pending => {}
-            Poll::Ready(Ok(response)) => this.rules.answered(life, response),
-            Poll::Ready(Err(_)) => life.failed(type_name::<E>()),
-        });
-        if let Poll::Ready(Ok(response)) = &mut polled {
-            response.body_mut().measure(this.life.go_on());
+        let watch = Watch::over(mem::take(this.life));
+        let polled = this.inner.poll(context);
+        let mut life = watch.end();
+        match polled {
+            Poll::Pending => {
+                *this.life = life;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(this.rules.answered(life, response))),
+            Poll::Ready(Err(error)) => {
+                life.failed(type_name::<E>());
+                Poll::Ready(Err(error))
+            }
         }
-        polled
     }
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, grpc_status, is_grpc};
+use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, Watch, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
+use crate::body::MeasuredBody;
 use crate::head::{RequestHead, ResponseHead};
 use crate::hook::{AnyHook, Follower};
 
@@ -57,9 +58,41 @@ impl Rules {
         self.recorder.arrive(&arrival, follow)
     }
 
-    /// The head of an answer is there.
-    #[inline]
-    pub(crate) fn answered<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {
+    /// The head of an answer is there. Most are of a known length, and nobody wants to know more of them: these go through in
+    /// registers. What is done with others takes them away, so that no answer is in memory for the sake of those.
+    #[inline(always)]
+    pub(crate) fn answered<B: http_body::Body>(
+        &self,
+        mut life: Life<Follower>,
+        response: Response<B>,
+    ) -> Response<MeasuredBody<B>> {
+        let is_plain = self.answers_are_plain && response.extensions().is_empty();
+        let goes_on = life.is_none()
+            || is_plain
+                && !response.body().is_end_stream()
+                && response
+                    .body()
+                    .size_hint()
+                    .exact()
+                    .is_some_and(|bytes| life.sends(response.status().as_u16(), bytes));
+        if goes_on {
+            response.map(|body| MeasuredBody::new(body, life))
+        } else {
+            self.answered_otherwise(life, response)
+        }
+    }
+
+    #[inline(never)]
+    fn answered_otherwise<B: http_body::Body>(
+        &self,
+        life: Life<Follower>,
+        response: Response<B>,
+    ) -> Response<MeasuredBody<B>> {
+        let life = Watch::behind(life).end_then(|life| self.tell(life, &response));
+        response.map(|body| MeasuredBody::new(body, life.go_on()))
+    }
+
+    fn tell<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {
         let head = ResponseHead::of(response);
         if !head.extensions.is_empty() {
             if let (Some(usage), Some(reporter)) = (head.extensions.get::<TokenUsage>(), life.reporter()) {

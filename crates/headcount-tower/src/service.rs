@@ -46,12 +46,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut life = self.rules.arrive(&request);
         let read = life.count_request();
-        let watch = Watch::over(&mut life);
-        let request = request.map(|body| RequestBody::new(body, read));
-        // Made where it is returned, before there is anything that might panic: else it would be moved.
-        let mut future = ResponseFuture::new(self.inner.call(request), self.rules);
-        watch.end();
-        future.measure(life);
-        future
+        let watch = Watch::over(life);
+        let inner = self.inner.call(request.map(|body| RequestBody::new(body, read)));
+        ResponseFuture::new(inner, watch.end(), self.rules)
     }
 }
