@@ -119,6 +119,13 @@ fn pid(number: usize) -> usize {
 pub(crate) fn write_own(directory: &Path, number: usize, process: &Process, mut midway: impl FnMut()) {
     let before: Vec<_> = Directory::open(directory).unwrap().list().unwrap();
     let registry = Registry::in_directory(directory).unwrap();
+    let after = Directory::open(directory).unwrap().list().unwrap();
+    let new = after.into_iter().find(|name| !before.contains(name)).unwrap();
+    let path = directory.join(&new);
+    // The PID stands in the header, and is what it is before anybody reads it.
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let own = u32::try_from(pid(number)).unwrap().to_le_bytes();
+    std::os::unix::fs::FileExt::write_all_at(&file, &own, 16).unwrap();
     for (done, update) in process.updates.iter().enumerate() {
         if done == process.updates.len() / 2 {
             midway();
@@ -143,13 +150,6 @@ pub(crate) fn write_own(directory: &Path, number: usize, process: &Process, mut 
             }
         }
     }
-    let after = Directory::open(directory).unwrap().list().unwrap();
-    let new = after.into_iter().find(|name| !before.contains(name)).unwrap();
-    let path = directory.join(&new);
-    // The PID stands in the header.
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let own = u32::try_from(pid(number)).unwrap().to_le_bytes();
-    std::os::unix::fs::FileExt::write_all_at(&file, &own, 16).unwrap();
     if !process.alive {
         std::fs::rename(&path, directory.join(format!("dead-{number}.hc"))).unwrap();
     }
