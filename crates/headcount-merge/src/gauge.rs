@@ -13,7 +13,7 @@ use crate::process::{Life, Processes};
 pub(crate) type GaugeSlot = u32;
 
 /// The bytes of a cell.
-type Cell = [u8; size_of::<u64>()];
+pub(crate) type Cell = [u8; size_of::<u64>()];
 
 /// What processes have set.
 #[derive(Debug, Default)]
@@ -60,6 +60,13 @@ impl GaugeCells {
         let start = self.cells.len();
         self.cells.extend_from_slice(cells);
         (start, u32::try_from(cells.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Takes some cells of a file, each time so many side by side; tells where the first is.
+    pub(crate) fn add_each<'a>(&mut self, cells: impl Iterator<Item = &'a [Cell]>) -> usize {
+        let start = self.cells.len();
+        cells.for_each(|cells| self.cells.extend_from_slice(cells));
+        start
     }
 
     /// Takes what would be in cells; tells where the first is.

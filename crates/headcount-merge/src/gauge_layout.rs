@@ -10,6 +10,7 @@ use headcount_store::read::{self, Cells};
 
 use crate::gauge::{GaugeRun, GaugeSlot};
 use crate::marks::Marks;
+use crate::shared_cells::{Found, SharedCells, Wanted};
 use crate::tally::Tally;
 
 /// See the module.
@@ -122,12 +123,12 @@ impl GaugeLayout {
         states.for_each(|&slot| marks.gauges(slot..slot + 1));
     }
 
-    /// Collects what a process has set. `shared` is where its shared cells are that were taken, and how many;
-    /// `described` are the numbers of the processes that the file describes.
+    /// Collects what a process has set. `shared` are its shared cells; `described` are the numbers of the processes that the
+    /// file describes.
     pub(crate) fn apply(
         &self,
         cells: &Cells,
-        shared: (usize, u32),
+        shared: SharedCells<'_>,
         process: u32,
         described: &[u32],
         tally: &mut Tally,
@@ -170,17 +171,17 @@ impl Gauges {
         goes_on
     }
 
-    fn apply(self, (shared, count): (usize, u32), process: u32, described: &[u32], tally: &mut Tally) {
+    fn apply(self, shared: SharedCells<'_>, process: u32, described: &[u32], tally: &mut Tally) {
         let Self { family, first, len, first_cell, stride, content } = self;
+        let wanted = Wanted { first: first_cell, width: content.cells(), stride, len };
         // What is described and not there was never set.
-        let room = count.saturating_add(1).saturating_sub(first_cell + content.cells());
-        let len = len.min(room.div_ceil(stride));
+        let Found { start, stride, len } = shared.take(wanted, &mut tally.gauges);
         if len == 0 {
             return;
         }
         let stride = stride as usize;
         let run = |process, at: usize, has_time, only| {
-            let start = shared + first_cell as usize + at;
+            let start = start + at;
             GaugeRun { process, family, first, len, start, stride, has_time, only }
         };
         let mut add = |run| tally.gauges.add_run(run);

@@ -13,6 +13,7 @@ use crate::marks::Marks;
 use crate::native_layout::NativeLayout;
 use crate::native_places::NativePlaces;
 use crate::process::Process;
+use crate::shared_cells::{Found, SharedCells, Wanted};
 use crate::sum_layout::SumLayout;
 use crate::tally::Tally;
 
@@ -80,14 +81,14 @@ impl Layout {
         self.natives.apply(cells, places, index.natives_mut(), tally);
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
-        let (shared, count) = tally.gauges.add_file(cells.all_shared());
+        let shared = SharedCells::of(cells.all_shared(), !self.natives.is_empty(), &mut tally.gauges);
         // What is described and not there is zero: a gauge that was never set, a life of which nothing is said.
         for &LifeCells { first, step, len, first_cell, stride } in &self.lives {
-            let there = |first_cell| count.saturating_sub(first_cell).div_ceil(stride);
-            let known = first_cell.map_or(0, there).min(len);
-            if let Some(first_cell) = first_cell.filter(|_| known > 0) {
-                let start = shared + first_cell as usize;
-                tally.lives.add_run(LifeRun { process, first, step, len: known, start, stride, since });
+            let wanted = first_cell.map(|first| Wanted { first, width: 1, stride, len });
+            let found = wanted.map(|wanted| shared.take(wanted, &mut tally.gauges));
+            let known = found.map_or(0, |found| found.len);
+            if let Some(Found { start, stride, len }) = found.filter(|found| found.len > 0) {
+                tally.lives.add_run(LifeRun { process, first, step, len, start, stride, since });
             }
             if step == 1 && known < len {
                 tally.lives.add_silent(process, first + known..first + len);
@@ -96,7 +97,7 @@ impl Layout {
                 silent.for_each(|series| tally.lives.add_silent(process, series..series + 1));
             }
         }
-        self.gauges.apply(cells, (shared, count), process, &processes, tally);
+        self.gauges.apply(cells, shared, process, &processes, tally);
     }
 
     /// The exemplars of a process's file, and whose they are.

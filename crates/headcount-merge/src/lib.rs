@@ -26,7 +26,7 @@
 //! * `lives`: since when series are, and which have been removed.
 //! * `exemplars`: of several processes' for one bucket, the newest.
 //! * `report`: what there is to say beside; `tally`: all that one gather has found of these.
-//! * `sum_layout`: where the summed cells of a file go; `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
+//! * `shared_cells`: those of a file, taken over; `sum_layout`: where the summed cells of a file go; `gauge_layout`: where the cells of gauges go, and of what is merged as they are; `native_layout`: where those of
 //!   tables go, and `native_places`, as far as that is known; `layout`: where all cells of one of our files go; `described`: its descriptions, which say so.
 //! * `values` and `plan`: the values of a peer's file, and where they go.
 //! * `new_keys`: keys of peers' files, taken apart, with most of them spelled after a `template`; `sequence`: which keys a file has, and `keys`, all that are known.
@@ -88,6 +88,7 @@ mod rendering;
 mod report;
 mod roster;
 mod sequence;
+mod shared_cells;
 mod sum_layout;
 mod tally;
 mod template;

@@ -46,8 +46,10 @@ pub(crate) struct Sides {
 impl Sides {
     /// Puts together what is counted in buckets of a schema.
     pub(crate) fn new(schema: Schema, mut counted: Vec<(Key, u64)>) -> Self {
-        // If there is only one schema, they are in order.
-        counted.sort_by_key(|(key, _)| *key);
+        // They are in order, if there is only one schema.
+        if !counted.is_sorted() {
+            counted.sort_unstable();
+        }
         let negative = counted.partition_point(|(key, _)| !key.is_negative);
         let (positive, negative) = counted.split_at(negative);
         let sides =

@@ -7,14 +7,12 @@ use headcount_store::format::family::Native;
 use headcount_store::format::table::Table;
 use headcount_store::read::Cells;
 
+use crate::gauge::Cell;
 use crate::marks::Marks;
 use crate::native_buckets::{BucketSlot, NativeBuckets, NativeSlot};
 use crate::native_places::{NativePlaces, NewPlace, Run};
 use crate::tally::Tally;
 use crate::totals::Slot;
-
-/// The bytes of a cell.
-type Cell = [u8; size_of::<u64>()];
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -66,6 +64,11 @@ impl NativeLayout {
             table,
             covered,
         });
+    }
+
+    /// Whether there is no table.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
     }
 
     /// Marks what is described.

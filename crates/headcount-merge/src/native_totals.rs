@@ -110,10 +110,11 @@ impl NativeTotal<'_> {
     fn sides(&self) -> Sides {
         let counted = self.buckets.iter().map(|bucket| (bucket, self.count(bucket)));
         let counted = counted.filter(|(_, count)| *count > 0);
-        let reduced = counted.map(|(&Bucket { schema, key, .. }, count)| {
+        let mut reduced = Vec::with_capacity(self.buckets.len());
+        reduced.extend(counted.map(|(&Bucket { schema, key, .. }, count)| {
             (Key { index: self.schema.reduce(key.index, schema), ..key }, count)
-        });
-        Sides::new(self.schema, reduced.collect())
+        }));
+        Sides::new(self.schema, reduced)
     }
 
     /// Everything in one table, as it goes into an archive: what is declared, and the buckets.

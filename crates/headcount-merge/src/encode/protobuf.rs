@@ -191,7 +191,9 @@ fn put_native(out: &mut Vec<u8>, native: &NativeHistogram) {
 /// than the one before.
 fn put_side(out: &mut Vec<u8>, (spans, deltas): (u64, u64), buckets: &[(i32, u64)]) {
     let Some(&(first, _)) = buckets.first() else { return };
-    let (mut span, mut encoded) = (Span { offset: first, length: 0 }, Vec::new());
+    // Most counts and gaps take a byte or two.
+    let mut encoded = Vec::with_capacity(4 * buckets.len());
+    let mut span = Span { offset: first, length: 0 };
     let (mut next, mut before) = (first, 0_u64);
     let mut delta = |count: u64| {
         put_varint(&mut encoded, zigzag(count.wrapping_sub(before).cast_signed()));
@@ -226,7 +228,7 @@ struct Span {
 
 impl Span {
     fn put(&self, out: &mut Vec<u8>, field: u64) {
-        let mut span = Vec::new();
+        let mut span = Vec::with_capacity(16);
         put_signed(&mut span, 1, self.offset.into());
         put_integer(&mut span, 2, self.length.unsigned_abs().into());
         put_bytes(out, field, &span);
