@@ -34,15 +34,16 @@ impl SampleDeflater {
         if lines.len() > LONGEST {
             return None;
         }
-        let changed = match changes {
-            Some(changes) => find_all(&places, &changes)?,
-            None => (0..places.len()).collect(),
-        };
+        let changed = changes.as_ref().map_or(places.len(), Vec::len);
         let values_end = places.last().map(|last| (last.bit + last.len * NUMBER_BITS) as usize)?;
         // Where somebody still sends it, a copy.
         let old = Arc::make_mut(&mut bytes);
         let (mut anew, mut next, mut further) = (None, 0, Further::default());
-        for index in changed {
+        for nth in 0..changed {
+            let index = match &changes {
+                Some(changes) => next + find(&places[next..], changes[nth])?,
+                None => nth,
+            };
             further.shift(&mut places[next..index]);
             next = index + 1;
             let was = places[index];
@@ -107,6 +108,9 @@ impl Anew {
 
 impl Further {
     fn shift(self, places: &mut [Place]) {
+        if self.at | self.bit == 0 {
+            return;
+        }
         for place in places {
             place.at = place.at.wrapping_add(self.at);
             place.bit = place.bit.wrapping_add(self.bit);
@@ -114,14 +118,17 @@ impl Further {
     }
 }
 
-/// Which places begin where something has changed, both in order; `None` if something else has.
-fn find_all(places: &[Place], changes: &[u32]) -> Option<Vec<usize>> {
-    let mut from = 0;
-    let index = |change: &u32| {
-        from += places[from..].partition_point(|place| place.at < *change);
-        places.get(from).filter(|place| place.at == *change).map(|_| from)
-    };
-    changes.iter().map(index).collect()
+/// Which of these places begins there, if one does.
+fn find(places: &[Place], at: u32) -> Option<usize> {
+    let is_before = |place: &Place| place.at < at;
+    // Most often it is one of the first.
+    let mut reach = 1;
+    while places.get(reach).is_some_and(is_before) {
+        reach *= 2;
+    }
+    let near = &places[reach / 2..places.len().min(reach + 1)];
+    let index = reach / 2 + near.partition_point(is_before);
+    places.get(index).filter(|place| place.at == at).map(|_| index)
 }
 
 /// The number that stands here up to the line's end, if one does.

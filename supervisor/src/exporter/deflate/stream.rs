@@ -45,6 +45,33 @@ impl Stream {
 
     /// Appends bits of another stream.
     pub(super) fn copy(&mut self, from: &[u8], bits: Range<usize>) {
+        const WORD: usize = u32::BITS as usize;
+        // First as many as fill the last word, and then whole words at once.
+        let start = bits.end.min(bits.start + (WORD - self.len as usize) % WORD);
+        self.copy_few(from, bits.start..start);
+        let copied = self.copy_words(from, start..bits.end);
+        self.copy_few(from, start + copied..bits.end);
+    }
+
+    /// Appends as many of these bits as are words of eight bytes that have another one behind them, and tells how many that
+    /// is. Nothing waits to fill a word.
+    fn copy_words(&mut self, from: &[u8], bits: Range<usize>) -> usize {
+        const WORD: usize = u64::BITS as usize;
+        let (words, _) = from.get(bits.start / 8..).unwrap_or_default().as_chunks::<8>();
+        let next = words.get(1..).unwrap_or_default();
+        let (shift, count) = (bits.start % 8, next.len().min(bits.len() / WORD));
+        let end = self.bytes.len();
+        self.bytes.resize(end + count * 8, 0);
+        let (places, _) = self.bytes[end..].as_chunks_mut::<8>();
+        for (place, (low, high)) in places.iter_mut().zip(words.iter().zip(next)) {
+            let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+            // By two steps: by all of a word's bits nothing can be moved.
+            *place = (low >> shift | high << 1 << (WORD - 1 - shift)).to_le_bytes();
+        }
+        count * WORD
+    }
+
+    fn copy_few(&mut self, from: &[u8], bits: Range<usize>) {
         for bit in bits.clone().step_by(u32::BITS as usize) {
             let (place, shift) = word_of(from, bit);
             let Some(word) = from[place..].first_chunk() else { return };
@@ -78,4 +105,35 @@ pub(super) fn overwrite(stream: &mut [u8], bit: usize, (bits, len): (u64, u32)) 
 fn word_of(stream: &[u8], bit: usize) -> (usize, usize) {
     let place = (bit / 8).min(stream.len().saturating_sub(8));
     (place, bit - place * 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bits(stream: &[u8], bits: Range<usize>) -> Vec<bool> {
+        bits.map(|bit| stream[bit / 8] >> (bit % 8) & 1 == 1).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn bits_are_copied_from_wherever_they_are_to_wherever_they_come(
+            from in prop::collection::vec(any::<u8>(), 8..300),
+            parts in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..32_u32), 1..8),
+        ) {
+            let (mut stream, mut expected) = (Stream::default(), Vec::new());
+            for (one, other, pushed) in parts {
+                let [one, other] = [one, other].map(|place| place.index(from.len() * 8 + 1));
+                let part = one.min(other)..one.max(other);
+                stream.copy(&from, part.clone());
+                expected.extend(bits(&from, part));
+                stream.push(Code(0, pushed));
+                expected.extend((0..pushed).map(|_| false));
+                prop_assert_eq!(stream.len(), expected.len());
+            }
+            prop_assert_eq!(bits(&stream.flush(), 0..expected.len()), expected);
+        }
+    }
 }
