@@ -94,8 +94,14 @@ impl Keys {
     /// Adds keys that are new, now that all are known to be well-formed: those of which entries have no number yet.
     pub(crate) fn learn(&mut self, new: &NewKeys, kind: Kind, index: &mut Index, entries: &mut Entries) {
         let mut last = Last::default();
+        let (bytes, count) = (new.bytes().len(), new.keys().len());
         // With their lengths and spaces.
-        self.heads.reserve(new.bytes().len() + 12 * new.keys().len());
+        self.heads.reserve(bytes + 12 * count);
+        self.known.reserve(count);
+        self.targets.reserve(count);
+        self.ends.reserve(count);
+        let known = &self.known;
+        self.table.reserve(count, |&found| known[found as usize].hash);
         let unknown = entries.keys.iter_mut().filter(|key| **key == NEW);
         for (number, key) in unknown.zip(new.keys()) {
             let bytes = &new.bytes()[key.bytes.clone()];

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 
 use headcount_store::text::{OWN_NAME, is_legal_label_name, is_plain_label_value, write_plain_labels};
 
+use crate::seek::{seek, take_until};
+
 const END: u8 = 0;
 const ESCAPE: u8 = 0xff;
 
 /// Appends one name or value.
 pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
-    if !text.as_bytes().contains(&END) {
+    if seek(END, text.as_bytes()).is_none() {
         return encode_plain(text.as_bytes(), out);
     }
     for byte in text.bytes() {
@@ -32,9 +34,9 @@ pub(crate) fn encode_plain(text: &[u8], out: &mut Vec<u8>) {
 
 /// The names and values as bytes, in order; `None` if something is escaped.
 fn plain(bytes: &[u8]) -> Option<impl Iterator<Item = (&[u8], &[u8])>> {
-    let mut texts = bytes.split(|&byte| byte == END);
-    let next = move || Some((texts.next()?, texts.next()?));
-    (!bytes.contains(&ESCAPE)).then(|| std::iter::from_fn(next))
+    let mut rest = bytes;
+    let next = move || (!rest.is_empty()).then(|| (take_until(END, &mut rest), take_until(END, &mut rest)));
+    seek(ESCAPE, bytes).is_none().then(|| std::iter::from_fn(next))
 }
 
 /// Whether labels can be [spelled](spell_plain) as they are called.
@@ -82,7 +84,7 @@ pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_
 }
 
 fn next_plain<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let end = rest.bytes().position(|byte| byte == END)?;
+    let end = seek(END, rest.as_bytes())?;
     let text = &rest[..end];
     *rest = &rest[end + 1..];
     Some(text)

@@ -11,6 +11,7 @@ use headcount_store::peer::{Client, Key};
 use crate::index::{Index, Sums};
 use crate::labels;
 use crate::plan::Target;
+use crate::sequence::Entries;
 use crate::template::Template;
 
 /// Keys of one file, all of them well-formed, in the order of its entries.
@@ -66,9 +67,10 @@ impl NewKeys {
         &self.bytes
     }
 
-    /// Makes room for keys of so many bytes.
+    /// Makes room for keys of so many bytes, with those of their values.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve(bytes);
+        self.keys.reserve(bytes / Entries::LEN);
     }
 
     /// Takes the key of the entry at `offset` apart.
@@ -106,22 +108,26 @@ impl NewKeys {
         let last = keys.last()?;
         let template = template.as_mut()?;
         template.fit(&all[last.bytes.clone()], bytes)?;
-        let start = encoded.len();
-        let mut bound = None;
-        for (name, value) in template.labels(bytes) {
-            if name == kind.own_label().as_bytes() {
-                bound = std::str::from_utf8(value).ok().and_then(parse_bound);
-            } else {
-                labels::encode_plain(name, encoded);
-                labels::encode_plain(value, encoded);
-            }
-        }
+        let own = kind.own_label().as_bytes();
         let part = match last.part {
-            Part::Bucket(_) => bound.map(Part::Bucket),
+            Part::Bucket(_) => {
+                let bound = template.labels(bytes).find(|(name, ..)| *name == own);
+                let bound = bound.and_then(|(_, value, _)| parse_bound(std::str::from_utf8(value).ok()?));
+                bound.map(Part::Bucket)
+            }
             part => Some(part),
         };
+        let others = || template.labels(bytes).filter(|(name, ..)| *name != own);
+        let labels = if others().any(|(.., has_changed)| has_changed) {
+            let start = encoded.len();
+            for text in others().flat_map(|(name, value, _)| [name, value]) {
+                labels::encode_plain(text, encoded);
+            }
+            start..encoded.len()
+        } else {
+            last.labels.clone()
+        };
         let (client, family) = (last.client, last.family);
-        let labels = self.labels_from(start);
         let Some(part) = part else {
             // The template is this one's by now.
             self.template = None;

@@ -35,12 +35,13 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    /// Of most entries, in bytes.
+    pub(crate) const LEN: usize = 128;
+
     /// None yet, with room for as many as there most often are in so many bytes.
     pub(crate) fn new(layout: Layout, bytes: usize) -> Self {
-        /// Of most entries.
-        const LEN: usize = 128;
         let [keys, places] = [const { Vec::new() }; 2].map(|mut list: Vec<u32>| {
-            list.reserve(bytes / LEN);
+            list.reserve(bytes / Self::LEN);
             list
         });
         Self { layout, end: START, keys, places }

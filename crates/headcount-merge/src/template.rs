@@ -5,13 +5,23 @@ use std::ops::Range;
 
 use headcount_store::peer::Key;
 
+use crate::seek::seek;
+
 /// The places of labels in a key.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// Names and values, in the order in which they stand there.
-    labels: Vec<(Range<usize>, Range<usize>)>,
-    /// Space for values of the next key.
-    values: Vec<Range<usize>>,
+    /// In the order in which they stand there.
+    labels: Vec<Label>,
+    /// Space for values of the next key, and whether they are other ones.
+    values: Vec<(Range<usize>, bool)>,
+}
+
+#[derive(Debug)]
+struct Label {
+    name: Range<usize>,
+    value: Range<usize>,
+    /// Whether the key before had another value.
+    has_changed: bool,
 }
 
 impl Template {
@@ -24,11 +34,13 @@ impl Template {
             let quoted = bytes.get(start.checked_sub(1)?..=place.end)?;
             (quoted.starts_with(b"\"") && quoted.ends_with(b"\"")).then_some(place)
         };
-        let labels = key.labels.iter().map(|(name, value)| Some((place(name)?, place(value)?)));
-        let labels: Vec<_> = labels.collect::<Option<_>>()?;
+        let label = |(name, value): &(_, _)| {
+            Some(Label { name: place(name)?, value: place(value)?, has_changed: true })
+        };
+        let labels: Vec<_> = key.labels.iter().map(label).collect::<Option<_>>()?;
         // Each name behind the value before it: so it keeps its distance from its own.
-        let is_in_order = labels.windows(2).all(|pair| pair[0].1.end < pair[1].0.start)
-            && labels.iter().all(|(name, value)| name.end < value.start);
+        let is_in_order = labels.windows(2).all(|pair| pair[0].value.end < pair[1].name.start)
+            && labels.iter().all(|label| label.name.end < label.value.start);
         is_in_order.then_some(Self { labels, values: Vec::new() })
     }
 
@@ -42,26 +54,37 @@ impl Template {
         }
         self.values.clear();
         let (mut rest, mut behind) = (bytes, 0);
-        for (_, value) in &self.labels {
+        for Label { value, .. } in &self.labels {
+            let start = bytes.len() - rest.len() + value.start - behind;
+            // Most values are those of the key before.
+            if let Some(after) = rest.strip_prefix(&last[behind..=value.end]) {
+                self.values.push((start..start + value.len(), false));
+                (rest, behind) = (after, value.end + 1);
+                continue;
+            }
             rest = rest.strip_prefix(&last[behind..value.start])?;
-            let start = bytes.len() - rest.len();
-            let len = rest.iter().position(|&byte| byte == b'"')?;
-            self.values.push(start..start + len);
+            let len = seek(b'"', rest)?;
+            self.values.push((start..start + len, true));
             (rest, behind) = (&rest[len..], value.end);
         }
         if *rest != last[behind..] {
             return None;
         }
-        for ((name, value), new) in self.labels.iter_mut().zip(self.values.drain(..)) {
+        for (Label { name, value, has_changed }, (new, is_other)) in
+            self.labels.iter_mut().zip(self.values.drain(..))
+        {
             // As far apart as they were.
             let start = new.start - (value.start - name.start);
-            (*name, *value) = (start..start + name.len(), new);
+            (*name, *value, *has_changed) = (start..start + name.len(), new, is_other);
         }
         Some(())
     }
 
-    /// The names and values in the key.
-    pub(crate) fn labels<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.labels.iter().map(|(name, value)| (&bytes[name.clone()], &bytes[value.clone()]))
+    /// The names and values in the key, and whether the key before had other values.
+    pub(crate) fn labels<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8], bool)> {
+        let label = |Label { name, value, has_changed }: &Label| {
+            (&bytes[name.clone()], &bytes[value.clone()], *has_changed)
+        };
+        self.labels.iter().map(label)
     }
 }
