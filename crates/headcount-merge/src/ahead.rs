@@ -22,6 +22,9 @@ const MOST: u64 = 32 << 20;
 /// So many files are read at a time.
 pub(crate) const FILES: usize = 32;
 
+/// What each thread reads files into that are not mapped, one after the other.
+pub(crate) type Buffers = [Vec<u8>; 2];
+
 /// A peer's file that is open, and what is known of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeerFile<'a> {
@@ -33,7 +36,11 @@ pub(crate) struct PeerFile<'a> {
 }
 
 /// Reads those of some files that are peers', if they are large.
-pub(crate) fn read(files: &[Option<PeerFile<'_>>], keys: &Keys) -> Vec<Option<Result<Read, FileError>>> {
+pub(crate) fn read(
+    files: &[Option<PeerFile<'_>>],
+    keys: &Keys,
+    buffers: &mut Buffers,
+) -> Vec<Option<Result<Read, FileError>>> {
     let mut sum = 0;
     let mut work = Vec::new();
     for (place, file) in files.iter().enumerate() {
@@ -48,25 +55,28 @@ pub(crate) fn read(files: &[Option<PeerFile<'_>>], keys: &Keys) -> Vec<Option<Re
     if sum >= LEAST {
         // The longest first, so that no thread begins with one when the other is done.
         work.sort_by_key(|&(_, bytes, _)| Reverse(bytes));
-        run_in_two(&work).into_iter().for_each(|(place, done)| read[place] = Some(done));
+        run_in_two(&work, buffers).into_iter().for_each(|(place, done)| read[place] = Some(done));
     }
     read
 }
 
 /// Does all work in this thread and another one, each with a buffer of its own; returns what has come of it by its place.
-fn run_in_two<T: Send, F: Fn(&mut Vec<u8>) -> T + Sync>(work: &[(usize, u64, F)]) -> Vec<(usize, T)> {
+fn run_in_two<T: Send, F: Fn(&mut Vec<u8>) -> T + Sync>(
+    work: &[(usize, u64, F)],
+    [own, others]: &mut Buffers,
+) -> Vec<(usize, T)> {
     let next = AtomicUsize::new(0);
-    let run_some = || {
-        let (mut done, mut buffer) = (Vec::new(), Vec::new());
+    let run_some = |buffer: &mut Vec<u8>| {
+        let mut done = Vec::new();
         while let Some((place, _, run)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((*place, run(&mut buffer)));
+            done.push((*place, run(buffer)));
         }
         done
     };
     thread::scope(|scope| {
         // Without another thread it goes on alone.
-        let other = thread::Builder::new().spawn_scoped(scope, run_some);
-        let mut done = run_some();
+        let other = thread::Builder::new().spawn_scoped(scope, || run_some(others));
+        let mut done = run_some(own);
         match other.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(more)) => done.extend(more),
             Ok(Err(panicked)) => std::panic::resume_unwind(panicked),

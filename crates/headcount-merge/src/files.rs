@@ -126,7 +126,21 @@ impl Files {
             // It has had this inode all the time, whatever its name has become.
             return Ok(entry.inode);
         }
-        self.admit(directory.open_file(&entry.name)?)
+        let file = directory.open_file(&entry.name)?;
+        // Of a peer's file all has to be read once, and only then the little that is worth a mapping.
+        if entry.metrics().is_some() { self.admit(file) } else { self.admit_mapped(file) }
+    }
+
+    /// Takes a file that was opened, and maps it; returns its inode.
+    pub(crate) fn admit_mapped(&mut self, file: File) -> Result<u64, FileError> {
+        let inode = self.admit(file)?;
+        if let Some(open) = self.all.get_mut(&inode).and_then(|known| known.open.as_mut())
+            && self.are_mapped
+            && open.may_stay()
+        {
+            open.map();
+        }
+        Ok(inode)
     }
 
     /// Takes a file that was opened; returns its inode.
@@ -143,11 +157,8 @@ impl Files {
             known.peer = PeerContent::default();
             known.own.iter_mut().for_each(OwnFile::forget_archived);
         }
-        let mut open = OpenFile::from(file);
-        if self.are_mapped && open.may_stay() {
-            open.map();
-        }
-        (known.open, known.born, known.bytes, known.measured) = (Some(open), born, allocated(&metadata), 0);
+        let open = Some(OpenFile::from(file));
+        (known.open, known.born, known.bytes, known.measured) = (open, born, allocated(&metadata), 0);
         Ok(inode)
     }
 

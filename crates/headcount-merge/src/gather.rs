@@ -18,7 +18,7 @@ use std::io;
 use headcount_store::directory::Directory;
 use headcount_store::metric::{GaugeMode, Kind};
 
-use crate::ahead::FILES;
+use crate::ahead::{Buffers, FILES};
 use crate::files::Found;
 use crate::gauge::{GaugeRun, Gauges};
 use crate::index::Sums;
@@ -161,7 +161,7 @@ impl Merger {
         tally.clear();
         known.begin(Some(directory));
         let mut seen: HashSet<OsString> = HashSet::new();
-        let mut has_changed = false;
+        let (mut has_changed, mut buffers) = (false, Buffers::default());
         for listing in 0..LISTINGS {
             let is_current = roster.is_current(directory);
             if is_current && listing > 0 {
@@ -191,7 +191,7 @@ impl Merger {
             for entries in batches(others, FILES) {
                 let files: Vec<_> =
                     entries.iter().map(|&entry| (entry, known.files.open(directory, entry))).collect();
-                let ahead = known.read_ahead(&files);
+                let ahead = known.read_ahead(&files, &mut buffers);
                 for ((entry, inode), ahead) in files.into_iter().zip(ahead) {
                     let read = inode.and_then(|inode| {
                         let found = Found { name: entry.parsed()?, inode };

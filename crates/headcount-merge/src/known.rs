@@ -12,7 +12,7 @@ use headcount_store::metric::Kind;
 use headcount_store::peer::Client;
 use headcount_store::read::{Cells, Reach, Reader, View};
 
-use crate::ahead::{self, PeerFile};
+use crate::ahead::{self, Buffers, PeerFile};
 use crate::estate::{Archived, Content};
 use crate::files::{Files, Found, KnownFile};
 use crate::index::{Index, Sums};
@@ -68,13 +68,14 @@ impl Known {
     pub(crate) fn read_ahead(
         &self,
         files: &[(&Entry, Result<u64, FileError>)],
+        buffers: &mut Buffers,
     ) -> Vec<Option<Result<Read, FileError>>> {
         let peer = |(entry, inode): &(&Entry, Result<u64, FileError>)| {
             let (metrics, known) = entry.metrics().zip(self.files.get(*inode.as_ref().ok()?))?;
             let view = known.open.as_ref()?.view();
             Some(PeerFile { view, metrics, known: &known.peer, bytes: known.bytes })
         };
-        ahead::read(&files.iter().map(peer).collect::<Vec<_>>(), &self.descriptions.keys)
+        ahead::read(&files.iter().map(peer).collect::<Vec<_>>(), &self.descriptions.keys, buffers)
     }
 
     /// What is in the archives that count. Nothing of it is added yet.
@@ -183,7 +184,7 @@ impl Known {
         scratch: &mut Scratch,
     ) -> Result<(), FileError> {
         let Self { index, descriptions, files, .. } = self;
-        let inode = files.admit(file)?;
+        let inode = files.admit_mapped(file)?;
         let Some(KnownFile { open: Some(open), own, is_found, .. }) = files.get_mut(inode) else {
             return Ok(());
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use headcount_store::FileError;
 use headcount_store::directory::PeerType;
+use headcount_store::metric::Kind;
 use headcount_store::peer::{self, Client, Layout, START, Shared, Words};
 use headcount_store::read::View;
 
@@ -93,6 +94,11 @@ impl Keys {
         content: &PeerContent,
         buffer: &mut Vec<u8>,
     ) -> Result<Read, FileError> {
+        if content.sequence_of(metrics).is_none()
+            && let Some(read) = self.read_alike(view, metrics.kind(), buffer)
+        {
+            return Ok(read);
+        }
         if let Some(shared) = Shared::of(view) {
             let read = self.look(shared, metrics, content);
             if view.is_whole(shared.used() as u64) {
@@ -100,6 +106,36 @@ impl Keys {
             }
         }
         self.look(peer::read(view, buffer)?, metrics, content)
+    }
+
+    /// Reads a file of which nothing is known, if it has the same entries as the last one that ended there. It is read
+    /// piece by piece, each of which is compared while the processor has it at hand: most of what this costs is memory.
+    fn read_alike(&self, view: View<'_>, kind: Kind, buffer: &mut Vec<u8>) -> Option<Read> {
+        /// Some 40 KiB.
+        const PIECE: usize = 256;
+        let known = self.last_sequence(kind, peer::used(view)?)?;
+        let Entries { layout, ref keys, ref places, .. } = known.entries;
+        if layout != Layout::ValueAndTime {
+            // The other one has to be excluded first, for which all of the file is needed.
+            return None;
+        }
+        let mut values = Values::default();
+        let mut start = START;
+        for (keys, places) in keys.chunks(PIECE).zip(places.chunks(PIECE)) {
+            let end = *places.last()? as usize + layout.value_len();
+            buffer.resize(buffer.len().max(end - start), 0);
+            let piece = &mut buffer[..end - start];
+            if view.read_up_to(piece, start as u64).ok()? < piece.len() {
+                return None;
+            }
+            let (piece, mut rest) = (&*piece, &*piece);
+            for &key in keys {
+                rest = rest.strip_prefix(self.head(key))?.get(layout.value_len()..)?;
+            }
+            values.read_piece(piece, start, (kind, layout), places);
+            start = end;
+        }
+        Some(Read { values, found: Found::Sequence(Arc::clone(known)) })
     }
 
     fn look(&self, words: impl Words, metrics: PeerType, content: &PeerContent) -> Result<Read, FileError> {
@@ -202,5 +238,84 @@ impl Keys {
         };
         content.0 = sequence.map(|sequence| (metrics, sequence));
         values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use headcount_store::metric::GaugeMode;
+
+    use super::*;
+
+    const METRICS: PeerType = PeerType::Gauge(GaugeMode::Max);
+
+    /// A file of Python's client with a gauge for each of these labels: the first is `first`, the next one more, and each
+    /// is set half a second later than at its value.
+    fn file(labels: &[String], first: f64) -> File {
+        let mut bytes = vec![0; START];
+        for (label, value) in labels.iter().zip((0..).map(|more| first + f64::from(more))) {
+            let key = format!(r#"["g", "g", {{"l": "{label}"}}, ""]"#);
+            bytes.extend(u32::try_from(key.len()).unwrap().to_le_bytes());
+            bytes.extend(key.as_bytes());
+            bytes.resize(bytes.len() + 8 - bytes.len() % 8, b' ');
+            bytes.extend([value, value + 0.5].map(f64::to_le_bytes).concat());
+        }
+        let used = u32::try_from(bytes.len()).unwrap();
+        bytes[..4].copy_from_slice(&used.to_le_bytes());
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        file
+    }
+
+    fn read(keys: &Keys, file: &File) -> Result<Read, FileError> {
+        keys.read(file.into(), METRICS, &PeerContent::default(), &mut Vec::new())
+    }
+
+    /// Keys that are known from a file with these labels.
+    fn known(labels: &[String]) -> (Keys, Index) {
+        let (mut keys, mut index) = (Keys::default(), Index::default());
+        let read = read(&keys, &file(labels, 1.0)).unwrap();
+        keys.accept(read, METRICS, &mut index, &mut PeerContent::default());
+        (keys, index)
+    }
+
+    #[test]
+    fn a_file_with_the_same_keys_has_the_sequence_that_is_known_and_values_of_its_own() {
+        let labels: Vec<_> = (0..1000).map(|n| format!("{}", n * n)).collect();
+        let (keys, _index) = known(&labels);
+        let Read { values, found } = read(&keys, &file(&labels, 7.0)).unwrap();
+        assert!(matches!(found, Found::Sequence(_)), "{found:?}");
+        let expected = (0..1000).map(|more| (7.0 + f64::from(more), 7.5 + f64::from(more)));
+        assert!(values.with_times(0..1000).eq(expected));
+    }
+
+    #[test]
+    fn a_file_with_another_key_anywhere_has_another_sequence() {
+        let mut labels: Vec<_> = (0..1000).map(|n| format!("{n:04}")).collect();
+        let (keys, _index) = known(&labels);
+        for place in [0, 1, 255, 256, 511, 512, 998, 999] {
+            let before = std::mem::replace(&mut labels[place], "else".to_owned());
+            let Read { values, found } = read(&keys, &file(&labels, 7.0)).unwrap();
+            let Found::Entries(entries, new) = found else { panic!("{found:?}") };
+            assert_eq!((entries.keys.len(), new.keys().len()), (1000, 1));
+            assert_eq!(entries.keys.iter().position(|&key| key == NEW), Some(place));
+            assert_eq!(values.of(999..1000), [1006.0]);
+            labels[place] = before;
+        }
+    }
+
+    #[test]
+    fn of_a_file_that_ends_too_early_nothing_counts() {
+        let labels: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
+        let (keys, _index) = known(&labels);
+        let file = file(&labels, 7.0);
+        let len = file.metadata().unwrap().len();
+        for len in [len - 1, len - 8, len / 2, 8] {
+            file.set_len(len).unwrap();
+            assert_eq!(read(&keys, &file).unwrap_err().reason(), "used_beyond_end", "{len}");
+        }
     }
 }

@@ -18,11 +18,22 @@ pub(crate) struct Values {
 impl Values {
     /// Reads those of these entries of a file of this kind, behind what was read of it before.
     pub(crate) fn read(&mut self, words: impl Words, kind: Kind, Entries { layout, places, .. }: &Entries) {
+        self.read_piece(words, 0, (kind, *layout), places);
+    }
+
+    /// Reads those that stand at these places, of a file of which the words are what begins at `start`.
+    pub(crate) fn read_piece(
+        &mut self,
+        words: impl Words,
+        start: usize,
+        (kind, layout): (Kind, Layout),
+        places: &[u32],
+    ) {
         let float = |at: usize| f64::from_bits(words.word(at));
-        self.values.extend(places.iter().map(|&at| float(at as usize)));
+        self.values.extend(places.iter().map(|&at| float(at as usize - start)));
         // A time decides only between gauges.
-        if kind == Kind::Gauge && *layout == Layout::ValueAndTime {
-            self.times.extend(places.iter().map(|&at| float(at as usize + 8)));
+        if kind == Kind::Gauge && layout == Layout::ValueAndTime {
+            self.times.extend(places.iter().map(|&at| float(at as usize - start + 8)));
         }
     }
 

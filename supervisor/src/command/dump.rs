@@ -21,7 +21,7 @@ pub(super) struct WriteError {
 }
 
 pub(super) fn dump(args: &DumpArgs) -> Done {
-    // Mapped, large files are not copied, also if it is once only.
+    // Mapped, large files of ours are not copied, also if it is once only.
     let mut merger = Merger::default().keeping_files_open();
     let merged = merger.merge(&Directory::open(&args.dir.dir)?)?;
     merged.report().skipped.iter().for_each(|skipped| eprintln!("{skipped}"));

@@ -137,6 +137,13 @@ pub fn read<'a, 'f>(file: impl Into<View<'f>>, buffer: &'a mut Vec<u8>) -> Resul
     Ok(&buffer[..used])
 }
 
+/// How much of a peer's file is in use, in bytes, where that is to be had; [`read`] says why not.
+pub fn used<'f>(file: impl Into<View<'f>>) -> Option<usize> {
+    let mut first = [0; START];
+    let read = file.into().read_up_to(&mut first, 0).ok()?;
+    (read == first.len()).then(|| u32_at(&first, 0) as usize)
+}
+
 /// A peer's file whose lengths have been followed to the end.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerFile<'a> {

@@ -9,6 +9,6 @@ mod key;
 mod plain;
 mod words;
 
-pub use entries::{Entry, Layout, PeerFile, Place, START, read};
+pub use entries::{Entry, Layout, PeerFile, Place, START, read, used};
 pub use key::{Client, Key};
 pub use words::{Shared, Words};

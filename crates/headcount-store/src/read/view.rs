@@ -66,7 +66,11 @@ impl<'a> View<'a> {
     }
 
     /// Fills as much of `buffer` as the file has from `offset` on, and tells how much that was.
-    pub(crate) fn read_up_to(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn read_up_to(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if self.copy(buffer, offset) && self.is_whole(offset + buffer.len() as u64) {
             return Ok(buffer.len());
         }
