@@ -94,17 +94,19 @@ impl Endpoint {
             && (arrived.computed.is_empty() || self.has_computed(arrived.computed))
     }
 
+    /// Whether this is where requests with this method and route come to, where nothing else tells them apart.
+    #[inline(always)]
+    pub(crate) fn is_at(&self, method: &str, route: &str) -> bool {
+        is_likely_here(self.method, method) && is_same(&self.route, route)
+    }
+
     /// Whether this is where such a request comes to as long as no more is known of it: nothing that is said in words of an
     /// application's.
     #[inline(always)]
     pub(crate) fn is_of(&self, arrived: &Arrived<'_>) -> bool {
-        // Texts of ours, and seldom at two places.
-        let same = |known: &'static str, text: &'static str| {
-            known.len() == text.len() && (known.as_ptr() == text.as_ptr() || known == text)
-        };
-        same(self.method, arrived.method)
-            && same(self.scheme, arrived.scheme)
-            && same(self.protocol, arrived.protocol)
+        is_likely_here(self.method, arrived.method)
+            && is_likely_here(self.scheme, arrived.scheme)
+            && is_likely_here(self.protocol, arrived.protocol)
     }
 
     fn has_computed(&self, values: &[&str]) -> bool {
@@ -202,6 +204,12 @@ impl Endpoint {
             }
         })
     }
+}
+
+/// Whether two texts are the same that are constants, and seldom at two places.
+#[inline(always)]
+fn is_likely_here(known: &str, text: &str) -> bool {
+    known.len() == text.len() && (known.as_ptr() == text.as_ptr() || known == text)
 }
 
 /// Whether two texts are the same, word by word: most are so short that a call would take longer.

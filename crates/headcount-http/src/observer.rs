@@ -115,6 +115,8 @@ impl Sizes {
             }
             Self::NotEmpty { .. } => return,
         };
+        // Processors know how to make a float of an integer that has a sign; no body is as long as the longest of these.
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         #[expect(clippy::cast_precision_loss, reason = "a body beyond 2⁵³ bytes may be off by one")]
         observer.observe(bytes as f64);
     }

@@ -137,6 +137,7 @@ impl<F: Follow> Ongoing<F> {
     }
 
     #[cold]
+    #[inline(never)]
     fn found_by(&mut self, find: FindRoute) {
         self.routed(find(self.follow.place()).as_deref());
     }
@@ -202,6 +203,7 @@ impl<F: Follow> Ongoing<F> {
     }
 
     /// A status of gRPC has come.
+    #[inline(never)]
     pub(crate) fn grpc_status(&mut self, status: u16) {
         if self.grpc == Awaited::Status {
             self.grpc = Awaited::Nothing;
@@ -221,10 +223,8 @@ impl<F: Follow> Ongoing<F> {
         if self.grpc == Awaited::Status {
             self.grpc_status(outcome.grpc_status());
         }
-        if self.body == Body::Streamed
-            && let Some(to_head) = self.to_head
-        {
-            self.endpoint.streams().end(seconds - to_head, outcome);
+        if self.body == Body::Streamed {
+            self.end_stream(seconds, outcome);
         }
         let is_sent = self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty;
         let request_bytes = self.request.get();
@@ -241,7 +241,15 @@ impl<F: Follow> Ongoing<F> {
         }
     }
 
+    #[inline(never)]
+    fn end_stream(&self, seconds: f64, outcome: Outcome) {
+        if let Some(to_head) = self.to_head {
+            self.endpoint.streams().end(seconds - to_head, outcome);
+        }
+    }
+
     #[cold]
+    #[inline(never)]
     fn report(&mut self, outcome: Outcome, seconds: f64, request_bytes: Option<u64>) {
         let report = Report {
             method: self.endpoint.method,
@@ -265,6 +273,7 @@ impl<F: Follow> Ongoing<F> {
     }
 
     #[cold]
+    #[inline(never)]
     fn labelled_series(&self, count: usize) -> &'static Series {
         let mut labels = [""; MOST_LABELS];
         // Without an answer there are none.

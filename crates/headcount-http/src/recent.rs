@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 
-use crate::arrival::Arrived;
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
 
@@ -27,11 +26,11 @@ pub(crate) struct Recent(usize);
 
 impl Recent {
     /// The place of requests that arrive so.
-    #[inline]
-    pub(crate) fn of(arrived: &Arrived<'_>) -> Self {
-        let (first, length) = method(arrived);
-        let mut mixed = mix((first as u64) << 8 | length as u64, arrived.route);
-        for value in arrived.computed {
+    #[inline(always)]
+    pub(crate) fn of(method: &str, route: &str, computed: &[&str]) -> Self {
+        let (first, length) = letter(method);
+        let mut mixed = mix((first as u64) << 8 | length as u64, route);
+        for value in computed {
             mixed = mix(mixed, value);
         }
         #[expect(clippy::cast_possible_truncation, reason = "as few bits as there are places")]
@@ -41,8 +40,8 @@ impl Recent {
 
     /// The place of requests that arrive so, and have no route yet. None of those that have one is ever here.
     #[inline]
-    pub(crate) fn unrouted(arrived: &Arrived<'_>) -> Self {
-        let (first, length) = method(arrived);
+    pub(crate) fn unrouted(method: &str) -> Self {
+        let (first, length) = letter(method);
         Self(PLACES + (first + length) % UNROUTED)
     }
 
@@ -59,8 +58,8 @@ impl Recent {
 
 /// The first letter and the length, in which methods that a server has differ.
 #[inline]
-fn method(arrived: &Arrived<'_>) -> (usize, usize) {
-    let method = arrived.method.as_bytes();
+fn letter(method: &str) -> (usize, usize) {
+    let method = method.as_bytes();
     (method.first().map_or(0, |&first| usize::from(first)), method.len())
 }
 

@@ -33,6 +33,8 @@ struct Inner {
     /// Whether any metric has the label, so that it is worth to tell values apart.
     has_scheme: bool,
     has_protocol: bool,
+    /// Whether requests are told apart by nothing but their method and route.
+    by_method_and_route: bool,
     /// Whether nothing asks for a request's route when it arrives.
     routes_later: bool,
 }
@@ -71,9 +73,17 @@ impl Recorder {
         let in_flight_by_route = families.in_flight.as_ref().is_some_and(|family| family.has(Label::Route));
         let routes_later =
             options.exclusion.ignores_routes() && options.request_labels.is_empty() && !in_flight_by_route;
-        let ledger = Mutex::new(Ledger::new(&options));
-        let endpoints = Tree::default();
-        let inner = Inner { options, families, endpoints, ledger, has_scheme, has_protocol, routes_later };
+        let by_method_and_route = !has_scheme && !has_protocol && options.request_labels.is_empty();
+        let inner = Inner {
+            ledger: Mutex::new(Ledger::new(&options)),
+            endpoints: Tree::default(),
+            options,
+            families,
+            has_scheme,
+            has_protocol,
+            by_method_and_route,
+            routes_later,
+        };
         if let Some(in_flight) = inner.families.in_flight.as_ref().filter(|family| family.has_no_labels()) {
             let _at_zero = in_flight.child(&Values::none(), &[]);
         }
@@ -107,6 +117,13 @@ impl Recorder {
     #[inline]
     pub fn routes_later(self) -> bool {
         self.0.routes_later
+    }
+
+    /// Whether requests are told apart by nothing but their method and route, so that nobody need find out the rest.
+    #[must_use]
+    #[inline(always)]
+    pub fn by_method_and_route(self) -> bool {
+        self.0.by_method_and_route
     }
 
     /// Whether both are handles of one.
@@ -188,7 +205,21 @@ impl Recorder {
     #[inline(always)]
     fn endpoint(self, arrival: &Arrival<'_>) -> &'static Endpoint {
         let route = arrival.route.unwrap_or(&self.0.options.unmatched);
-        self.routed_endpoint(self.arrived(arrival, route), arrival.route.is_some())
+        // A method that is not known is none of an endpoint's: it is not found so.
+        if self.0.by_method_and_route
+            && let Some(endpoint) = Recent::of(arrival.method, route, &[]).of_recorder(self)
+            && endpoint.is_at(arrival.method, route)
+        {
+            return endpoint;
+        }
+        self.endpoint_otherwise(*arrival)
+    }
+
+    /// By value, so that what a request comes with need not be in memory for the sake of those that are not found at once.
+    #[inline(never)]
+    fn endpoint_otherwise(self, arrival: Arrival<'_>) -> &'static Endpoint {
+        let route = arrival.route.unwrap_or(&self.0.options.unmatched);
+        self.routed_endpoint(self.arrived(&arrival, route), arrival.route.is_some())
     }
 
     /// Where a request has come to whose route was not known.
@@ -201,7 +232,7 @@ impl Recorder {
     #[inline]
     fn unrouted_endpoint(self, arrival: &Arrival<'_>, find: FindRoute) -> &'static Endpoint {
         let arrived = self.arrived(arrival, "");
-        let recent = Recent::unrouted(&arrived);
+        let recent = Recent::unrouted(arrived.method);
         match recent.of_recorder(self) {
             Some(endpoint) if endpoint.is_of(&arrived) => endpoint,
             _ => self.find_unrouted_endpoint(recent, arrived, find),
@@ -236,14 +267,13 @@ impl Recorder {
 
     #[inline(always)]
     fn routed_endpoint(self, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
-        let recent = Recent::of(&arrived);
+        let recent = Recent::of(arrived.method, arrived.route, arrived.computed);
         match recent.of_recorder(self) {
             Some(endpoint) if endpoint.is(&arrived) => endpoint,
             _ => self.find_endpoint(recent, arrived, is_matched),
         }
     }
 
-    /// By value, so that what a request comes with need not be in memory for the sake of those that are not recent.
     #[cold]
     fn find_endpoint(self, recent: Recent, arrived: Arrived<'_>, is_matched: bool) -> &'static Endpoint {
         let known = self.0.endpoints.get(arrived.key(&mut [""; KEY]));

@@ -14,6 +14,8 @@ macro_rules! rules {
         pub(crate) struct Rules {
             pub(crate) recorder: $crate::Recorder,
             pub(crate) functions: Functions,
+            /// Whether nobody asks for the head of a request, but for its route.
+            pub(crate) requests_are_plain: bool,
             /// Whether nobody asks for the head of an answer, but for its status and its length.
             pub(crate) answers_are_plain: bool,
         }
@@ -37,9 +39,16 @@ macro_rules! rules {
 
         impl Rules {
             pub(crate) fn new(recorder: $crate::Recorder, functions: Functions) -> Self {
+                let Functions { request_labels, response_labels, predicates, exemplar, hook, .. } = &functions;
+                let requests_are_plain = recorder.is_enabled()
+                    && request_labels.is_empty()
+                    && predicates.is_empty()
+                    && exemplar.is_none()
+                    && hook.is_none()
+                    && !recorder.takes_traceparent();
                 let answers_are_plain =
-                    functions.response_labels.is_empty() && functions.hook.is_none() && !recorder.counts_grpc();
-                Self { recorder, functions, answers_are_plain }
+                    response_labels.is_empty() && hook.is_none() && !recorder.counts_grpc();
+                Self { recorder, functions, requests_are_plain, answers_are_plain }
             }
 
             /// Gives a request its exemplar: by the application's function, else by the header `traceparent`, where that

@@ -39,9 +39,22 @@ pub(crate) struct Ended<'a> {
 
 impl Series {
     /// Counts a request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(&self, ended: &Ended<'_>) {
-        let exemplar = ended.exemplar;
+        match ended.exemplar {
+            None => self.count_with(ended, None),
+            exemplar => self.count_and_keep(ended, exemplar),
+        }
+    }
+
+    /// The same with an exemplar. Apart, so that others need not ask for it at each of their series.
+    #[inline(never)]
+    fn count_and_keep(&self, ended: &Ended<'_>, exemplar: Option<&Exemplar>) {
+        self.count_with(ended, exemplar);
+    }
+
+    #[inline(always)]
+    fn count_with(&self, ended: &Ended<'_>, exemplar: Option<&Exemplar>) {
         if let Some(requests) = self.requests {
             match exemplar {
                 None => requests.inc(),

@@ -15,13 +15,22 @@ impl Rules {
     /// Begins to measure a request. If it is left out, it is over at once.
     #[inline(always)]
     pub(crate) fn arrive<B: http_body::Body>(&'static self, request: &Request<B>) -> Life<Follower> {
+        if !self.requests_are_plain {
+            return self.arrive_otherwise(request);
+        }
+        let head = RequestHead::of(request);
+        let own_route = self.functions.route.as_ref().map(|route| route(&head));
+        self.recorder.arrive(&self.arrival(&head, own_route.as_ref(), request.body()), |_| {})
+    }
+
+    #[inline(never)]
+    fn arrive_otherwise<B: http_body::Body>(&'static self, request: &Request<B>) -> Life<Follower> {
         let head = RequestHead::of(request);
         let mut life = self.begin(&head, request.body());
         self.take_exemplar(&mut life, &head, || head.headers.get("traceparent")?.to_str().ok());
         life
     }
 
-    #[inline(always)]
     fn begin(&'static self, head: &RequestHead<'_>, body: &impl http_body::Body) -> Life<Follower> {
         if !self.recorder.is_enabled() {
             return Life::default();
@@ -31,18 +40,7 @@ impl Rules {
             return Life::default();
         }
         let own_route = route.as_ref().map(|route| route(head));
-        let mut arrival = Arrival {
-            method: head.method.as_str(),
-            route: match &own_route {
-                Some(route) => route.as_deref(),
-                None => matched_route(head),
-            },
-            path: head.uri.path(),
-            scheme: head.uri.scheme_str().unwrap_or("http"),
-            protocol: protocol(head.version),
-            labels: &[],
-            body: body.size_hint().exact(),
-        };
+        let mut arrival = self.arrival(head, own_route.as_ref(), body);
         let follow = |follower: &mut Follower| {
             if let Some(hook) = hook {
                 *follower = hook.begin(head);
@@ -56,6 +54,29 @@ impl Rules {
         let labels: [&str; MOST_LABELS] = std::array::from_fn(|at| &*values[at]);
         arrival.labels = &labels[..request_labels.len().min(MOST_LABELS)];
         self.recorder.arrive(&arrival, follow)
+    }
+
+    /// A request without its labels.
+    #[inline(always)]
+    fn arrival<'a>(
+        &self,
+        head: &RequestHead<'a>,
+        own_route: Option<&'a Option<Cow<'_, str>>>,
+        body: &impl http_body::Body,
+    ) -> Arrival<'a> {
+        let (scheme, protocol) = match self.recorder.by_method_and_route() {
+            true => ("", ""),
+            false => (head.uri.scheme_str().unwrap_or("http"), protocol(head.version)),
+        };
+        Arrival {
+            method: head.method.as_str(),
+            route: own_route.map_or_else(|| matched_route(head), Option::as_deref),
+            path: head.uri.path(),
+            scheme,
+            protocol,
+            labels: &[],
+            body: body.size_hint().exact(),
+        }
     }
 
     /// The head of an answer is there. Most are of a known length, and nobody wants to know more of them: these go through in
@@ -76,9 +97,11 @@ impl Rules {
                     .exact()
                     .is_some_and(|bytes| life.sends(response.status().as_u16(), bytes));
         if goes_on {
-            response.map(|body| MeasuredBody::new(body, life))
+            let (parts, body) = response.into_parts();
+            Response::from_parts(parts, MeasuredBody::new(body, life))
         } else {
-            self.answered_otherwise(life, response)
+            let (life, response) = self.answered_otherwise(life, response);
+            response.map(|body| MeasuredBody::new(body, life))
         }
     }
 
@@ -87,9 +110,9 @@ impl Rules {
         &self,
         life: Life<Follower>,
         response: Response<B>,
-    ) -> Response<MeasuredBody<B>> {
+    ) -> (Life<Follower>, Response<B>) {
         let life = Watch::behind(life).end_then(|life| self.tell(life, &response));
-        response.map(|body| MeasuredBody::new(body, life.go_on()))
+        (life.go_on(), response)
     }
 
     fn tell<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {

@@ -63,8 +63,10 @@ impl Moment {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "what is lost of years are nanoseconds")]
     pub fn seconds_since(self, earlier: Self) -> f64 {
+        // Processors know how to make a float of an integer that has a sign, and no process lives as long as the longest.
+        let count = self.0.saturating_sub(earlier.0).cast_signed();
         // Whoever has a moment has asked for the unit.
-        self.0.saturating_sub(earlier.0) as f64 * f64::from_bits(UNIT.load(Ordering::Relaxed))
+        count as f64 * f64::from_bits(UNIT.load(Ordering::Relaxed))
     }
 }
 
