@@ -66,11 +66,14 @@ pub struct Place {
     pub bit: u32,
 }
 
+/// There is room for so many changes from the beginning: as many as a page has of which a tenth changes.
+const CHANGES: usize = 64;
+
 impl Outdated {
     /// Of a page that is to be changed, what it was compressed to, or else what it was before it changed the last time.
     fn of(compressed: Option<Compressed>, before: impl FnOnce() -> Option<Self>) -> Option<Self> {
         let outdated = match compressed {
-            Some(compressed) => Some(Self { compressed, changes: Some(Vec::new()) }),
+            Some(compressed) => Some(Self { compressed, changes: Some(Vec::with_capacity(CHANGES)) }),
             // What has changed was noted by where it was then.
             None => before().map(|before| Self { changes: None, ..before }),
         };

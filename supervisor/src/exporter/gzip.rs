@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flate2::{Compress, Crc, FlushCompress, Status};
 use headcount_merge::{Compressed, Compression, Content, Page, Pages};
 use hyper::body::Bytes;
-use zlib_rs::crc32::crc32_combine;
+use zlib_rs::crc32::{crc32_combine, crc32_combine_gen, crc32_combine_op};
 
 use super::body::Body;
 use super::deflate::SampleDeflater;
@@ -41,7 +41,7 @@ pub(super) fn gzip(pages: &Pages, deflater: &mut Deflater) -> io::Result<Body> {
             Some(known) => known,
             None => page.keep_compressed(Compression::Deflate, deflater.compress(page)?),
         };
-        checksum = crc32_combine(checksum, compressed.checksum, page.bytes().len() as u64);
+        checksum = join(checksum, compressed.checksum, page.bytes().len());
         pieces.push(Bytes::from_owner(Arc::clone(&compressed.bytes)));
     }
     let mut end = END.to_vec();
@@ -51,6 +51,29 @@ pub(super) fn gzip(pages: &Pages, deflater: &mut Deflater) -> io::Result<Body> {
     end.extend(len);
     pieces.push(end.into());
     Ok(pieces.into_iter().collect())
+}
+
+/// The checksum of two texts, of which the second is so long, from those of both. What it is multiplied by for a length is
+/// not worked out for each page again: it is what it is for whole blocks, times what it is for the rest.
+fn join(first: u32, second: u32, len: usize) -> u32 {
+    const BLOCK: usize = 256;
+    static BYTES: [u32; BLOCK] = factors(1);
+    static BLOCKS: [u32; BLOCK] = factors(BLOCK as u64);
+    match BLOCKS.get(len / BLOCK) {
+        Some(blocks) => crc32_combine_op(crc32_combine_op(first, 0, BYTES[len % BLOCK]), second, *blocks),
+        None => crc32_combine(first, second, len as u64),
+    }
+}
+
+/// What checksums are multiplied by for none, one, two and more parts of so many bytes.
+const fn factors(len: u64) -> [u32; 256] {
+    let mut factors = [0; 256];
+    let mut parts = 0;
+    while parts < factors.len() {
+        factors[parts] = crc32_combine_gen(parts as u64 * len);
+        parts += 1;
+    }
+    factors
 }
 
 impl Deflater {
@@ -121,6 +144,21 @@ mod tests {
             any::<f64>(),
             (0..1000_u16).prop_map(|n| f64::from(n) / 8.0)
         ]
+    }
+
+    #[test]
+    fn checksums_of_parts_are_joined_to_that_of_the_whole() {
+        let bytes: Vec<u8> = (0..70_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let checksum = |bytes: &[u8]| {
+            let mut crc = Crc::new();
+            crc.update(bytes);
+            crc.sum()
+        };
+        for len in [0, 1, 255, 256, 257, 32_768, 34_567, 65_535, 65_536, 69_999] {
+            let (first, second) = bytes.split_at(bytes.len() - len);
+            assert_eq!(join(checksum(first), checksum(second), len), checksum(&bytes), "{len}");
+        }
+        assert_eq!(join(0, checksum(&bytes), bytes.len()), checksum(&bytes));
     }
 
     #[test]
