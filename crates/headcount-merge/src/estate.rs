@@ -14,6 +14,7 @@ use headcount_store::read::{Cells, Reach, Reader};
 use crate::exemplars::Owner;
 use crate::index::Index;
 use crate::layout::Layout;
+use crate::native_layout::TableKeys;
 use crate::native_places::NativePlaces;
 use crate::process::{Life, Process};
 use crate::tally::Tally;
@@ -43,7 +44,7 @@ impl Content {
     /// When it is malformed.
     pub(crate) fn read(reader: &Reader<'_>) -> Result<Self, FileError> {
         let mut cells = Cells::default();
-        reader.read_cells(&mut cells, Reach::ALL)?;
+        reader.read_cells(&mut cells, &Reach::ALL)?;
         Ok(Self { header: *reader.header(), cells, sources: reader.read_sources()? })
     }
 }
@@ -84,7 +85,9 @@ impl Tally {
                 self.totals.grow(index.slots());
                 let process = self.processes.add(process.clone());
                 // It is younger than what it holds, so it does not tell since when anything is.
-                layout.apply(&content.cells, (process, 0), &mut NativePlaces::default(), index, self);
+                let cells = &content.cells;
+                let mut places = NativePlaces::default();
+                layout.apply((cells, TableKeys::Among(cells)), (process, 0), &mut places, index, self);
             }
             self.keep_estate();
             self.estate = archives;

@@ -19,6 +19,7 @@ use crate::index::{Index, Sums};
 use crate::keys::Keys;
 use crate::liveness::{Doubted, Judge};
 use crate::marks::Marks;
+use crate::native_layout::TableKeys;
 use crate::own::{Layouts, OwnFile};
 use crate::peer::{PeerContent, Read};
 use crate::process::{Life, Process};
@@ -261,10 +262,10 @@ impl Descriptions {
             None => Reader::open(view)?,
         };
         let header = *reader.header();
-        let reach = known.as_ref().and_then(|known| known.reach(&reader)).unwrap_or(Reach::ALL);
-        reader.read_cells(cells, reach)?;
+        let reach = known.as_ref().and_then(|known| known.reach(&reader));
+        let has_keys = reach.is_none();
+        reader.read_cells(cells, reach.unwrap_or(&Reach::ALL))?;
         let mut own = self.layouts.resolve(&reader, known, index)?;
-        own.keep_outline(reader.into_outline());
         let process = tally.processes.add(Process {
             name: own.process_name(),
             pid_namespace: header.process.pid_namespace,
@@ -272,7 +273,9 @@ impl Descriptions {
             buried,
         });
         tally.count(&header);
-        own.apply(cells, process, index, tally);
+        let keys = if has_keys { TableKeys::Among(cells) } else { TableKeys::In(&reader) };
+        own.apply((cells, keys), process, index, tally);
+        own.keep_outline(reader.into_outline());
         Ok((own, process))
     }
 

@@ -10,7 +10,7 @@ use crate::gauge_layout::{GaugeContent, GaugeLayout, Gauges};
 use crate::index::Index;
 use crate::lives::LifeRun;
 use crate::marks::Marks;
-use crate::native_layout::NativeLayout;
+use crate::native_layout::{NativeLayout, TableKeys};
 use crate::native_places::NativePlaces;
 use crate::process::Process;
 use crate::shared_cells::{Found, SharedCells, Wanted};
@@ -71,14 +71,14 @@ impl Layout {
     /// known of the tables in this file.
     pub(crate) fn apply(
         &self,
-        cells: &Cells,
+        (cells, keys): (&Cells, TableKeys<'_>),
         (process, since): (u32, u64),
         places: &mut NativePlaces,
         index: &mut Index,
         tally: &mut Tally,
     ) {
         cells.slabs().for_each(|slab| self.sums.apply(slab, &mut tally.totals));
-        self.natives.apply(cells, places, index.natives_mut(), tally);
+        self.natives.apply((cells, keys), places, index.natives_mut(), tally);
         let processes: Vec<_> =
             self.processes.iter().map(|process| tally.processes.add(process.clone())).collect();
         let shared = SharedCells::of(cells.all_shared(), !self.natives.is_empty(), &mut tally.gauges);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use headcount_store::exponential::Key;
 use headcount_store::format::family::Native;
 use headcount_store::format::table::Table;
-use headcount_store::read::Cells;
+use headcount_store::read::{Cells, Reader};
 
 use crate::gauge::Cell;
 use crate::marks::Marks;
@@ -44,6 +44,24 @@ pub(crate) enum Covered {
     Beyond(Slot),
     /// As many as the first cell says.
     First,
+}
+
+/// Where keys are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TableKeys<'a> {
+    /// Among the cells that were read.
+    Among(&'a Cells),
+    /// In the file: most often all that are needed are known.
+    In(&'a Reader<'a>),
+}
+
+impl TableKeys<'_> {
+    fn of(self, cells: Range<u32>) -> Vec<u64> {
+        match self {
+            Self::Among(all) => cells.map(|cell| all.shared(cell)).collect(),
+            Self::In(file) => file.read_shared(cells),
+        }
+    }
 }
 
 impl NativeLayout {
@@ -92,7 +110,7 @@ impl NativeLayout {
     /// Adds what a file holds, of which these places are known; what was not known is noted there.
     pub(crate) fn apply(
         &self,
-        cells: &Cells,
+        (cells, keys): (&Cells, TableKeys<'_>),
         places: &mut NativePlaces,
         buckets: &mut NativeBuckets,
         tally: &mut Tally,
@@ -105,7 +123,7 @@ impl NativeLayout {
         for (number, table) in self.tables.iter().enumerate() {
             let known = places.of(number);
             if !table.apply(&slabs, known, buckets.slots(), tally) {
-                table.apply_unknown((&slabs, cells), known, buckets, tally, |place, slot| {
+                table.apply_unknown((&slabs, keys), known, buckets, tally, |place, slot| {
                     new.push(NewPlace { table: number, place, slot });
                 });
             }
@@ -158,7 +176,7 @@ impl NativeTable {
     /// Adds what is counted in places that are not known, and tells of those that have a bucket.
     fn apply_unknown(
         &self,
-        (slabs, cells): (&[&[Cell]], &Cells),
+        (slabs, keys): (&[&[Cell]], TableKeys<'_>),
         known: &[Run],
         buckets: &mut NativeBuckets,
         tally: &mut Tally,
@@ -181,11 +199,9 @@ impl NativeTable {
         }
         let Table { schema, first_key, .. } = self.table;
         // One that is counted in has its key, though it may be seen only the next time.
-        let key = |(place, &count): (u32, &u64)| {
-            let key = Key::decode(cells.shared(first_key + place), schema).filter(|_| count > 0);
-            key.map(|key| (key, place))
-        };
-        let keys = (0..).zip(&counts).filter_map(key).collect();
+        let keys = keys.of(first_key..first_key + self.table.places);
+        let counted = (0..).zip(keys).zip(&counts).filter(|(_, count)| **count > 0);
+        let keys = counted.filter_map(|((place, key), _)| Some((Key::decode(key, schema)?, place))).collect();
         let slots = buckets.intern(self.native, schema, keys);
         let sums = natives.counts_mut(buckets.slots());
         for (place, slot) in slots {

@@ -18,6 +18,7 @@ use crate::estate::{Archived, Content};
 use crate::index::Index;
 use crate::layout::Layout;
 use crate::marks::Marks;
+use crate::native_layout::TableKeys;
 use crate::native_places::NativePlaces;
 use crate::tally::Tally;
 
@@ -137,8 +138,8 @@ impl OwnFile {
     }
 
     /// Which of its cells are described, if that is as known.
-    pub(crate) fn reach(&self, reader: &Reader<'_>) -> Option<Reach> {
-        reader.is_as_known().then(|| self.layout.reach)
+    pub(crate) fn reach(&self, reader: &Reader<'_>) -> Option<&Reach> {
+        reader.is_as_known().then_some(&self.layout.reach)
     }
 
     /// How much of it is in use, in bytes.
@@ -173,10 +174,16 @@ impl OwnFile {
     }
 
     /// Adds the file's cells to the totals, its gauges to the readings, and its exemplars.
-    pub(crate) fn apply(&mut self, cells: &Cells, process: u32, index: &mut Index, tally: &mut Tally) {
+    pub(crate) fn apply(
+        &mut self,
+        (cells, keys): (&Cells, TableKeys<'_>),
+        process: u32,
+        index: &mut Index,
+        tally: &mut Tally,
+    ) {
         self.layout.note_modes(index);
         tally.totals.grow(index.slots());
-        self.layout.apply(cells, (process, self.created), &mut self.places, index, tally);
+        self.layout.apply((cells, keys), (process, self.created), &mut self.places, index, tally);
         self.layout.exemplars(cells).for_each(|(owner, exemplar)| tally.exemplars.add(owner, &exemplar));
     }
 }

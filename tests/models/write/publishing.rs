@@ -74,7 +74,7 @@ impl Seen {
         let reader = Reader::open(file).expect("a sound file");
         let (mut records, mut cells) = (Vec::new(), Cells::default());
         reader.read_records(&mut records).expect("extents that are in the table");
-        reader.read_cells(&mut cells, Reach::ALL).expect("extents that continue each other");
+        reader.read_cells(&mut cells, &Reach::ALL).expect("extents that continue each other");
         assert_eq!(records.len() as u64, reader.header().records_used);
         Self { records, cells }
     }

@@ -25,7 +25,7 @@ impl Image {
         let reader = Reader::open(file)?;
         let (mut records, mut cells) = (Vec::new(), Cells::default());
         reader.read_records(&mut records)?;
-        reader.read_cells(&mut cells, Reach::ALL)?;
+        reader.read_cells(&mut cells, &Reach::ALL)?;
         Ok(Self { header: *reader.header(), records, cells })
     }
 

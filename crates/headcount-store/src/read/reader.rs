@@ -1,5 +1,7 @@
 //! Reading a file part by part.
 
+use std::ops::Range;
+
 use super::{Cells, Reach, View};
 use crate::error::FileError;
 use crate::format::exemplar::{SLOT_LEN, Slot};
@@ -153,23 +155,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the cells, in place of what `cells` held, as far as they reach.
+    /// Reads the cells, in place of what `cells` held, as far as they reach. What they hold of keys means nothing, unless
+    /// these reach [everywhere](Reach::ALL).
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or an extent does not continue the one before it.
-    pub fn read_cells(&self, cells: &mut Cells, reach: Reach) -> Result<(), FileError> {
+    pub fn read_cells(&self, cells: &mut Cells, reach: &Reach) -> Result<(), FileError> {
         let copy = |buffer: &mut [u8], offset| match self.view.copy(buffer, offset) {
             true => Ok(()),
             false => Err(self.ends_before(offset)),
         };
         // All of it, and then whether it was there. What was not, or has failed, is read.
         let end = self.outline.end();
-        match self.fill(cells, reach, copy) {
+        match self.fill(cells, (reach, true), copy) {
             Ok(()) if self.view.is_whole(end) => Ok(()),
             // Whatever is missing, were it what nobody has described: such a file is refused when it is first read, too.
             _ if self.view.len().map_err(FileError::Unreadable)? < end => Err(self.ends_before(end)),
-            _ => self.fill(cells, reach, |buffer, offset| self.read_exact(buffer, offset)),
+            // A call for each part would take longer than all of it.
+            _ => self.fill(cells, (reach, false), |buffer, offset| self.read_exact(buffer, offset)),
         }
     }
 
@@ -177,7 +181,7 @@ impl<'a> Reader<'a> {
     fn fill(
         &self,
         cells: &mut Cells,
-        reach: Reach,
+        (reach, leaves_out): (&Reach, bool),
         read: impl Fn(&mut [u8], u64) -> Result<(), FileError>,
     ) -> Result<(), FileError> {
         cells.clear();
@@ -200,12 +204,39 @@ impl<'a> Reader<'a> {
                 return Err(FileError::BadExtent { index });
             }
             let bytes = space.grow(to_usize(len));
+            if leaves_out && extent.content == Content::Shared {
+                for part in reach.without_keys(cells_between(first, len)) {
+                    let [start, end] = [part.start, part.end].map(|cell| u64::from(cell) * CELL - first);
+                    read(&mut bytes[to_usize(start)..to_usize(end)], extent.offset() + start)?;
+                }
+                continue;
+            }
             read(bytes, extent.offset())?;
             if extent.content == Content::Exemplars {
                 look_again(&read, bytes, extent.offset(), &mut looks)?;
             }
         }
         Ok(())
+    }
+
+    /// Some shared cells, read by themselves. What cannot be read is zero.
+    #[must_use]
+    pub fn read_shared(&self, cells: Range<u32>) -> Vec<u64> {
+        let mut bytes = vec![0; cells.len() * to_usize(CELL)];
+        for extent in self.outline.extents.iter().filter(|extent| extent.content == Content::Shared) {
+            let first = u64::from(extent.first) * BLOCK;
+            let there = cells_between(first, extent.len());
+            let part = cells.start.max(there.start)..cells.end.min(there.end);
+            if !part.is_empty() {
+                let at = |cell: u32| to_usize(u64::from(cell - cells.start) * CELL);
+                let buffer = &mut bytes[at(part.start)..at(part.end)];
+                if self.read_exact(buffer, extent.offset() + u64::from(part.start) * CELL - first).is_err() {
+                    buffer.fill(0);
+                }
+            }
+        }
+        let (cells, _) = bytes.as_chunks();
+        cells.iter().map(|&cell| u64::from_le_bytes(cell)).collect()
     }
 
     /// The files that an archive stands for; none, for a process's own file.
@@ -263,6 +294,12 @@ fn look_again(
         }
     }
     Ok(())
+}
+
+/// The cells of these bytes.
+fn cells_between(first: u64, len: u64) -> Range<u32> {
+    let [start, end] = [first, first + len].map(|at| u32::try_from(at / CELL).unwrap_or(u32::MAX));
+    start..end
 }
 
 /// Lengths here are bounded by a file's length.
