@@ -48,11 +48,15 @@ fn serve(is_measured: bool) -> Result<(), Box<dyn Error>> {
     let listener: TcpListener = worker.take_tcp_listener("http").ok_or("no supervisor")?;
     listener.set_nonblocking(true)?;
     let hello = Router::new().route("/", get(async || "Hello, world!\n"));
-    let app = if is_measured { hello.layer(HttpMetrics::new()) } else { hello };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        let measured = is_measured.then(|| HttpMetrics::new().around(hello.clone()));
         worker.ready()?;
-        Ok(axum::serve(listener, app).await?)
+        match measured {
+            Some(measured) => axum::serve(listener, measured).await?,
+            None => axum::serve(listener, hello).await?,
+        }
+        Ok(())
     })
 }
 

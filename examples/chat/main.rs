@@ -35,7 +35,7 @@ async fn serve(worker: &Worker, listener: TcpListener) -> Result<(), Box<dyn Err
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let drain = UnixStream::from_std(worker.drain()?.into_stream()?)?;
     let options = Options::new().with_streams().with(Metric::Tokens);
-    let app = Router::new().route("/chat", post(chat)).layer(HttpMetrics::builder(options).build()?);
+    let app = HttpMetrics::builder(options).build()?.around(Router::new().route("/chat", post(chat)));
     worker.ready()?;
     axum::serve(listener, app).with_graceful_shutdown(async move { drop(drain.readable().await) }).await?;
     Ok(())

@@ -59,7 +59,7 @@ async fn serve(worker: &Worker, listener: TcpListener) -> Result<(), Box<dyn Err
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let drain = UnixStream::from_std(worker.drain()?.into_stream()?)?;
     let metrics = HttpMetrics::builder(Options::new().with(Metric::GrpcResponses)).build()?;
-    let app = Router::new().route(GREET, post(answer)).layer(metrics);
+    let app = metrics.around(Router::new().route(GREET, post(answer)));
     let graceful = GracefulShutdown::new();
     worker.ready()?;
     loop {

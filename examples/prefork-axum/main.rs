@@ -34,7 +34,8 @@ async fn serve(worker: &Worker, listener: TcpListener, drain: Drain) -> Result<(
         // An error here would mean that nobody can tell: then it is time, too.
         let _ = drain.readable().await;
     };
-    let app = router();
+    // Around the router, whose routes are counted from 0 if they are expected, before anybody asks.
+    let app = HttpMetrics::new().expect("GET", "/", &[200]).around(router());
     worker.ready()?;
     axum::serve(listener, app).with_graceful_shutdown(told).await?;
     Ok(())
@@ -44,8 +45,6 @@ fn router() -> Router {
     Router::new()
         .route("/", get(async || format!("Hello from process {}\n", std::process::id())))
         .route("/slow", get(slow))
-        // After the routes, whose templates it shows. They are counted from 0, before anybody asks.
-        .layer(HttpMetrics::new().expect("GET", "/", &[200]))
 }
 
 async fn slow() -> &'static str {

@@ -99,9 +99,9 @@ impl Seen {
 }
 
 /// Walks so many requests at a time, of as many processes, through their lives.
-fn walk(workers: u32, talks: u32) {
+fn walk(workers: u32, talks: u32, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let mut headcount = Headcount::run(workers, directory.path(), &[], &[SERVER]);
+    let mut headcount = Headcount::run(workers, directory.path(), &[], &[&[SERVER], arguments].concat());
     let server = headcount.server();
     let n = f64::from(talks);
     let mut seen = Seen::default();
@@ -203,12 +203,17 @@ fn walk(workers: u32, talks: u32) {
 
 #[test]
 fn every_metric_is_right_at_every_step_of_a_request_in_one_worker() {
-    walk(1, 2);
+    walk(1, 2, &[]);
+}
+
+#[test]
+fn every_metric_is_right_at_every_step_of_a_request_in_a_layer_inside_of_the_router() {
+    walk(1, 2, &["layer"]);
 }
 
 #[test]
 fn every_metric_is_right_at_every_step_of_requests_merged_over_four_workers() {
-    walk(4, 12);
+    walk(4, 12, &[]);
 }
 
 #[test]

@@ -8,18 +8,19 @@
 //! use axum::{Router, routing::get};
 //! use headcount_tower::{HttpMetrics, MetricsEndpoint};
 //!
-//! let app: Router = Router::new()
+//! let app = Router::new()
 //!     .route("/users/{id}", get(async || "Hello"))
-//!     .route_service("/metrics", MetricsEndpoint::from_environment()?)
-//!     .layer(HttpMetrics::new());
+//!     .route_service("/metrics", MetricsEndpoint::from_environment()?);
+//! let app = HttpMetrics::new().around(app);
+//! // axum::serve(listener, app)
 //! # let _ = app;
 //! # }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! In axum, add the layer after the routes: a route that is added later is not measured, and a layer around
-//! the whole router knows no routes.
+//! [`HttpMetrics`] is also a layer, for services of all kinds and for routers that are to stay routers. In axum, add it
+//! after the routes: a route that is added later is not measured.
 //!
 //! What is measured, and how that is called, is for [`Options`] to say; functions of the application's are
 //! added to the [`Builder`]:
@@ -43,7 +44,8 @@
 //! spawns takes a [`Reporter`] along.
 //!
 //! Read the modules in this order: `head` and `hook`, what an application's functions see; `rules`, what is
-//! made of it; `layer`, `service`, `request`, `future` and `body`, through which a request goes; and `endpoint`.
+//! made of it; `layer`, `service`, `request`, `future` and `body`, through which a request goes; `router`, around one of
+//! axum's; and `endpoint`.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -53,6 +55,8 @@ mod head;
 mod hook;
 mod layer;
 mod request;
+#[cfg(feature = "axum")]
+mod router;
 mod rules;
 mod service;
 
@@ -68,4 +72,6 @@ pub use headcount_http::{
 pub use hook::Hook;
 pub use layer::{Builder, HttpMetrics};
 pub use request::RequestBody;
+#[cfg(feature = "axum")]
+pub use router::{MeasuredRouter, RouterFuture};
 pub use service::Measured;

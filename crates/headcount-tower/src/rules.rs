@@ -20,14 +20,31 @@ impl Rules {
         }
         let head = RequestHead::of(request);
         let own_route = self.functions.route.as_ref().map(|route| route(&head));
-        self.recorder.arrive(&self.arrival(&head, own_route.as_ref(), request.body()), |_| {})
+        let route = own_route.as_ref().map_or_else(|| matched_route(&head), Option::as_deref);
+        self.recorder.arrive(&self.arrival(&head, route, request.body()), |_| {})
+    }
+
+    /// The same, for an application without functions, and for a request whose route somebody else knows.
+    #[cfg(feature = "axum")]
+    #[inline(always)]
+    pub(crate) fn arrive_at<B: http_body::Body>(
+        &'static self,
+        request: &Request<B>,
+        route: Option<&str>,
+    ) -> Life<Follower> {
+        let head = RequestHead::of(request);
+        let mut life = self.recorder.arrive(&self.arrival(&head, route, request.body()), |_| {});
+        if !self.requests_are_plain {
+            self.take_exemplar(&mut life, &head, || traceparent(&head));
+        }
+        life
     }
 
     #[inline(never)]
     fn arrive_otherwise<B: http_body::Body>(&'static self, request: &Request<B>) -> Life<Follower> {
         let head = RequestHead::of(request);
         let mut life = self.begin(&head, request.body());
-        self.take_exemplar(&mut life, &head, || head.headers.get("traceparent")?.to_str().ok());
+        self.take_exemplar(&mut life, &head, || traceparent(&head));
         life
     }
 
@@ -40,7 +57,8 @@ impl Rules {
             return Life::default();
         }
         let own_route = route.as_ref().map(|route| route(head));
-        let mut arrival = self.arrival(head, own_route.as_ref(), body);
+        let route = own_route.as_ref().map_or_else(|| matched_route(head), Option::as_deref);
+        let mut arrival = self.arrival(head, route, body);
         let follow = |follower: &mut Follower| {
             if let Some(hook) = hook {
                 *follower = hook.begin(head);
@@ -61,7 +79,7 @@ impl Rules {
     fn arrival<'a>(
         &self,
         head: &RequestHead<'a>,
-        own_route: Option<&'a Option<Cow<'_, str>>>,
+        route: Option<&'a str>,
         body: &impl http_body::Body,
     ) -> Arrival<'a> {
         let (scheme, protocol) = match self.recorder.by_method_and_route() {
@@ -70,7 +88,7 @@ impl Rules {
         };
         Arrival {
             method: head.method.as_str(),
-            route: own_route.map_or_else(|| matched_route(head), Option::as_deref),
+            route,
             path: head.uri.path(),
             scheme,
             protocol,
@@ -140,6 +158,16 @@ impl Rules {
     }
 }
 
+impl Functions {
+    /// Whether the application has given none.
+    #[cfg(feature = "axum")]
+    pub(crate) fn are_none(&self) -> bool {
+        let Self { route, request_labels, response_labels, predicates, exemplar, hook } = self;
+        let labels_are_none = request_labels.is_empty() && response_labels.is_empty();
+        labels_are_none && route.is_none() && predicates.is_empty() && exemplar.is_none() && hook.is_none()
+    }
+}
+
 /// The body, as the head declares it.
 fn body<B: http_body::Body>(life: &Life<Follower>, response: &Response<B>) -> Body {
     if life.leaves_unread(response.status().as_u16()) || response.body().is_end_stream() {
@@ -148,6 +176,10 @@ fn body<B: http_body::Body>(life: &Life<Follower>, response: &Response<B>) -> Bo
     // A server takes the header's word, and reads no further.
     let length = response.body().size_hint().exact().or_else(|| content_length(response.headers()));
     length.map_or(Body::Streamed, Body::Sized)
+}
+
+fn traceparent<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+    head.headers.get("traceparent")?.to_str().ok()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

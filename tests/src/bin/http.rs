@@ -4,7 +4,7 @@
 //! it, and the end ends it. `panic` panics, wherever it comes. After `hold` the end ends nothing: a server sees
 //! that a client is gone when it has read all that it sent. `/upgrade` is upgraded at once.
 //!
-//! With `native` as argument, durations and sizes are native histograms. With `fastapi`, `flask`, `opentelemetry` or `axum`, it has the names of their packages, and the other routes
+//! The middleware is around its router; with `layer` as argument, a layer inside. With `native`, durations and sizes are native histograms. With `fastapi`, `flask`, `opentelemetry` or `axum`, it has the names of their packages, and the other routes
 //! are what `instrumented.py` and `axum_prometheus.rs` have.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -41,17 +41,23 @@ fn main() {
             .route("/wait", get(async || pending::<String>().await))
             .fallback(async || (StatusCode::NOT_FOUND, r#"{"detail":"Not Found"}"#))
             .route("/talk", post(talk))
-            .route("/upgrade", get(async || (StatusCode::SWITCHING_PROTOCOLS, [("upgrade", "words")])))
-            .layer(HttpMetrics::builder(options()).build().unwrap());
+            .route("/upgrade", get(async || (StatusCode::SWITCHING_PROTOCOLS, [("upgrade", "words")])));
+        let metrics = HttpMetrics::builder(options()).build().unwrap();
         worker.ready().unwrap();
         let told = async move { drop(drain.readable().await) };
-        axum::serve(listener, app).with_graceful_shutdown(told).await.unwrap();
+        if std::env::args().nth(1).as_deref() == Some("layer") {
+            axum::serve(listener, app.layer(metrics)).with_graceful_shutdown(told).await.unwrap();
+        } else {
+            axum::serve(listener, metrics.around(app)).with_graceful_shutdown(told).await.unwrap();
+        }
     });
 }
 
 fn options() -> Options {
     match std::env::args().nth(1).as_deref() {
-        None => Options::new().with(Metric::FirstByte).with_streams().exemplars_from_traceparent(),
+        None | Some("layer") => {
+            Options::new().with(Metric::FirstByte).with_streams().exemplars_from_traceparent()
+        }
         Some("fastapi") => Options::new().preset(Preset::FastapiInstrumentator),
         // As with `group_by="url_rule"`: its default is the raw path.
         Some("flask") => {

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{metrics, next, now, request, requests, send, value};
+use crate::{App, metrics, next, now, request, requests, send, value};
 
 /// A body of these pieces, whose length nobody knows.
 fn streamed(pieces: &'static [&'static str]) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> {
@@ -44,9 +44,8 @@ impl http_body::Body for Pieces {
     }
 }
 
-fn app(options: Options) -> (Router, Registry) {
-    let (layer, registry) = metrics(options, |builder| builder);
-    let app = Router::new()
+fn apps(options: &Options) -> [(App, Registry); 3] {
+    let router = Router::new()
         .route("/sized", get(async || "seven b"))
         .route("/empty", get(async || StatusCode::NO_CONTENT))
         .route("/streamed", get(async || Body::new(streamed(&["ab", "cde"]))))
@@ -56,7 +55,7 @@ fn app(options: Options) -> (Router, Registry) {
         .route("/panics", get(async || -> StatusCode { panic!("expected") }))
         .route("/waits", get(async || std::future::pending::<StatusCode>().await))
         .route("/tunnel", any(async || StatusCode::SWITCHING_PROTOCOLS.into_response()));
-    (app.layer(layer), registry)
+    App::on_all_ways(options, &router)
 }
 
 /// Nothing is in flight, and the request is counted once, under this status.
@@ -70,16 +69,17 @@ fn check(registry: Registry, method: &str, route: &str, status: &str) {
 #[test]
 fn what_is_read_to_its_end_is_answered() {
     for (path, status) in [("/sized", "200"), ("/empty", "204"), ("/streamed", "200"), ("/declared", "200")] {
-        let (mut app, registry) = app(Options::new());
-        send(&mut app, request("GET", path));
-        check(registry, "GET", path, status);
-        let bytes = format!("http_response_size_bytes_sum{{method=\"GET\",route=\"{path}\"}}");
-        let expected = match path {
-            "/empty" => 0.0,
-            "/sized" => 7.0,
-            _ => 5.0,
-        };
-        assert_eq!(value(registry, &bytes), expected);
+        for (mut app, registry) in apps(&Options::new()) {
+            send(&mut app, request("GET", path));
+            check(registry, "GET", path, status);
+            let bytes = format!("http_response_size_bytes_sum{{method=\"GET\",route=\"{path}\"}}");
+            let expected = match path {
+                "/empty" => 0.0,
+                "/sized" => 7.0,
+                _ => 5.0,
+            };
+            assert_eq!(value(registry, &bytes), expected);
+        }
     }
 }
 
@@ -88,37 +88,46 @@ fn what_a_server_need_not_read_is_answered_too() {
     for (method, path, status) in
         [("HEAD", "/streamed", "200"), ("GET", "/tunnel", "101"), ("GET", "/empty", "204")]
     {
-        let (mut app, registry) = app(Options::new());
-        drop(now(app.call(request(method, path))).unwrap());
-        check(registry, method, path, status);
+        for (mut app, registry) in apps(&Options::new()) {
+            drop(now(app.call(request(method, path))).unwrap());
+            check(registry, method, path, status);
+        }
     }
     // A server that has passed on as many bytes as were declared does not ask for more.
     for (path, pieces) in [("/sized", 1), ("/declared", 2)] {
-        let (mut app, registry) = app(Options::new());
-        let mut body = pin!(now(app.call(request("GET", path))).unwrap().into_body());
-        (0..pieces).for_each(|_| assert_eq!(next(body.as_mut()), Some(true)));
-        body.set(Body::empty());
-        check(registry, "GET", path, "200");
+        for (mut app, registry) in apps(&Options::new()) {
+            let mut body = pin!(now(app.call(request("GET", path))).unwrap().into_body());
+            (0..pieces).for_each(|_| assert_eq!(next(body.as_mut()), Some(true)));
+            body.set(Body::empty());
+            check(registry, "GET", path, "200");
+        }
     }
 }
 
 #[test]
 fn a_client_that_goes_away_is_counted_as_such_at_every_moment() {
     // While the handler works.
-    let (mut before, registry) = app(Options::new());
-    let mut future = Box::pin(before.call(request("GET", "/waits")));
-    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(value(registry, "http_requests_in_flight"), 1.0);
-    drop(future);
-    check(registry, "GET", "/waits", "499");
+    for (mut app, registry) in apps(&Options::new()) {
+        let mut future = Box::pin(app.call(request("GET", "/waits")));
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(value(registry, "http_requests_in_flight"), 1.0);
+        drop(future);
+        check(registry, "GET", "/waits", "499");
+    }
     // Before the body, and in the middle of it.
     for pieces in 0..2 {
-        let (mut app, registry) = app(Options::new());
-        let mut body = pin!(now(app.call(request("GET", "/streamed"))).unwrap().into_body());
-        (0..pieces).for_each(|_| assert_eq!(next(body.as_mut()), Some(true)));
-        assert_eq!(value(registry, "http_requests_in_flight"), 1.0);
-        body.set(Body::empty());
-        check(registry, "GET", "/streamed", "499");
+        for (mut app, registry) in apps(&Options::new()) {
+            let mut body = pin!(now(app.call(request("GET", "/streamed"))).unwrap().into_body());
+            (0..pieces).for_each(|_| assert_eq!(next(body.as_mut()), Some(true)));
+            assert_eq!(value(registry, "http_requests_in_flight"), 1.0);
+            body.set(Body::empty());
+            check(registry, "GET", "/streamed", "499");
+        }
+    }
+    // Even if it is so short that a server would write it with the head.
+    for (mut app, registry) in apps(&Options::new()) {
+        drop(now(app.call(request("GET", "/sized"))).unwrap());
+        check(registry, "GET", "/sized", "499");
     }
 }
 
@@ -128,31 +137,33 @@ fn a_panic_counts_as_500_at_once_even_if_somebody_catches_it() {
         let labels = format!("{{method=\"GET\",route=\"{route}\",status=\"500\",type=\"panic\"}}");
         value(registry, &format!("http_exceptions_total{labels}"))
     };
-    let (mut early, registry) = app(Options::new());
-    let mut future = Box::pin(early.call(request("GET", "/panics")));
-    let poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
-    // It still exists, as in a layer that makes an answer of the panic.
-    check(registry, "GET", "/panics", "500");
-    drop(future);
-    check(registry, "GET", "/panics", "500");
-    assert_eq!(exceptions(registry, "/panics"), 1.0);
-
-    let (mut late, registry) = app(Options::new());
-    let sent = catch_unwind(AssertUnwindSafe(|| send(&mut late, request("GET", "/panics/late"))));
-    assert!(sent.is_err());
-    check(registry, "GET", "/panics/late", "500");
-    assert_eq!(exceptions(registry, "/panics/late"), 1.0);
+    for (mut app, registry) in apps(&Options::new()) {
+        let mut future = Box::pin(app.call(request("GET", "/panics")));
+        let poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+        // It still exists, as in a layer that makes an answer of the panic.
+        check(registry, "GET", "/panics", "500");
+        drop(future);
+        check(registry, "GET", "/panics", "500");
+        assert_eq!(exceptions(registry, "/panics"), 1.0);
+    }
+    for (mut app, registry) in apps(&Options::new()) {
+        let sent = catch_unwind(AssertUnwindSafe(|| send(&mut app, request("GET", "/panics/late"))));
+        assert!(sent.is_err());
+        check(registry, "GET", "/panics/late", "500");
+        assert_eq!(exceptions(registry, "/panics/late"), 1.0);
+    }
 }
 
 #[test]
 fn a_body_that_breaks_off_is_an_exception_of_an_answer_that_was_sent() {
-    let (mut app, registry) = app(Options::new().with_streams());
-    send(&mut app, request("GET", "/broken"));
-    check(registry, "GET", "/broken", "200");
-    let labels = "{method=\"GET\",route=\"/broken\",status=\"200\",type=\"axum_core::error::Error\"}";
-    assert_eq!(value(registry, &format!("http_exceptions_total{labels}")), 1.0, "{}", registry.render());
-    assert_eq!(value(registry, "http_stream_errors_total{route=\"/broken\"}"), 1.0);
+    for (mut app, registry) in apps(&Options::new().with_streams()) {
+        send(&mut app, request("GET", "/broken"));
+        check(registry, "GET", "/broken", "200");
+        let labels = "{method=\"GET\",route=\"/broken\",status=\"200\",type=\"axum_core::error::Error\"}";
+        assert_eq!(value(registry, &format!("http_exceptions_total{labels}")), 1.0, "{}", registry.render());
+        assert_eq!(value(registry, "http_stream_errors_total{route=\"/broken\"}"), 1.0);
+    }
 }
 
 /// A service that only fails.
@@ -185,20 +196,21 @@ fn a_service_that_fails_is_an_exception_of_its_type() {
 
 #[test]
 fn the_status_of_grpc_is_in_the_trailers() {
-    let (layer, registry) = metrics(Options::new().with(Metric::GrpcResponses), |builder| builder);
     let answer = async || {
         let trailers =
             HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("5"))]);
         let body = streamed(&["ab"]).with_trailers(async { Some(Ok(trailers)) });
         ([("content-type", "application/grpc")], Body::new(body.boxed_unsync()))
     };
-    let mut app = Router::new().route("/shop.Shop/Buy", any(answer)).layer(layer);
-    let response = now(app.call(request("POST", "/shop.Shop/Buy"))).unwrap();
-    let mut body = pin!(response.into_body());
-    assert_eq!((next(body.as_mut()), next(body.as_mut())), (Some(true), Some(true)));
-    // Nobody asks a body for more after its trailers.
-    body.set(Body::empty());
-    check(registry, "POST", "/shop.Shop/Buy", "200");
-    let sample = "grpc_responses_total{route=\"/shop.Shop/Buy\",grpc_status=\"5\"}";
-    assert_eq!(value(registry, sample), 1.0, "{}", registry.render());
+    let router = Router::new().route("/shop.Shop/Buy", any(answer));
+    for (mut app, registry) in App::on_all_ways(&Options::new().with(Metric::GrpcResponses), &router) {
+        let response = now(app.call(request("POST", "/shop.Shop/Buy"))).unwrap();
+        let mut body = pin!(response.into_body());
+        assert_eq!((next(body.as_mut()), next(body.as_mut())), (Some(true), Some(true)));
+        // Nobody asks a body for more after its trailers.
+        body.set(Body::empty());
+        check(registry, "POST", "/shop.Shop/Buy", "200");
+        let sample = "grpc_responses_total{route=\"/shop.Shop/Buy\",grpc_status=\"5\"}";
+        assert_eq!(value(registry, sample), 1.0, "{}", registry.render());
+    }
 }

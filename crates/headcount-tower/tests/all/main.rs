@@ -6,12 +6,14 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use headcount::Registry;
 use headcount_tower::{Builder, HttpMetrics, Options};
 use http::{Request, Response};
 use tower_service::Service;
 
+mod around;
 mod endings;
 mod endpoint;
 mod functions;
@@ -22,6 +24,51 @@ mod sizes;
 fn metrics(options: Options, more: impl FnOnce(Builder) -> Builder) -> (HttpMetrics, Registry) {
     let registry = Registry::private().unwrap();
     (more(HttpMetrics::builder(options.registry(registry))).build().unwrap(), registry)
+}
+
+/// An application, with the middleware on one of the ways in which requests go through it.
+struct App(Box<dyn FnMut(Request<Body>) -> Answering>);
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+impl App {
+    fn new<S>(mut service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + 'static,
+    {
+        Self(Box::new(move |request| Box::pin(service.call(request))))
+    }
+
+    /// A layer inside of the router; around it, for paths that come for the first time; and for those that have been there.
+    fn on_all_ways(options: &Options, router: &Router) -> [(Self, Registry); 3] {
+        const LEFT_OUT: &str = "TRACE";
+        let new = || metrics(options.clone().exclude_method(LEFT_OUT), |builder| builder);
+        let [(inside, first), (around, second), (again, third)] = [(); 3].map(|()| new());
+        let mut again = again.around(router.clone());
+        let known = move |asked: Request<Body>| {
+            drop(now(again.call(request(LEFT_OUT, &asked.uri().to_string()))));
+            Box::pin(again.call(asked)) as Answering
+        };
+        [
+            (Self::new(router.clone().layer(inside)), first),
+            (Self::new(around.around(router.clone())), second),
+            (Self(Box::new(known)), third),
+        ]
+    }
+}
+
+impl Service<Request<Body>> for App {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        (self.0)(request)
+    }
 }
 
 /// What a future comes to that does not wait for anything.

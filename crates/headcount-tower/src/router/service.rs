@@ -1,0 +1,120 @@
+//! Around a whole router.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::extract::{MatchedPath, NestedPath};
+use axum::serve::{IncomingStream, Listener};
+use axum::{Router, ServiceExt};
+use headcount_http::Life;
+use http::{Request, Response};
+use tower_layer::layer_fn;
+use tower_service::Service;
+
+use super::future::RouterFuture;
+use super::known::RouterId;
+use super::routed::{Routed, WithinAnother};
+use crate::hook::Follower;
+use crate::request::RequestBody;
+use crate::rules::Rules;
+
+/// A router whose requests are measured. Made by [`HttpMetrics::around`](crate::HttpMetrics::around).
+///
+/// It is given to `axum::serve` as the router would be, or to whatever else serves a service; layers of tower's go around it.
+#[derive(Clone, Debug)]
+pub struct MeasuredRouter {
+    /// For requests whose route is known before.
+    straight: Router,
+    /// For all others.
+    routed: Router,
+    id: RouterId,
+    /// Whether the application has no functions that are to see what the router knows of a request.
+    learns: bool,
+    rules: &'static Rules,
+}
+
+impl MeasuredRouter {
+    pub(crate) fn new(router: Router, rules: &'static Rules) -> Self {
+        // Layers that the router has are made now, and once for both.
+        let straight: Router = router.with_state(());
+        let id = RouterId::new();
+        if !rules.recorder.is_enabled() {
+            return Self { routed: straight.clone(), straight, id, learns: false, rules };
+        }
+        let routed = straight.clone().layer(layer_fn(move |inner| Routed::new(inner, id, rules)));
+        Self { straight, routed, id, learns: rules.functions.are_none(), rules }
+    }
+
+    /// To be given to `axum::serve` where handlers ask for the client's address, as by
+    /// [`Router::into_make_service_with_connect_info`].
+    #[must_use]
+    pub fn into_make_service_with_connect_info<C>(self) -> IntoMakeServiceWithConnectInfo<Self, C> {
+        ServiceExt::<Request<Body>>::into_make_service_with_connect_info(self)
+    }
+
+    /// Begins to measure a request whose route is known.
+    #[inline(always)]
+    fn arrive<B: http_body::Body>(&self, request: &mut Request<B>) -> Option<Life<Follower>> {
+        if is_within_another(request) {
+            request.extensions_mut().insert(WithinAnother);
+            return None;
+        }
+        self.id.with_route(request.uri().path(), |route| self.rules.arrive_at(request, route))
+    }
+}
+
+/// Whether the request has come through another router, of which its route is a part, too.
+#[inline]
+fn is_within_another<B>(request: &Request<B>) -> bool {
+    let extensions = request.extensions();
+    !extensions.is_empty()
+        && (extensions.get::<MatchedPath>().is_some() || extensions.get::<NestedPath>().is_some())
+}
+
+impl<B> Service<Request<B>> for MeasuredRouter
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = RouterFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> RouterFuture {
+        let known = if self.learns { self.arrive(&mut request) } else { None };
+        let (router, mut life) = match known {
+            Some(life) => (&mut self.straight, life),
+            None => (&mut self.routed, Life::default()),
+        };
+        // Nobody watches over the call: a router only makes a future, and whatever is the application's runs in that.
+        if let Some(read) = life.count_request() {
+            // To axum any body but its own is one to be put into a box, so one of a declared length stays what it is.
+            let request = request.map(|body| RequestBody::new(body, Some(read)));
+            return RouterFuture::new(router.call(request), life, self.rules);
+        }
+        RouterFuture::new(router.call(request), life, self.rules)
+    }
+}
+
+/// For `axum::serve`.
+impl<L: Listener> Service<IncomingStream<'_, L>> for MeasuredRouter {
+    type Response = Self;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: IncomingStream<'_, L>) -> Self::Future {
+        ready(Ok(self.clone()))
+    }
+}
