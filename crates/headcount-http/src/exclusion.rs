@@ -29,9 +29,16 @@ impl Exclusion {
         Self { paths: Paths::default(), routes, methods, only_routes, unmatched: false }
     }
 
-    /// Whether a method or a path is left out. Asked for every request.
-    #[inline]
+    /// Whether a method or a path is left out. Asked for every request, most of which only this tells from all that are.
+    #[inline(always)]
     pub(crate) fn covers(&self, method: &str, path: &str) -> bool {
+        let may_be = self.paths.marks & mark(path) != 0;
+        (may_be || !self.methods.is_empty() || !self.paths.patterns.is_empty())
+            && self.covers_indeed(method, path)
+    }
+
+    #[inline(never)]
+    fn covers_indeed(&self, method: &str, path: &str) -> bool {
         self.paths.cover(path) || self.methods.iter().any(|left_out| left_out == method)
     }
 
@@ -69,9 +76,8 @@ impl Paths {
         }
     }
 
-    #[inline]
     fn cover(&self, path: &str) -> bool {
-        (self.marks & mark(path) != 0 && self.whole.iter().any(|whole| whole == path))
+        self.whole.iter().any(|whole| whole == path)
             || self.patterns.iter().any(|pattern| pattern.matches(path))
     }
 }

@@ -28,7 +28,7 @@
 //!   request; `endpoint`: the series of requests that are alike; `recent`: those that a thread had lately; `ledger`: how
 //!   many there are; `recorder`: finds them.
 //! * `asked`: whether an answer's body is read; `grpc`: whether it is one of gRPC; `read`: how much of a request's body
-//!   was read; `unrouted`: how its route is found later; `ongoing`: what is known of a request, and what is counted of it;
+//!   was read; `unrouted`: how its route is found later; `length`: how long an answer's is to be; `ongoing`: what is known of a request, and what is counted of it;
 //!   `spare`: the memory for that; `life`: one request from its arrival to its end; `watch`: a part of its work; `report`:
 //!   who else is told of it; `current`: what its handler reports.
 //! * `exposition`: what a scraper gets; `credentials`, whether it does; `reply`, what the endpoint answers; and `sole`, a
@@ -50,6 +50,7 @@ mod grpc;
 mod hook;
 mod label;
 mod ledger;
+mod length;
 mod life;
 mod metric;
 mod metrics_endpoint;

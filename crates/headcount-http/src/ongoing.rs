@@ -9,6 +9,7 @@ use crate::current::Reporter;
 use crate::endpoint::Endpoint;
 use crate::grpc::Awaited;
 use crate::label::MOST_LABELS;
+use crate::length::Length;
 use crate::life::Body;
 use crate::read::{BytesRead, RequestBytes};
 use crate::report::{Follow, Outcome, Report};
@@ -27,7 +28,7 @@ pub(crate) struct Ongoing<F: Follow> {
     /// Seconds from the arrival to the head; known if anybody wants to.
     pub(crate) to_head: Option<f64>,
     /// Known when it is answered.
-    pub(crate) body: Body,
+    pub(crate) body: Length,
     pub(crate) sent: u64,
     /// Values of labels that are computed from the answer.
     pub(crate) labels: Box<[String]>,
@@ -77,7 +78,7 @@ impl<F: Follow> Ongoing<F> {
             grpc: Awaited::Nothing,
             request: RequestBytes::Unknown,
             to_head: None,
-            body: Body::None,
+            body: Length::NONE,
             sent: 0,
             labels: Box::default(),
             exemplar: None,
@@ -92,7 +93,7 @@ impl<F: Follow> Ongoing<F> {
         self.grpc = Awaited::Nothing;
         self.request = RequestBytes::Unknown;
         self.to_head = None;
-        self.body = Body::None;
+        self.body = Length::NONE;
         self.sent = 0;
         self.labels = Box::default();
         self.exemplar = None;
@@ -157,11 +158,11 @@ impl<F: Follow> Ongoing<F> {
     #[inline]
     pub(crate) fn answered(&mut self, status: u16, body: Body, labels: Vec<String>) -> bool {
         self.find_route();
-        (self.stage, self.status, self.body) = (Stage::Sending, status, body);
+        (self.stage, self.status, self.body) = (Stage::Sending, status, Length::of(body));
         if !labels.is_empty() {
             self.labels = labels.into_boxed_slice();
         }
-        let is_all = matches!(body, Body::None | Body::Sized(0));
+        let is_all = self.body == Length::NONE;
         let first_byte = &self.endpoint.recorder.families().first_byte;
         if is_all || first_byte.is_some() || body == Body::Streamed || self.follow.is_there() {
             self.to_head = Some(self.seconds());
@@ -182,20 +183,20 @@ impl<F: Follow> Ongoing<F> {
             && recorder.families().first_byte.is_none()
             && !self.follow.is_there();
         if is_plain {
-            (self.stage, self.status, self.body) = (Stage::Sending, status, Body::Sized(bytes));
+            (self.stage, self.status, self.body) = (Stage::Sending, status, Length::sized(bytes));
         }
         is_plain
     }
 
     /// Whether all that was declared was handed on.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.body, Body::Sized(bytes) if self.sent >= bytes)
+        self.body.is_reached_by(self.sent)
     }
 
     /// A piece of its body was handed on.
     #[inline]
     pub(crate) fn sent(&mut self, bytes: u64) {
-        if self.body == Body::Streamed {
+        if self.body == Length::STREAMED {
             let is_first = self.sent == 0 && bytes > 0;
             self.endpoint.streams().chunk(bytes, is_first.then(|| self.seconds()));
         }
@@ -216,14 +217,14 @@ impl<F: Follow> Ongoing<F> {
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let seconds = match self.to_head {
             // The head was all: it has just been there.
-            Some(to_head) if matches!(self.body, Body::None | Body::Sized(0)) => to_head,
+            Some(to_head) if self.body == Length::NONE => to_head,
             _ => self.seconds(),
         };
         self.find_route();
         if self.grpc == Awaited::Status {
             self.grpc_status(outcome.grpc_status());
         }
-        if self.body == Body::Streamed {
+        if self.body == Length::STREAMED {
             self.end_stream(seconds, outcome);
         }
         let is_sent = self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty;
@@ -284,7 +285,7 @@ impl<F: Follow> Ongoing<F> {
     /// Takes back that it was there at all.
     pub(crate) fn leave_out(&mut self) {
         if self.stage != Stage::LeftOut {
-            if self.body == Body::Streamed {
+            if self.body == Length::STREAMED {
                 self.endpoint.streams().forget();
             }
             self.stop_being_in_flight();
