@@ -3,7 +3,8 @@
 use std::fs;
 use std::iter;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use headcount_merge::{Exposition, Folder, Foreign, Format, Merger};
 use headcount_store::directory::Directory;
@@ -178,7 +179,7 @@ fn scraped_by_many(table: &mut Table, path: &Path) {
     let exporter = Exporter::start(path);
     let mut clients: Vec<_> = (0..SCRAPERS).map(|_| exporter.client()).collect();
     let mut scrape_all = || {
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for client in &mut clients {
                 scope.spawn(|| assert!(client.scrape() > 0));
             }
@@ -249,9 +250,13 @@ pub(super) fn add_dead(directory: &Path, of: &Path, count: usize) {
     }
 }
 
+/// Folds, and waits until nobody has to list the names again who has listed them: who scrapes seldom comes so soon.
 pub(super) fn fold(directory: &Path) {
     let (mut folder, directory) = (Folder::new(Foreign::Fold), Directory::open(directory).unwrap());
     while folder.step(&directory, 1, Duration::from_millis(50)).unwrap().is_more {}
+    while !directory.stamp().unwrap().is_settled(SystemTime::now()) {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A million series, each in four workers.
