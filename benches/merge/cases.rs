@@ -6,13 +6,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use headcount_merge::{Exposition, Folder, Foreign, Format, Merger};
+use headcount_merge::{Buckets, Exposition, Folder, Foreign, Format, Merger};
 use headcount_store::directory::Directory;
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::exporter::Exporter;
 use super::floor::Floor;
 use super::memory::Merging;
+use super::natives::Natives;
 use super::python::Python;
 use super::table::{Limit, Table};
 use super::workers::{Changed, Workers};
@@ -41,6 +42,7 @@ pub(super) fn run() -> String {
     drop((workers, python));
     each_format(&mut table);
     the_dead(&mut table);
+    native_histograms(&mut table);
     a_million(&mut table);
     table.text().to_owned()
 }
@@ -281,4 +283,26 @@ fn a_million(table: &mut Table) {
         table.measure(&case, FEW, &[Limit::AtMost(100.0, "ms")], &mut [ours]);
     }
     table.add_figure(&format!("{case}: memory of each"), memory as f64 / SERIES as f64, "bytes", 300.0);
+}
+
+/// Each has a table of 256 places in each worker.
+fn native_histograms(table: &mut Table) {
+    const NATIVES: usize = 1000;
+    let directory = tempfile::tempdir().unwrap();
+    let workers = Natives::start(directory.path(), 4, NATIVES);
+    let text = Merger::default()
+        .merge(&Directory::open(directory.path()).unwrap())
+        .unwrap()
+        .to_text(Buckets::Cumulative);
+    let series = String::from_utf8(text).unwrap().matches("_count{path=\"/api").count();
+    assert_eq!(series, NATIVES, "there was room for all of them");
+    for (name, format) in [("protobuf", Format::Protobuf), ("text", Format::Text)] {
+        let mut merge = warm(directory.path(), format);
+        let ours = Candidate::ours("headcount", || {
+            workers.update();
+            merge()
+        });
+        let case = format!("4 × 1,000 native histograms, {name}, every one changed");
+        table.measure(&case, MANY, &[], &mut [ours.after_itself(SETTLED)]);
+    }
 }

@@ -1,7 +1,7 @@
 //! What merging a directory costs, beside Python's client and the floor: the table and the plot of
 //! `docs/performance.md`.
 //!
-//! `workers` and `python` write what is merged, `floor` and `exporter` are what ours is compared with and what is asked
+//! `workers`, `natives` and `python` write what is merged, `floor` and `exporter` are what ours is compared with and what is asked
 //! over HTTP, and `memory` is a merge in a process of its own. `cases` are the rows of the `table`, `growth` is how
 //! cost grows, and `plot` draws that.
 
@@ -10,6 +10,7 @@ mod exporter;
 mod floor;
 mod growth;
 mod memory;
+mod natives;
 mod plot;
 mod python;
 mod table;
