@@ -38,6 +38,10 @@ impl Future for RouterFuture {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.life.is_none() {
+            // Measured inside of the router, or not at all: the answer is what it is to be.
+            return this.inner.poll(context);
+        }
         let watch = Watch::over(mem::take(this.life));
         let polled = this.inner.poll(context);
         let life = watch.end();

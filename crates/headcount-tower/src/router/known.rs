@@ -51,8 +51,8 @@ impl RouterId {
         KNOWN.try_with(with).ok().flatten()
     }
 
-    /// From now on it is known.
-    pub(super) fn learn(self, path: &str, route: Option<&MatchedPath>) {
+    /// From now on it is known, if there is one to be known.
+    pub(super) fn learn<'a>(self, path: &str, route: impl FnOnce() -> Option<Option<&'a MatchedPath>>) {
         let _ = KNOWN.try_with(|known| {
             if let Ok(mut known) = known.try_borrow_mut() {
                 known.learn(self, path, route);
@@ -128,10 +128,16 @@ impl Known {
         Some(&pair[found].route)
     }
 
-    fn learn(&mut self, router: RouterId, path: &str, route: Option<&MatchedPath>) {
+    fn learn<'a>(
+        &mut self,
+        router: RouterId,
+        path: &str,
+        route: impl FnOnce() -> Option<Option<&'a MatchedPath>>,
+    ) {
         if path.len() > LONGEST || self.to_rest > 0 {
             return;
         }
+        let Some(route) = route() else { return };
         let at = self.pair(path);
         // Paths that never come again do not drive away one that does.
         let [first, second] = &mut self.pairs[at];
@@ -168,10 +174,10 @@ mod tests {
     fn a_path_is_known_from_its_second_time_on_and_only_of_its_own_router() {
         let [router, other] = [(); 2].map(|()| RouterId::new());
         assert!(!known(router, "/a"));
-        router.learn("/a", None);
+        router.learn("/a", || Some(None));
         assert!(known(router, "/a"));
         assert!(!known(other, "/a") && !known(router, "/") && !known(router, "/a/") && !known(router, ""));
-        router.learn("", None);
+        router.learn("", || Some(None));
         assert!(known(router, "") && known(router, "/a"));
     }
 
@@ -179,8 +185,8 @@ mod tests {
     fn what_does_not_fit_is_not_known() {
         let router = RouterId::new();
         let [longest, longer] = [LONGEST, LONGEST + 1].map(|length| "/".repeat(length));
-        router.learn(&longest, None);
-        router.learn(&longer, None);
+        router.learn(&longest, || Some(None));
+        router.learn(&longer, || Some(None));
         assert!(known(router, &longest) && !known(router, &longer));
     }
 
@@ -191,11 +197,11 @@ mod tests {
         for n in 0..10_000 {
             if !known(router, "/often") {
                 missed += 1;
-                router.learn("/often", None);
+                router.learn("/often", || Some(None));
             }
             let path = format!("/{n}");
             assert!(!known(router, &path));
-            router.learn(&path, None);
+            router.learn(&path, || Some(None));
         }
         assert_eq!(missed, 1);
     }
@@ -207,11 +213,11 @@ mod tests {
         let mut anew = |times: u32| {
             next.by_ref().take(times as usize).for_each(|n: u32| {
                 assert!(!known(router, &format!("/{n}")));
-                router.learn(&format!("/{n}"), None);
+                router.learn(&format!("/{n}"), || Some(None));
             })
         };
         anew(TRIED - 2);
-        router.learn("/often", None);
+        router.learn("/often", || Some(None));
         assert!(known(router, "/often"));
         anew(1);
         assert!(!known(router, "/often"));

@@ -42,9 +42,10 @@ impl Service<Request<Body>> for Routed {
     }
 
     fn call(&mut self, request: Request<Body>) -> RouterFuture {
-        if request.extensions().get::<WithinAnother>().is_none() {
-            self.id.learn(request.uri().path(), request.extensions().get::<MatchedPath>());
-        }
+        self.id.learn(request.uri().path(), || {
+            let extensions = request.extensions();
+            extensions.get::<WithinAnother>().is_none().then(|| extensions.get::<MatchedPath>())
+        });
         let mut life = self.rules.arrive(&request);
         if let Some(read) = life.count_request() {
             let request = request.map(|body| RequestBody::new(body, Some(read)));
