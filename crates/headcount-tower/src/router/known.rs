@@ -43,22 +43,19 @@ impl RouterId {
     /// it is not done.
     #[inline]
     pub(super) fn with_route<R>(self, path: &str, then: impl FnOnce(Option<&str>) -> R) -> Option<R> {
-        let with = |known: &RefCell<Known>| {
-            let mut known = known.try_borrow_mut().ok()?;
-            let route = known.find(self, path)?;
-            Some(then(route.as_ref().map(MatchedPath::as_str)))
-        };
-        KNOWN.try_with(with).ok().flatten()
+        with_known(|known| Some(then(known.find(self, path)?.as_ref().map(MatchedPath::as_str)))).flatten()
     }
 
     /// From now on it is known, if there is one to be known.
     pub(super) fn learn<'a>(self, path: &str, route: impl FnOnce() -> Option<Option<&'a MatchedPath>>) {
-        let _ = KNOWN.try_with(|known| {
-            if let Ok(mut known) = known.try_borrow_mut() {
-                known.learn(self, path, route);
-            }
-        });
+        with_known(|known| known.learn(self, path, route));
     }
+}
+
+/// Does something with what this thread knows, if it still knows anything and is not doing so already.
+#[inline]
+fn with_known<R>(work: impl FnOnce(&mut Known) -> R) -> Option<R> {
+    KNOWN.try_with(|known| Some(work(&mut *known.try_borrow_mut().ok()?))).ok().flatten()
 }
 
 struct Known {

@@ -11,7 +11,6 @@ use tower_service::Service;
 
 use super::future::RouterFuture;
 use super::known::RouterId;
-use crate::request::RequestBody;
 use crate::rules::Rules;
 
 /// Measures requests of one route, and notes whose route it is.
@@ -46,11 +45,7 @@ impl Service<Request<Body>> for Routed {
             let extensions = request.extensions();
             extensions.get::<WithinAnother>().is_none().then(|| extensions.get::<MatchedPath>())
         });
-        let mut life = self.rules.arrive(&request);
-        if let Some(read) = life.count_request() {
-            let request = request.map(|body| RequestBody::new(body, Some(read)));
-            return RouterFuture::new(self.inner.call(request), life, self.rules);
-        }
-        RouterFuture::new(self.inner.call(request), life, self.rules)
+        let life = self.rules.arrive(&request);
+        RouterFuture::begin(&mut self.inner, request, life, self.rules)
     }
 }

@@ -18,7 +18,6 @@ use super::future::RouterFuture;
 use super::known::RouterId;
 use super::routed::{Routed, WithinAnother};
 use crate::hook::Follower;
-use crate::request::RequestBody;
 use crate::rules::Rules;
 
 /// A router whose requests are measured. Made by [`HttpMetrics::around`](crate::HttpMetrics::around).
@@ -90,17 +89,11 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> RouterFuture {
         let known = if self.learns { self.arrive(&mut request) } else { None };
-        let (router, mut life) = match known {
+        let (router, life) = match known {
             Some(life) => (&mut self.straight, life),
             None => (&mut self.routed, Life::default()),
         };
-        // Nobody watches over the call: a router only makes a future, and whatever is the application's runs in that.
-        if let Some(read) = life.count_request() {
-            // To axum any body but its own is one to be put into a box, so one of a declared length stays what it is.
-            let request = request.map(|body| RequestBody::new(body, Some(read)));
-            return RouterFuture::new(router.call(request), life, self.rules);
-        }
-        RouterFuture::new(router.call(request), life, self.rules)
+        RouterFuture::begin(router, request, life, self.rules)
     }
 }
 
