@@ -29,13 +29,6 @@ impl<B> MeasuredBody<B> {
     pub(crate) fn new(inner: B, life: Life<Follower>) -> Self {
         Self { inner, life }
     }
-
-    /// As it was, if nothing is left of its request's life.
-    #[cfg(feature = "axum")]
-    #[inline(always)]
-    pub(crate) fn unless_measured(self) -> Result<B, Self> {
-        if self.life.is_none() { Ok(self.inner) } else { Err(self) }
-    }
 }
 
 /// Empty, and not measured: for those who replace bodies.

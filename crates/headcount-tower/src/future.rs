@@ -30,12 +30,6 @@ impl<F> ResponseFuture<F> {
     pub(crate) fn new(inner: F, life: Life<Follower>, rules: &'static Rules) -> Self {
         Self { inner, life, rules }
     }
-
-    /// What is left of the request's life.
-    #[cfg(feature = "axum")]
-    pub(crate) fn life(&self) -> &Life<Follower> {
-        &self.life
-    }
 }
 
 impl<F, B, E> Future for ResponseFuture<F>

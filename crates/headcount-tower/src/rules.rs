@@ -1,6 +1,8 @@
 //! Rules: what is made of a request and its answer, by functions of the application's.
 
 use std::borrow::Cow;
+#[cfg(feature = "axum")]
+use std::mem;
 
 use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, Watch, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
@@ -105,16 +107,7 @@ impl Rules {
         mut life: Life<Follower>,
         response: Response<B>,
     ) -> Response<MeasuredBody<B>> {
-        let is_plain = self.answers_are_plain && response.extensions().is_empty();
-        let goes_on = life.is_none()
-            || is_plain
-                && !response.body().is_end_stream()
-                && response
-                    .body()
-                    .size_hint()
-                    .exact()
-                    .is_some_and(|bytes| life.sends(response.status().as_u16(), bytes));
-        if goes_on {
+        if life.is_none() || self.sends(&mut life, &response) {
             let (parts, body) = response.into_parts();
             Response::from_parts(parts, MeasuredBody::new(body, life))
         } else {
@@ -129,8 +122,41 @@ impl Rules {
         life: Life<Follower>,
         response: Response<B>,
     ) -> (Life<Follower>, Response<B>) {
-        let life = Watch::behind(life).end_then(|life| self.tell(life, &response));
-        (life.go_on(), response)
+        (self.told(life, &response), response)
+    }
+
+    /// The head of an answer of axum's is there: the same where it stands.
+    #[cfg(feature = "axum")]
+    #[inline(always)]
+    pub(crate) fn answered_in_place(
+        &self,
+        mut life: Life<Follower>,
+        response: &mut Response<axum::body::Body>,
+    ) {
+        if life.is_none() {
+            return;
+        }
+        if !self.sends(&mut life, response) {
+            life = self.told(life, response);
+        }
+        if !life.is_none() {
+            let body = mem::take(response.body_mut());
+            *response.body_mut() = axum::body::Body::new(MeasuredBody::new(body, life));
+        }
+    }
+
+    /// Whether an answer is of a known length and nobody wants to know more of it. Then that is all there is to tell.
+    #[inline(always)]
+    fn sends<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) -> bool {
+        let is_plain = self.answers_are_plain && response.extensions().is_empty();
+        let length = || response.body().size_hint().exact();
+        is_plain && length().is_some_and(|bytes| life.sends(response.status().as_u16(), bytes))
+    }
+
+    /// Tells all that there is to tell of an answer, and returns what is left of its life.
+    #[inline(never)]
+    fn told<B: http_body::Body>(&self, life: Life<Follower>, response: &Response<B>) -> Life<Follower> {
+        Watch::behind(life).end_then(|life| self.tell(life, response)).go_on()
     }
 
     fn tell<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) {

@@ -3,17 +3,17 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
-use headcount_http::Life;
+use headcount_http::{Life, Watch};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::future::ResponseFuture;
 use crate::hook::Follower;
 use crate::request::RequestBody;
 use crate::rules::Rules;
@@ -22,7 +22,9 @@ pin_project! {
     /// The answer to come, with a body of axum's. To drop it gives the request up: its client is gone.
     pub struct RouterFuture {
         #[pin]
-        inner: ResponseFuture<RouteFuture<Infallible>>,
+        inner: RouteFuture<Infallible>,
+        life: Life<Follower>,
+        rules: &'static Rules,
     }
 }
 
@@ -46,7 +48,7 @@ impl RouterFuture {
             None => service.call(request),
             Some(read) => service.call(request.map(|body| RequestBody::new(body, Some(read)))),
         };
-        Self { inner: ResponseFuture::new(inner, life, rules) }
+        Self { inner, life, rules }
     }
 }
 
@@ -54,13 +56,22 @@ impl Future for RouterFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.project().inner.poll(context);
-        polled.map_ok(|response| response.map(|body| body.unless_measured().unwrap_or_else(Body::new)))
+        let this = self.project();
+        let watch = Watch::over(mem::take(this.life));
+        let mut polled = this.inner.poll(context);
+        let life = watch.end();
+        match &mut polled {
+            Poll::Pending => *this.life = life,
+            // The answer stays where the router has put it: to move its head would cost more than to count it.
+            Poll::Ready(Ok(response)) => this.rules.answered_in_place(life, response),
+            Poll::Ready(Err(never)) => match *never {},
+        }
+        polled
     }
 }
 
 impl fmt::Debug for RouterFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouterFuture").field("life", self.inner.life()).finish_non_exhaustive()
+        f.debug_struct("RouterFuture").field("life", &self.life).finish_non_exhaustive()
     }
 }
