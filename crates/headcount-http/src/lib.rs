@@ -87,7 +87,7 @@ pub use metric::Metric;
 pub use options::Options;
 pub use preset::Preset;
 pub use read::BytesRead;
-pub use recorder::{Accepted, Recorder};
+pub use recorder::{Accepted, Alike, Recorder};
 pub use reply::Reply;
 pub use report::{Follow, Outcome, Report};
 pub use sole::SoleListener;

@@ -12,11 +12,12 @@ use std::thread;
 use headcount::Exemplar;
 
 use crate::current::{self, Current, Note, Reporter};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Role};
 use crate::grpc::Awaited;
 use crate::label::CLIENT_GONE;
 use crate::ongoing::{Ongoing, Stage};
 use crate::read::{BytesRead, RequestBytes};
+use crate::recorder::Alike;
 use crate::report::{Follow, Outcome};
 use crate::watch::Watch;
 
@@ -59,6 +60,15 @@ impl<F: Follow> Life<F> {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.0.as_ref().is_none_or(|ongoing| ongoing.stage == Stage::LeftOut)
+    }
+
+    /// What becomes of requests that arrive like this one, of which nothing has been told yet. `None` if each is to be asked
+    /// for: there is no room for their series, and each is counted as one of those.
+    #[must_use]
+    pub fn alike(&self) -> Option<Alike> {
+        let endpoint = self.0.as_deref().map(|ongoing| ongoing.endpoint);
+        let is_theirs = endpoint.is_none_or(|endpoint| matches!(endpoint.role, Role::Measured));
+        is_theirs.then_some(Alike(endpoint))
     }
 
     /// What is left of it, to go on elsewhere; nothing if it is over.

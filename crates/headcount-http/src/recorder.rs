@@ -54,6 +54,23 @@ impl Accepted {
     }
 }
 
+/// What becomes of requests that arrive alike: of the same method, path and route, scheme and protocol, and without labels
+/// that are computed from them. For who knows such requests again, and need not ask for each.
+#[derive(Clone, Copy)]
+pub struct Alike(pub(crate) Option<&'static Endpoint>);
+
+impl Alike {
+    /// Begins to measure one of them, whose body has so many bytes, if that is known. If they are left out, it is
+    /// [over](Life::is_over) at once. What follows it begins to.
+    #[inline(always)]
+    pub fn begin<F: Follow>(self, body: Option<u64>, follow: impl FnOnce(&mut F)) -> Life<F> {
+        match self.0 {
+            Some(endpoint) => Life::begin(endpoint, endpoint.recorder.body(body), follow),
+            None => Life::default(),
+        }
+    }
+}
+
 impl Recorder {
     /// Registers the metrics.
     ///
@@ -159,7 +176,7 @@ impl Recorder {
         if matches!(endpoint.role, Role::LeftOut) {
             return None;
         }
-        Some(Accepted { endpoint, body: self.body(arrival) })
+        Some(Accepted { endpoint, body: self.body(arrival.body) })
     }
 
     /// The same, for a request whose route is told [later](Life::routed), or found if it ends before or is reported about.
@@ -170,7 +187,7 @@ impl Recorder {
         if self.leaves_out(arrival) {
             return None;
         }
-        Some(Accepted { endpoint: self.unrouted_endpoint(arrival, find), body: self.body(arrival) })
+        Some(Accepted { endpoint: self.unrouted_endpoint(arrival, find), body: self.body(arrival.body) })
     }
 
     /// Whether a request is left out, whatever its route is.
@@ -181,8 +198,8 @@ impl Recorder {
 
     /// The length of its body, if that is known.
     #[inline(always)]
-    fn body(self, arrival: &Arrival<'_>) -> Option<u64> {
-        match arrival.body {
+    fn body(self, declared: Option<u64>) -> Option<u64> {
+        match declared {
             None if self.0.options.undeclared_is_empty => Some(0),
             body => body,
         }
@@ -366,6 +383,12 @@ impl Recorder {
 impl fmt::Debug for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accepted").field("route", &self.endpoint.route).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Alike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alike").field(&self.0.map(|endpoint| &endpoint.route)).finish()
     }
 }
 

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 #[cfg(feature = "axum")]
 use std::mem;
 
+#[cfg(feature = "axum")]
+use headcount_http::Alike;
 use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, Watch, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
@@ -26,17 +28,13 @@ impl Rules {
         self.recorder.arrive(&self.arrival(&head, route, request.body()), |_| {})
     }
 
-    /// The same, for an application without functions, and for a request whose route somebody else knows.
+    /// The same, for an application without functions, and for a request of which somebody knows others that are alike.
     #[cfg(feature = "axum")]
     #[inline(always)]
-    pub(crate) fn arrive_at<B: http_body::Body>(
-        &'static self,
-        request: &Request<B>,
-        route: Option<&str>,
-    ) -> Life<Follower> {
-        let head = RequestHead::of(request);
-        let mut life = self.recorder.arrive(&self.arrival(&head, route, request.body()), |_| {});
+    pub(crate) fn arrive_as<B: http_body::Body>(&self, alike: Alike, request: &Request<B>) -> Life<Follower> {
+        let mut life = alike.begin(request.body().size_hint().exact(), |_| {});
         if !self.requests_are_plain {
+            let head = RequestHead::of(request);
             self.take_exemplar(&mut life, &head, || traceparent(&head));
         }
         life

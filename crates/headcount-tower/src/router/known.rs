@@ -1,17 +1,18 @@
-//! Routes of paths that this thread has seen.
+//! What has become of requests to paths that this thread has seen.
 //!
-//! Which route a request has, axum decides by its path alone, and by routes that no longer change. So what a path has come
-//! to once it comes to again. A thread keeps a fixed number of paths, whatever clients send: what has no place is asked for
-//! again, so that all there is to lose here is time. And where hardly any path comes again, as in those that are full of
-//! numbers, that is not lost either: for a while, nothing is looked up.
+//! Which route a request has, axum decides by its path alone, and by routes that no longer change. So what a request has come
+//! to, others come to that have the same path, method, scheme and version. A thread keeps a fixed number of paths, whatever
+//! clients send: what has no place is asked for again, so that all there is to lose here is time. And where hardly any path
+//! comes again, as in those that are full of numbers, that is not lost either: for a while, nothing is looked up.
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::MatchedPath;
 use foldhash::fast::RandomState;
+use headcount_http::Alike;
+use http::{Method, Request, Version};
 
 /// Pairs of places, 32 KiB in each thread. More than most servers have paths that come again and again.
 const PAIRS: usize = 128;
@@ -39,17 +40,69 @@ impl RouterId {
         Self(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
     }
 
-    /// Does something with the template of the route that a path has, or with `None` if it has none. If that is not known,
-    /// it is not done.
-    #[inline]
-    pub(super) fn with_route<R>(self, path: &str, then: impl FnOnce(Option<&str>) -> R) -> Option<R> {
-        with_known(|known| Some(then(known.find(self, path)?.as_ref().map(MatchedPath::as_str)))).flatten()
+    /// What becomes of requests like this one, if that is known.
+    #[inline(always)]
+    pub(super) fn alike<B>(self, request: &Request<B>) -> Option<Alike> {
+        self.known(Kind::of(request)?, request.uri().path())
     }
 
     /// From now on it is known, if there is one to be known.
-    pub(super) fn learn<'a>(self, path: &str, route: impl FnOnce() -> Option<Option<&'a MatchedPath>>) {
-        with_known(|known| known.learn(self, path, route));
+    pub(super) fn learn<B>(self, request: &Request<B>, alike: impl FnOnce() -> Option<Alike>) {
+        if let Some(kind) = Kind::of(request) {
+            self.keep(kind, request.uri().path(), alike);
+        }
     }
+
+    #[inline(always)]
+    fn known(self, kind: Kind, path: &str) -> Option<Alike> {
+        with_known(|known| known.find(Key { router: self, kind }, path)).flatten()
+    }
+
+    fn keep(self, kind: Kind, path: &str, alike: impl FnOnce() -> Option<Alike>) {
+        with_known(|known| known.learn(Key { router: self, kind }, path, alike));
+    }
+}
+
+/// What of a request may tell it apart beside its path: its method, its version and its scheme, by numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind(u16);
+
+impl Kind {
+    /// `None` of one that is rare, and not worth to be known.
+    #[inline(always)]
+    fn of<B>(request: &Request<B>) -> Option<Self> {
+        let method = match *request.method() {
+            Method::GET => 0,
+            Method::POST => 1,
+            Method::PUT => 2,
+            Method::DELETE => 3,
+            Method::HEAD => 4,
+            Method::PATCH => 5,
+            Method::OPTIONS => 6,
+            _ => return None,
+        };
+        let version = match request.version() {
+            Version::HTTP_11 => 0,
+            Version::HTTP_2 => 1,
+            Version::HTTP_10 => 2,
+            Version::HTTP_3 => 3,
+            _ => return None,
+        };
+        let scheme = match request.uri().scheme_str() {
+            None => 0,
+            Some("https") => 1,
+            Some("http") => 2,
+            Some(_) => return None,
+        };
+        Some(Self(method << 4 | version << 2 | scheme))
+    }
+}
+
+/// What tells requests to a path apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    router: RouterId,
+    kind: Kind,
 }
 
 /// Does something with what this thread knows, if it still knows anything and is not doing so already.
@@ -72,8 +125,7 @@ struct Known {
 #[derive(Clone)]
 #[repr(align(64))]
 struct Place {
-    router: Option<RouterId>,
-    route: Option<MatchedPath>,
+    requests: Option<(Key, Alike)>,
     /// Of the pair, this one was asked for last.
     is_last: bool,
     length: u8,
@@ -82,7 +134,7 @@ struct Place {
 
 impl Known {
     fn new() -> Self {
-        let empty = Place { router: None, route: None, is_last: false, length: 0, path: [0; LONGEST] };
+        let empty = Place { requests: None, is_last: false, length: 0, path: [0; LONGEST] };
         let pairs = (0..PAIRS).map(|_| [empty.clone(), empty.clone()]).collect();
         Self { hasher: RandomState::default(), pairs, to_try: TRIED, found: 0, to_rest: 0 }
     }
@@ -103,78 +155,112 @@ impl Known {
     }
 
     #[inline]
-    fn pair(&self, path: &str) -> usize {
+    fn pair(&self, key: Key, path: &str) -> usize {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(path.as_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "as few bits as there are pairs")]
-        let at = hasher.finish() as usize % PAIRS;
-        at
+        let hash = hasher.finish() as usize;
+        (hash ^ usize::from(key.kind.0)) % PAIRS
     }
 
     #[inline]
-    fn find(&mut self, router: RouterId, path: &str) -> Option<&Option<MatchedPath>> {
+    fn find(&mut self, key: Key, path: &str) -> Option<Alike> {
         if !self.is_of_use() {
             return None;
         }
-        let at = self.pair(path);
+        let at = self.pair(key, path);
         let pair = &mut self.pairs[at];
-        let found = pair.iter().position(|place| place.is(router, path))?;
+        let (found, alike) = match [pair[0].find(key, path), pair[1].find(key, path)] {
+            [Some(alike), _] => (0, alike),
+            [None, Some(alike)] => (1, alike),
+            [None, None] => return None,
+        };
         self.found += 1;
         pair[1 - found].is_last = false;
         pair[found].is_last = true;
-        Some(&pair[found].route)
+        Some(alike)
     }
 
-    fn learn<'a>(
-        &mut self,
-        router: RouterId,
-        path: &str,
-        route: impl FnOnce() -> Option<Option<&'a MatchedPath>>,
-    ) {
+    fn learn(&mut self, key: Key, path: &str, alike: impl FnOnce() -> Option<Alike>) {
         if path.len() > LONGEST || self.to_rest > 0 {
             return;
         }
-        let Some(route) = route() else { return };
-        let at = self.pair(path);
+        let Some(alike) = alike() else { return };
+        let at = self.pair(key, path);
         // Paths that never come again do not drive away one that does.
         let [first, second] = &mut self.pairs[at];
-        let is_second = first.is_last || first.router.is_some() && second.router.is_none();
+        let is_second = first.is_last || first.requests.is_some() && second.requests.is_none();
         let place = if is_second { second } else { first };
-        place.keep(router, path, route);
+        place.keep(key, path, alike);
     }
 }
 
 impl Place {
     #[inline]
-    fn is(&self, router: RouterId, path: &str) -> bool {
-        self.router == Some(router) && self.path.get(..usize::from(self.length)) == Some(path.as_bytes())
+    fn find(&self, key: Key, path: &str) -> Option<Alike> {
+        let (known, alike) = self.requests?;
+        let is_known = known == key && self.path.get(..usize::from(self.length)) == Some(path.as_bytes());
+        is_known.then_some(alike)
     }
 
-    fn keep(&mut self, router: RouterId, path: &str, route: Option<&MatchedPath>) {
+    fn keep(&mut self, key: Key, path: &str, alike: Alike) {
         let Ok(length) = u8::try_from(path.len()) else { return };
         let Some(bytes) = self.path.get_mut(..path.len()) else { return };
         bytes.copy_from_slice(path.as_bytes());
-        (self.length, self.router, self.is_last) = (length, Some(router), false);
-        self.route = route.cloned();
+        (self.length, self.requests, self.is_last) = (length, Some((key, alike)), false);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use headcount_http::Life;
+
     use super::*;
+    use crate::hook::Follower;
+
+    const GET: Kind = Kind(0);
 
     fn known(router: RouterId, path: &str) -> bool {
-        router.with_route(path, |_| ()).is_some()
+        router.known(GET, path).is_some()
+    }
+
+    /// From now on it is known that requests to a path are left out.
+    fn learn(router: RouterId, path: &str) {
+        router.keep(GET, path, || Life::<Follower>::default().alike());
+    }
+
+    #[test]
+    fn requests_are_alike_only_if_all_of_their_heads_are_that_may_be_told_apart() {
+        let request = |method: &str, uri: &str, version| {
+            Request::builder().method(method).uri(uri).version(version).body(()).unwrap()
+        };
+        let of = |method, uri, version| Kind::of(&request(method, uri, version));
+        let kinds = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"].iter().flat_map(|method| {
+            [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3].into_iter().flat_map(
+                move |version| {
+                    ["/", "http://a/", "https://a/"].map(|uri| of(method, uri, version).unwrap().0)
+                },
+            )
+        });
+        let kinds: Vec<u16> = kinds.collect();
+        assert_eq!(kinds.iter().collect::<std::collections::HashSet<_>>().len(), kinds.len());
+        assert_eq!(of("GET", "/", Version::HTTP_11), Some(GET));
+        let rare = [("BREW", "/", Version::HTTP_11), ("GET", "coffee://a/", Version::HTTP_11)];
+        assert!(rare.into_iter().all(|(method, uri, version)| of(method, uri, version).is_none()));
+
+        let router = RouterId::new();
+        learn(router, "/a");
+        assert!(known(router, "/a") && router.known(Kind(1 << 4), "/a").is_none());
     }
 
     #[test]
     fn a_path_is_known_from_its_second_time_on_and_only_of_its_own_router() {
         let [router, other] = [(); 2].map(|()| RouterId::new());
         assert!(!known(router, "/a"));
-        router.learn("/a", || Some(None));
+        learn(router, "/a");
         assert!(known(router, "/a"));
         assert!(!known(other, "/a") && !known(router, "/") && !known(router, "/a/") && !known(router, ""));
-        router.learn("", || Some(None));
+        learn(router, "");
         assert!(known(router, "") && known(router, "/a"));
     }
 
@@ -182,8 +268,8 @@ mod tests {
     fn what_does_not_fit_is_not_known() {
         let router = RouterId::new();
         let [longest, longer] = [LONGEST, LONGEST + 1].map(|length| "/".repeat(length));
-        router.learn(&longest, || Some(None));
-        router.learn(&longer, || Some(None));
+        learn(router, &longest);
+        learn(router, &longer);
         assert!(known(router, &longest) && !known(router, &longer));
     }
 
@@ -194,11 +280,11 @@ mod tests {
         for n in 0..10_000 {
             if !known(router, "/often") {
                 missed += 1;
-                router.learn("/often", || Some(None));
+                learn(router, "/often");
             }
             let path = format!("/{n}");
             assert!(!known(router, &path));
-            router.learn(&path, || Some(None));
+            learn(router, &path);
         }
         assert_eq!(missed, 1);
     }
@@ -210,11 +296,11 @@ mod tests {
         let mut anew = |times: u32| {
             next.by_ref().take(times as usize).for_each(|n: u32| {
                 assert!(!known(router, &format!("/{n}")));
-                router.learn(&format!("/{n}"), || Some(None));
+                learn(router, &format!("/{n}"));
             })
         };
         anew(TRIED - 2);
-        router.learn("/often", || Some(None));
+        learn(router, "/often");
         assert!(known(router, "/often"));
         anew(1);
         assert!(!known(router, "/often"));

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::MatchedPath;
 use axum::routing::Route;
 use http::{Request, Response};
 use tower_service::Service;
@@ -41,11 +40,11 @@ impl Service<Request<Body>> for Routed {
     }
 
     fn call(&mut self, request: Request<Body>) -> RouterFuture {
-        self.id.learn(request.uri().path(), || {
-            let extensions = request.extensions();
-            extensions.get::<WithinAnother>().is_none().then(|| extensions.get::<MatchedPath>())
-        });
         let life = self.rules.arrive(&request);
+        self.id.learn(&request, || {
+            let is_ours = request.extensions().get::<WithinAnother>().is_none();
+            if is_ours { life.alike() } else { None }
+        });
         RouterFuture::begin(&mut self.inner, request, life, self.rules)
     }
 }

@@ -25,7 +25,7 @@ use crate::rules::Rules;
 /// It is given to `axum::serve` as the router would be, or to whatever else serves a service; layers of tower's go around it.
 #[derive(Clone, Debug)]
 pub struct MeasuredRouter {
-    /// For requests whose route is known before.
+    /// For requests of which others are known that are alike.
     straight: Router,
     /// For all others.
     routed: Router,
@@ -54,14 +54,14 @@ impl MeasuredRouter {
         ServiceExt::<Request<Body>>::into_make_service_with_connect_info(self)
     }
 
-    /// Begins to measure a request whose route is known.
+    /// Begins to measure a request of which others are known that are alike.
     #[inline(always)]
     fn arrive<B: http_body::Body>(&self, request: &mut Request<B>) -> Option<Life<Follower>> {
         if is_within_another(request) {
             request.extensions_mut().insert(WithinAnother);
             return None;
         }
-        self.id.with_route(request.uri().path(), |route| self.rules.arrive_at(request, route))
+        Some(self.rules.arrive_as(self.id.alike(request)?, request))
     }
 }
 

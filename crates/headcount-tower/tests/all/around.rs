@@ -12,7 +12,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post, put_service};
 use headcount::Registry;
-use headcount_tower::{HttpMetrics, Options};
+use headcount_tower::{HttpMetrics, Options, Preset};
+use http::Version;
 use tower_layer::{Layer, layer_fn};
 use tower_service::Service;
 
@@ -113,14 +114,38 @@ fn comparable(registry: Registry) -> String {
 
 #[test]
 fn whatever_axum_routes_counts_as_in_a_layer_inside() {
-    let (inside, expected) = metrics(Options::new(), |builder| builder);
-    let (around, registry) = metrics(Options::new(), |builder| builder);
+    let registry = compared(&Options::new);
+    // And not because there was nothing to compare.
+    assert_eq!(requests(registry, "GET", "/shop/{item}/parts/{part}", "200"), 6.0, "{}", registry.render());
+    assert_eq!(requests(registry, "GET", "/users/{id}", "200"), 18.0);
+    assert_eq!(requests(registry, "GET", "/users/me", "200"), 6.0);
+}
+
+#[test]
+fn so_does_what_is_told_apart_by_more_or_left_out_or_has_no_room() {
+    let by_version = compared(&|| Options::new().preset(Preset::OpenTelemetry)).render();
+    let is_told = |version| by_version.contains(&format!("network_protocol_version=\"{version}\""));
+    assert!(is_told("1.1") && is_told("1.0"), "{by_version}");
+    let some = compared(&|| Options::new().exclude_route("/users/{id}").exclude_method("PUT")).render();
+    assert!(some.contains("/users/me") && !some.contains("/users/{id}") && !some.contains("PUT"), "{some}");
+    let overflow = value(compared(&|| Options::new().label_sets(8)), "http_label_overflow_total");
+    assert!(overflow > 100.0, "{overflow}");
+}
+
+/// Sends the same requests to an application with a layer and to one that is measured around its router.
+fn compared(options: &dyn Fn() -> Options) -> Registry {
+    let (inside, expected) = metrics(options(), |builder| builder);
+    let (around, registry) = metrics(options(), |builder| builder);
     let (mut inside, mut around) = (router().layer(inside), around.around(router()));
-    for _ in 0..3 {
+    for version in [Version::HTTP_11, Version::HTTP_10].repeat(3) {
         for path in PATHS {
             for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "BREW"] {
-                let [expected, answer] =
-                    [send(&mut inside, request(method, path)), send(&mut around, request(method, path))];
+                let request = || {
+                    let mut request = request(method, path);
+                    *request.version_mut() = version;
+                    request
+                };
+                let [expected, answer] = [send(&mut inside, request()), send(&mut around, request())];
                 assert_eq!(format!("{answer:?}"), format!("{expected:?}"), "{method} {path}");
             }
         }
@@ -129,10 +154,7 @@ fn whatever_axum_routes_counts_as_in_a_layer_inside() {
         }
     }
     assert_eq!(comparable(registry), comparable(expected));
-    // And not because there was nothing to compare.
-    assert_eq!(requests(registry, "GET", "/shop/{item}/parts/{part}", "200"), 3.0, "{}", registry.render());
-    assert_eq!(requests(registry, "GET", "/users/{id}", "200"), 9.0);
-    assert_eq!(requests(registry, "GET", "/users/me", "200"), 3.0);
+    registry
 }
 
 #[test]
