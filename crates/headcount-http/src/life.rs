@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use headcount::Exemplar;
+use headcount::clock::Moment;
 
 use crate::current::{self, Current, Note, Reporter};
 use crate::endpoint::{Endpoint, Role};
@@ -41,11 +42,12 @@ impl<F: Follow> Life<F> {
     #[inline(always)]
     pub(crate) fn begin(
         endpoint: &'static Endpoint,
+        arrived: Moment,
         request_bytes: Option<u64>,
         follow: impl FnOnce(&mut F),
     ) -> Self {
         let request = request_bytes.map_or(RequestBytes::Unknown, RequestBytes::Declared);
-        Self(Some(Ongoing::begin(endpoint, request, follow)))
+        Self(Some(Ongoing::begin(endpoint, arrived, request, follow)))
     }
 
     /// Whether it is over, or was never measured. One that is left out may still go on.

@@ -69,17 +69,22 @@ pub(crate) fn observer(
 }
 
 impl Observer {
-    #[inline(always)]
+    /// Not where it is called: a request observes several values, and each time the same code is in the processor's cache,
+    /// where a server has little of ours from one request to the next.
+    #[inline(never)]
     pub(crate) fn observe(&self, value: f64) {
-        self.observe_with(value, None);
+        match self {
+            Self::Histogram(histogram) => histogram.observe(value),
+            _ => self.observe_otherwise(value, None),
+        }
     }
 
     /// Observes a value, perhaps with an exemplar, which summaries cannot have.
     #[inline(always)]
     pub(crate) fn observe_with(&self, value: f64, exemplar: Option<&Exemplar>) {
-        match self {
-            Self::Histogram(histogram) if exemplar.is_none() => histogram.observe(value),
-            _ => self.observe_otherwise(value, exemplar),
+        match exemplar {
+            None => self.observe(value),
+            exemplar => self.observe_otherwise(value, exemplar),
         }
     }
 

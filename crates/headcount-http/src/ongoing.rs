@@ -49,6 +49,7 @@ impl<F: Follow> Ongoing<F> {
     #[inline(always)]
     pub(crate) fn begin(
         endpoint: &'static Endpoint,
+        arrived: Moment,
         request: RequestBytes,
         follow: impl FnOnce(&mut F),
     ) -> Box<Self> {
@@ -57,22 +58,22 @@ impl<F: Follow> Ongoing<F> {
         }
         let mut ongoing = match spare::take(F::spare()) {
             Some(ongoing) => ongoing,
-            None => Self::blank(endpoint),
+            None => Self::blank(endpoint, arrived),
         };
         // One after the other: a whole one would be made elsewhere, and copied.
         ongoing.endpoint = endpoint;
+        ongoing.arrived = arrived;
         ongoing.stage = Stage::Handling;
         ongoing.request = request;
         follow(&mut ongoing.follow);
-        ongoing.arrived = Moment::now();
         ongoing
     }
 
     #[cold]
-    fn blank(endpoint: &'static Endpoint) -> Box<Self> {
+    fn blank(endpoint: &'static Endpoint, arrived: Moment) -> Box<Self> {
         Box::new(Self {
             endpoint,
-            arrived: Moment::now(),
+            arrived,
             stage: Stage::Handling,
             status: 0,
             grpc: Awaited::Nothing,

@@ -39,18 +39,27 @@ struct Inner {
     routes_later: bool,
 }
 
-/// A request that is not left out.
+/// A request that has just arrived and is not left out. Until it is begun it counts nowhere, and may be forgotten.
 #[derive(Clone, Copy)]
 pub struct Accepted {
     endpoint: &'static Endpoint,
     body: Option<u64>,
+    arrived: Moment,
 }
 
 impl Accepted {
+    /// Now, with a body of so many bytes, if that is known.
+    #[inline(always)]
+    fn by(endpoint: &'static Endpoint, body: Option<u64>) -> Self {
+        let body =
+            if body.is_none() && endpoint.recorder.options().undeclared_is_empty { Some(0) } else { body };
+        Self { endpoint, body, arrived: Moment::now() }
+    }
+
     /// Begins to measure it. What follows it begins to.
     #[inline(always)]
     pub fn begin<F: Follow>(self, follow: impl FnOnce(&mut F)) -> Life<F> {
-        Life::begin(self.endpoint, self.body, follow)
+        Life::begin(self.endpoint, self.arrived, self.body, follow)
     }
 }
 
@@ -60,14 +69,11 @@ impl Accepted {
 pub struct Alike(pub(crate) Option<&'static Endpoint>);
 
 impl Alike {
-    /// Begins to measure one of them, whose body has so many bytes, if that is known. If they are left out, it is
-    /// [over](Life::is_over) at once. What follows it begins to.
+    /// One of them has arrived, whose body has so many bytes, if that is known. `None` if they are left out.
     #[inline(always)]
-    pub fn begin<F: Follow>(self, body: Option<u64>, follow: impl FnOnce(&mut F)) -> Life<F> {
-        match self.0 {
-            Some(endpoint) => Life::begin(endpoint, endpoint.recorder.body(body), follow),
-            None => Life::default(),
-        }
+    #[must_use]
+    pub fn accept(self, body: Option<u64>) -> Option<Accepted> {
+        Some(Accepted::by(self.0?, body))
     }
 }
 
@@ -176,7 +182,7 @@ impl Recorder {
         if matches!(endpoint.role, Role::LeftOut) {
             return None;
         }
-        Some(Accepted { endpoint, body: self.body(arrival.body) })
+        Some(Accepted::by(endpoint, arrival.body))
     }
 
     /// The same, for a request whose route is told [later](Life::routed), or found if it ends before or is reported about.
@@ -187,22 +193,13 @@ impl Recorder {
         if self.leaves_out(arrival) {
             return None;
         }
-        Some(Accepted { endpoint: self.unrouted_endpoint(arrival, find), body: self.body(arrival.body) })
+        Some(Accepted::by(self.unrouted_endpoint(arrival, find), arrival.body))
     }
 
     /// Whether a request is left out, whatever its route is.
     #[inline(always)]
     fn leaves_out(self, arrival: &Arrival<'_>) -> bool {
         !self.is_enabled() || self.0.options.exclusion.covers(arrival.method, arrival.path)
-    }
-
-    /// The length of its body, if that is known.
-    #[inline(always)]
-    fn body(self, declared: Option<u64>) -> Option<u64> {
-        match declared {
-            None if self.0.options.undeclared_is_empty => Some(0),
-            body => body,
-        }
     }
 
     /// Makes the series of requests that have not come yet, so that they begin at 0.

@@ -32,7 +32,8 @@ impl Rules {
     #[cfg(feature = "axum")]
     #[inline(always)]
     pub(crate) fn arrive_as<B: http_body::Body>(&self, alike: Alike, request: &Request<B>) -> Life<Follower> {
-        let mut life = alike.begin(request.body().size_hint().exact(), |_| {});
+        let accepted = alike.accept(request.body().size_hint().exact());
+        let mut life = accepted.map_or_else(Life::default, |accepted| accepted.begin(|_| {}));
         if !self.requests_are_plain {
             let head = RequestHead::of(request);
             self.take_exemplar(&mut life, &head, || traceparent(&head));

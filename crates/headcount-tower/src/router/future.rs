@@ -29,6 +29,11 @@ pin_project! {
 }
 
 impl RouterFuture {
+    #[inline(always)]
+    pub(super) fn new(inner: RouteFuture<Infallible>, life: Life<Follower>, rules: &'static Rules) -> Self {
+        Self { inner, life, rules }
+    }
+
     /// Has a router or a route handle a request.
     ///
     /// Nobody watches over the call: axum only makes a future there, and whatever is the application's runs in that.
@@ -43,12 +48,13 @@ impl RouterFuture {
         S: Service<Request<B>, Future = RouteFuture<Infallible>>
             + Service<Request<RequestBody<B>>, Future = RouteFuture<Infallible>>,
     {
-        let inner = match life.count_request() {
+        match life.count_request() {
             // To axum any body but its own is one to be put into a box, so one of a declared length stays what it is.
-            None => service.call(request),
-            Some(read) => service.call(request.map(|body| RequestBody::new(body, Some(read)))),
-        };
-        Self { inner, life, rules }
+            None => Self::new(service.call(request), life, rules),
+            Some(read) => {
+                Self::new(service.call(request.map(|body| RequestBody::new(body, Some(read)))), life, rules)
+            }
+        }
     }
 }
 

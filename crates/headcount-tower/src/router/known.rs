@@ -176,8 +176,10 @@ impl Known {
             [None, None] => return None,
         };
         self.found += 1;
-        pair[1 - found].is_last = false;
-        pair[found].is_last = true;
+        if !pair[found].is_last {
+            pair[found].is_last = true;
+            pair[1 - found].is_last = false;
+        }
         Some(alike)
     }
 

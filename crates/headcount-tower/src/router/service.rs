@@ -9,15 +9,14 @@ use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{MatchedPath, NestedPath};
 use axum::serve::{IncomingStream, Listener};
 use axum::{Router, ServiceExt};
-use headcount_http::Life;
-use http::{Request, Response};
+use headcount_http::{Alike, Life};
+use http::{Extensions, Request, Response};
 use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::future::RouterFuture;
 use super::known::RouterId;
 use super::routed::{Routed, WithinAnother};
-use crate::hook::Follower;
 use crate::rules::Rules;
 
 /// A router whose requests are measured. Made by [`HttpMetrics::around`](crate::HttpMetrics::around).
@@ -54,14 +53,17 @@ impl MeasuredRouter {
         ServiceExt::<Request<Body>>::into_make_service_with_connect_info(self)
     }
 
-    /// Begins to measure a request of which others are known that are alike.
+    /// What becomes of a request of which others are known that are alike.
     #[inline(always)]
-    fn arrive<B: http_body::Body>(&self, request: &mut Request<B>) -> Option<Life<Follower>> {
+    fn alike<B>(&self, request: &mut Request<B>) -> Option<Alike> {
+        if !self.learns {
+            return None;
+        }
         if is_within_another(request) {
             request.extensions_mut().insert(WithinAnother);
             return None;
         }
-        Some(self.rules.arrive_as(self.id.alike(request)?, request))
+        self.id.alike(request)
     }
 }
 
@@ -69,8 +71,12 @@ impl MeasuredRouter {
 #[inline]
 fn is_within_another<B>(request: &Request<B>) -> bool {
     let extensions = request.extensions();
-    !extensions.is_empty()
-        && (extensions.get::<MatchedPath>().is_some() || extensions.get::<NestedPath>().is_some())
+    !extensions.is_empty() && has_route(extensions)
+}
+
+#[inline(never)]
+fn has_route(extensions: &Extensions) -> bool {
+    extensions.get::<MatchedPath>().is_some() || extensions.get::<NestedPath>().is_some()
 }
 
 impl<B> Service<Request<B>> for MeasuredRouter
@@ -88,12 +94,19 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> RouterFuture {
-        let known = if self.learns { self.arrive(&mut request) } else { None };
-        let (router, life) = match known {
-            Some(life) => (&mut self.straight, life),
-            None => (&mut self.routed, Life::default()),
+        let Some(alike) = self.alike(&mut request) else {
+            return RouterFuture::begin(&mut self.routed, request, Life::default(), self.rules);
         };
-        RouterFuture::begin(router, request, life, self.rules)
+        let length = request.body().size_hint().exact();
+        if length.is_none() || !self.rules.requests_are_plain {
+            let life = self.rules.arrive_as(alike, &request);
+            return RouterFuture::begin(&mut self.straight, request, life, self.rules);
+        }
+        let accepted = alike.accept(length);
+        let inner = self.straight.call(request);
+        // Only now: what is begun would have to be ended if the router panicked, and what it makes be moved for that.
+        let life = accepted.map_or_else(Life::default, |accepted| accepted.begin(|_| {}));
+        RouterFuture::new(inner, life, self.rules)
     }
 }
 
