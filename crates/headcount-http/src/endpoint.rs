@@ -19,20 +19,25 @@ use crate::series::{Series, Streams};
 use crate::tree::Tree;
 use crate::unrouted::FindRoute;
 
-/// Requests that are alike when they arrive.
+/// Requests that are alike when they arrive. What each of them needs comes first, in one line of a processor's cache.
+#[repr(C, align(64))]
 pub(crate) struct Endpoint {
     pub(crate) recorder: Recorder,
     pub(crate) role: Role,
-    pub(crate) method: &'static str,
-    /// What that asks for.
+    pub(crate) in_flight: Option<UpDown>,
+    answers: Place,
+    /// What the method asks for.
     pub(crate) asked: Asked,
+    /// Whether nobody wants to know when the head of an answer is there.
+    pub(crate) heads_are_plain: bool,
+    /// Whether answers are told apart by their status alone.
+    pub(crate) by_status: bool,
+    pub(crate) method: &'static str,
     pub(crate) route: Box<str>,
     pub(crate) scheme: &'static str,
     pub(crate) protocol: &'static str,
     pub(crate) computed: Box<[Box<str>]>,
-    pub(crate) in_flight: Option<UpDown>,
     streams: OnceLock<Streams>,
-    answers: Place,
 }
 
 /// What an endpoint is for.
@@ -51,12 +56,13 @@ pub(crate) enum Role {
 type Place = OnceLock<&'static Answers>;
 
 /// Answers of one status, and then those of others. Few endpoints have more than a handful.
+#[repr(C)]
 struct Answers {
     status: u16,
+    next: Place,
     /// Without labels that are computed from the answer.
     plain: OnceLock<Series>,
     labelled: Tree<Series>,
-    next: Place,
 }
 
 impl Endpoint {
@@ -66,6 +72,8 @@ impl Endpoint {
             role,
             method: arrived.method,
             asked: Asked::by(arrived.method),
+            heads_are_plain: recorder.families().first_byte.is_none() && !matches!(role, Role::Unrouted(_)),
+            by_status: recorder.options().response_labels.is_empty(),
             route: arrived.route.into(),
             scheme: arrived.scheme,
             protocol: arrived.protocol,

@@ -25,12 +25,15 @@ pub(crate) enum Observer {
 /// A series of the sizes of bodies.
 pub(crate) enum Sizes {
     Every(Observer),
-    /// Only of bodies that are not empty: there may never be one, so that it is made with the first.
-    NotEmpty {
-        made: OnceLock<Observer>,
-        family: &'static Observed,
-        values: Vec<String>,
-    },
+    /// Only of bodies that are not empty.
+    NotEmpty(Box<NotEmpty>),
+}
+
+/// There may never be a body that is not empty, so that the series is made with the first.
+pub(crate) struct NotEmpty {
+    made: OnceLock<Observer>,
+    family: &'static Observed,
+    values: Vec<String>,
 }
 
 impl Observed {
@@ -108,17 +111,15 @@ impl Sizes {
 
     pub(crate) fn not_empty(family: &'static Observed, values: &Values<'_>, computed: &[&str]) -> Self {
         let values = family.values(values, computed).into_iter().map(str::to_owned).collect();
-        Self::NotEmpty { made: OnceLock::new(), family, values }
+        Self::NotEmpty(Box::new(NotEmpty { made: OnceLock::new(), family, values }))
     }
 
     #[inline(always)]
     pub(crate) fn observe(&self, bytes: u64) {
         let observer = match self {
             Self::Every(observer) => observer,
-            Self::NotEmpty { made, family, values } if bytes > 0 => {
-                made.get_or_init(|| first(family, values))
-            }
-            Self::NotEmpty { .. } => return,
+            Self::NotEmpty(series) if bytes > 0 => series.observer(),
+            Self::NotEmpty(_) => return,
         };
         // Processors know how to make a float of an integer that has a sign; no body is as long as the longest of these.
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -127,8 +128,10 @@ impl Sizes {
     }
 }
 
-/// The series that the first body is observed by that is not empty.
-#[cold]
-fn first(family: &Observed, values: &[String]) -> Observer {
-    family.with(&values.iter().map(String::as_str).collect::<Vec<_>>())
+impl NotEmpty {
+    #[inline(never)]
+    fn observer(&self) -> &Observer {
+        self.made
+            .get_or_init(|| self.family.with(&self.values.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
 }

@@ -177,12 +177,9 @@ impl<F: Follow> Ongoing<F> {
     /// The head of its answer is there, and no more is to be done than to keep what it says. Returns whether that is so.
     #[inline(always)]
     pub(crate) fn sends(&mut self, status: u16, bytes: u64) -> bool {
-        let Endpoint { recorder, asked, .. } = self.endpoint;
-        let is_plain = bytes > 0
-            && !asked.leaves_unread(status)
-            && self.endpoint.unrouted().is_none()
-            && recorder.families().first_byte.is_none()
-            && !self.follow.is_there();
+        let Endpoint { asked, heads_are_plain, .. } = self.endpoint;
+        let is_plain =
+            bytes > 0 && *heads_are_plain && !asked.leaves_unread(status) && !self.follow.is_there();
         if is_plain {
             (self.stage, self.status, self.body) = (Stage::Sending, status, Length::sized(bytes));
         }
@@ -230,13 +227,9 @@ impl<F: Follow> Ongoing<F> {
         }
         let is_sent = self.stage == Stage::Sending || self.endpoint.recorder.options().undeclared_is_empty;
         let request_bytes = self.request.get();
-        self.series().count(&Ended {
-            seconds,
-            to_head: self.to_head,
-            request_bytes,
-            response_bytes: is_sent.then_some(self.sent),
-            exemplar: self.exemplar.as_deref(),
-        });
+        let response_bytes = is_sent.then_some(self.sent);
+        let ended = Ended { seconds, to_head: self.to_head, request_bytes, response_bytes };
+        self.series().count(ended, self.exemplar.as_deref());
         self.stop_being_in_flight();
         if self.follow.is_there() {
             self.report(outcome, seconds, request_bytes);
@@ -268,15 +261,16 @@ impl<F: Follow> Ongoing<F> {
 
     #[inline(always)]
     fn series(&self) -> &'static Series {
-        match self.endpoint.recorder.options().response_labels.len() {
-            0 => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
-            count => self.labelled_series(count),
+        match self.endpoint.by_status {
+            true => self.endpoint.recorder.series(self.endpoint, self.status, &[]),
+            false => self.labelled_series(),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn labelled_series(&self, count: usize) -> &'static Series {
+    fn labelled_series(&self) -> &'static Series {
+        let count = self.endpoint.recorder.options().response_labels.len();
         let mut labels = [""; MOST_LABELS];
         // Without an answer there are none.
         labels.iter_mut().zip(&self.labels).for_each(|(place, value)| *place = value);

@@ -26,7 +26,8 @@ pub(crate) struct Streams {
 }
 
 /// A request that is over.
-pub(crate) struct Ended<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Ended {
     /// From its arrival to its end.
     pub(crate) seconds: f64,
     /// From its arrival to the head of its answer, if there was one and somebody wants to know.
@@ -34,27 +35,27 @@ pub(crate) struct Ended<'a> {
     pub(crate) request_bytes: Option<u64>,
     /// None without an answer.
     pub(crate) response_bytes: Option<u64>,
-    pub(crate) exemplar: Option<&'a Exemplar>,
 }
 
 impl Series {
-    /// Counts a request.
+    /// Counts a request, and keeps its exemplar.
     #[inline(always)]
-    pub(crate) fn count(&self, ended: &Ended<'_>) {
-        match ended.exemplar {
+    pub(crate) fn count(&self, ended: Ended, exemplar: Option<&Exemplar>) {
+        match exemplar {
             None => self.count_with(ended, None),
             exemplar => self.count_and_keep(ended, exemplar),
         }
     }
 
     /// The same with an exemplar. Apart, so that others need not ask for it at each of their series.
+    #[cold]
     #[inline(never)]
-    fn count_and_keep(&self, ended: &Ended<'_>, exemplar: Option<&Exemplar>) {
+    fn count_and_keep(&self, ended: Ended, exemplar: Option<&Exemplar>) {
         self.count_with(ended, exemplar);
     }
 
     #[inline(always)]
-    fn count_with(&self, ended: &Ended<'_>, exemplar: Option<&Exemplar>) {
+    fn count_with(&self, ended: Ended, exemplar: Option<&Exemplar>) {
         if let Some(requests) = self.requests {
             match exemplar {
                 None => requests.inc(),

@@ -166,17 +166,17 @@ pub(crate) fn shape(buckets: &Buckets) -> Shape {
 }
 
 impl sealed::Metric for Histogram {
-    type Common = Search;
+    type Common = &'static Search;
 
-    fn common(shape: &Shape) -> Search {
+    fn common(shape: &Shape) -> &'static Search {
         match shape {
-            Shape::Histogram { bounds } => Search::new(bounds),
-            _ => Search::new(&[]),
+            Shape::Histogram { bounds } => Search::shared(bounds),
+            _ => Search::shared(&[]),
         }
     }
 
     fn create(
-        search: &'static Search,
+        &search: &'static &'static Search,
         registration: &mut Registration,
         store: Store,
         family: u32,
@@ -186,11 +186,11 @@ impl sealed::Metric for Histogram {
         Ok((Self { cells, search }, life))
     }
 
-    fn cells(self, search: &'static Search) -> SeriesCells {
+    fn cells(self, &search: &'static &'static Search) -> SeriesCells {
         SeriesCells::Summed(self.cells, cell_count(search))
     }
 
-    fn lost(search: &'static Search, store: Store) -> Self {
+    fn lost(&search: &'static &'static Search, store: Store) -> Self {
         Self { cells: store.lost_cells(), search }
     }
 }

@@ -13,6 +13,8 @@
     expect(unsafe_code, reason = "vector instructions are functions of an architecture")
 )]
 
+use std::sync::{Mutex, PoisonError};
+
 /// Bounds that are compared at once.
 const FEW: usize = 16;
 
@@ -32,6 +34,7 @@ pub struct Search {
 
 /// Cells that a value's highest bits name, each with one bound at most.
 #[derive(Debug)]
+#[repr(C)]
 struct Cells {
     /// The first bound, and its cell.
     lowest: f64,
@@ -52,6 +55,20 @@ impl Search {
         let mut few = [f64::INFINITY; FEW];
         few.iter_mut().zip(bounds).for_each(|(place, &bound)| *place = bound);
         Self { few: Few(few), bounds: bounds.into(), cells: Cells::of(bounds) }
+    }
+
+    /// One for all histograms with these bounds, whose searches then need no more of a processor's cache than those of one.
+    pub(crate) fn shared(bounds: &[f64]) -> &'static Self {
+        static ALL: Mutex<Vec<&Search>> = Mutex::new(Vec::new());
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter().find(|search| *search.bounds == *bounds) {
+            Some(search) => search,
+            None => {
+                let search = Box::leak(Box::new(Self::new(bounds)));
+                all.push(search);
+                search
+            }
+        }
     }
 
     /// How many bounds there are.

@@ -121,9 +121,9 @@ struct Known {
     to_rest: u32,
 }
 
-/// Two lines of a processor's cache.
+/// Two lines of a processor's cache, of which a short path needs one.
 #[derive(Clone)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Place {
     requests: Option<(Key, Alike)>,
     /// Of the pair, this one was asked for last.
@@ -170,10 +170,9 @@ impl Known {
         }
         let at = self.pair(key, path);
         let pair = &mut self.pairs[at];
-        let (found, alike) = match [pair[0].find(key, path), pair[1].find(key, path)] {
-            [Some(alike), _] => (0, alike),
-            [None, Some(alike)] => (1, alike),
-            [None, None] => return None,
+        let (found, alike) = match pair[0].find(key, path) {
+            Some(alike) => (0, alike),
+            None => (1, pair[1].find(key, path)?),
         };
         self.found += 1;
         if !pair[found].is_last {
