@@ -1,8 +1,9 @@
 //! What the middleware takes of a server's throughput: a prefork hello-world under `wrk`, with it and without.
 //!
-//! Both servers run all the time and are asked in turn, so that what else the machine does meets both. The workers have
-//! one processor, which they fill, and `wrk` has another: where both share them, the kernel's choice of who runs when
-//! comes to more than what is measured.
+//! Both servers run at the same time and are asked in turn, so that what else the machine does meets both; and they are
+//! started anew now and then, as where a process happens to have its memory comes to half of what is measured. The workers
+//! have one processor, which they fill, and `wrk` has another: where both share them, the kernel's choice of who runs when
+//! comes to more.
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -18,8 +19,10 @@ use headcount_tower::HttpMetrics;
 
 use crate::document::{machine, write};
 
-/// As many pairs of runs, of a second each, which is the least that `wrk` can do.
-const PAIRS: usize = 61;
+/// How often the servers are started.
+const STARTS: usize = 10;
+/// As many pairs of runs each time, of a second each, which is the least that `wrk` can do.
+const PAIRS: usize = 12;
 const WORKERS: u32 = 2;
 const CONNECTIONS: u32 = 32;
 
@@ -65,8 +68,9 @@ pub(crate) fn run(is_written: bool) {
     let head = "| Requests a second | without | with the middleware | less by | between (95 %) | Limit |\n\
                 |---|---:|---:|---:|---:|---|\n";
     let how = format!(
-        "Medians of {PAIRS} pairs of runs of a second, {WORKERS} workers on one processor and {CONNECTIONS} connections of \
-         `wrk` on another, on {}.",
+        "Medians of {} pairs of runs of a second, by servers that are started {STARTS} times, {WORKERS} workers on one \
+         processor and {CONNECTIONS} connections of `wrk` on another, on {}.",
+        STARTS * PAIRS,
         machine()
     );
     let table = format!("{how}\n\n{head}{row}\n");
@@ -82,11 +86,29 @@ fn missing() -> String {
 }
 
 fn compare() -> String {
+    let mut pairs = Vec::new();
+    (0..STARTS).for_each(|_| pairs.extend(ask_in_turn()));
+    let sorted = |of: fn(&[f64; 2]) -> f64| {
+        let mut all: Vec<f64> = pairs.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let less = sorted(|[without, with]| 1.0 - with / without);
+    let (from, to) = around_median(&less);
+    let [plain, measured, less] =
+        [sorted(|pair| pair[0]), sorted(|pair| pair[1]), less].map(|sorted| sorted[sorted.len() / 2]);
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let (from, to, by, verdict) = (percent(from), percent(to), percent(less), said(less <= LIMIT));
+    format!("| prefork hello-world, axum | {plain:.0} | {measured:.0} | {by} | {from} to {to} | {verdict} |")
+}
+
+/// Starts both servers, and asks one and the other for requests in a second: without the middleware and with it.
+fn ask_in_turn() -> Vec<[f64; 2]> {
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let [without, with] = ["without", "with"];
     let servers = [start(folders[0].path(), without), start(folders[1].path(), with)];
     let [without, with] = servers.each_ref().map(Headcount::server);
-    let (mut plain, mut measured, mut less) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
     for pair in 0..=PAIRS {
         // Nobody always comes after the other.
         let (without, with) = if pair % 2 == 0 {
@@ -98,21 +120,12 @@ fn compare() -> String {
         };
         // The first one was for the caches.
         if pair > 0 {
-            plain.push(without);
-            measured.push(with);
-            less.push(1.0 - with / without);
+            pairs.push([without, with]);
         }
     }
     let counted = servers[1].value("http_requests_total{method=\"GET\",route=\"/\",status=\"200\"}");
     assert!(counted.is_some_and(|counted| counted > 0.0), "the middleware has counted");
-    for all in [&mut plain, &mut measured, &mut less] {
-        all.sort_by(f64::total_cmp);
-    }
-    let (from, to) = around_median(&less);
-    let [plain, measured, less] = [&plain, &measured, &less].map(|sorted| sorted[sorted.len() / 2]);
-    let percent = |part: f64| format!("{:.1} %", part * 100.0);
-    let (from, to, by, verdict) = (percent(from), percent(to), percent(less), said(less <= LIMIT));
-    format!("| prefork hello-world, axum | {plain:.0} | {measured:.0} | {by} | {from} to {to} | {verdict} |")
+    pairs
 }
 
 /// Between which two of them the median of many more would be, 95 times in a hundred: by the ranks that a fair coin's
