@@ -12,7 +12,7 @@ mod row;
 use headcount::Registry;
 
 pub(crate) use labels::{Digit, Three};
-pub(crate) use plain::{Misses, amid_misses};
+pub(crate) use plain::{MANY, amid_misses};
 use row::{Rows, Target};
 
 use crate::alone::disturbed;
@@ -29,6 +29,7 @@ pub(crate) enum Work<'a> {
     Add(Threads),
     AddInTurn,
     AddAmidMisses,
+    AddInTurnAmidMisses,
     Set,
     Observe,
     /// Into buckets that nobody chose.
@@ -91,6 +92,9 @@ impl Bench<'_> {
         mut candidates: Vec<Candidate<'a>>,
     ) -> Medians {
         candidates.extend((self.more)(work));
+        if matches!(work, Work::AddAmidMisses | Work::AddInTurnAmidMisses) {
+            candidates = candidates.into_iter().map(|candidate| candidate.after_itself(3)).collect();
+        }
         if matches!(work.threads(), Threads::One) {
             candidates = candidates.into_iter().map(Candidate::alone).collect();
         }

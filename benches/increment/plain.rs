@@ -1,6 +1,7 @@
 //! Metrics without labels, by handles that are kept.
 
 use std::hint::black_box;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const SERIES: usize = 16;
 pub(crate) fn run(bench: &mut Bench<'_>) {
     counter(bench);
     counters_in_turn(bench);
-    counter_amid_misses(bench);
+    counters_amid_misses(bench);
     gauge(bench);
     histogram(bench);
     native(bench);
@@ -107,43 +108,52 @@ fn counters_in_turn(bench: &mut Bench<'_>) {
 
 const FASTER_THAN_ALL: Target = OfBestPeer(1.0);
 
-/// Work of which every store misses the first cache, as that of programs does that do something.
-pub(crate) struct Misses(Box<[AtomicU64; 1 << 16]>);
+/// Work of which every store misses the first cache, as that of programs does that do something. One for all: where its
+/// memory happens to be makes a difference.
+static WORK: LazyLock<Box<[AtomicU64; 1 << 16]>> = LazyLock::new(|| {
+    let all: Box<[AtomicU64]> = (0..1 << 16).map(|_| AtomicU64::new(0)).collect();
+    all.try_into().unwrap()
+});
 
-impl Misses {
-    pub(crate) fn new() -> Self {
-        let all: Box<[AtomicU64]> = (0..1 << 16).map(|_| AtomicU64::new(0)).collect();
-        Self(all.try_into().unwrap())
-    }
+/// So many series that their memory does not stay in the first cache amid that work, either.
+pub(crate) const MANY: usize = 256;
 
-    #[inline]
-    pub(crate) fn work(&self, n: u64) {
-        for store in n * 4..n * 4 + 4 {
-            turn(&self.0, store.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).store(n, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Repeats an update amid that work.
-pub(crate) fn amid_misses<R>(misses: &Misses, add: impl Fn() -> R) -> Duration {
+/// Repeats an update of series in turn, amid that work. Handles come from memory, and are not put there anew: stores are what
+/// there are too few of.
+pub(crate) fn amid_misses<T, R, const LEN: usize>(metrics: &[T; LEN], add: impl Fn(&T) -> R) -> Duration {
+    let (work, metrics) = (&**WORK, black_box(metrics));
     repeat(|n| {
-        misses.work(n);
-        add()
+        for store in n * 4..n * 4 + 4 {
+            turn(work, store.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).store(n, Ordering::Relaxed);
+        }
+        black_box(());
+        add(turn(metrics, n))
     })
 }
 
-fn counter_amid_misses(bench: &mut Bench<'_>) {
-    let ours = bench.registry.counter("amid_misses", "").unwrap();
-    let theirs = prometheus::IntCounter::new("theirs", "theirs").unwrap();
-    let misses = &Misses::new();
-    let add = move || amid_misses(misses, || black_box(ours).inc());
+fn counters_amid_misses(bench: &mut Bench<'_>) {
+    few_or_many::<1>(bench, "work that misses the cache, and an add", Work::AddAmidMisses);
+    few_or_many::<MANY>(bench, "the same, 256 series in turn", Work::AddInTurnAmidMisses);
+}
+
+fn few_or_many<const LEN: usize>(bench: &mut Bench<'_>, operation: &str, work: Work<'static>) {
+    let registry = bench.registry;
+    let ours: [Counter; LEN] =
+        std::array::from_fn(|n| registry.counter(&format!("amid{LEN}_misses{n}"), "").unwrap());
+    let theirs: [_; LEN] =
+        std::array::from_fn(|n| prometheus::IntCounter::new(format!("theirs{n}"), "theirs").unwrap());
+    let cells: [AtomicU64; LEN] = std::array::from_fn(|_| AtomicU64::new(0));
+    let add = move || amid_misses(&ours, Counter::inc);
     let mut candidates = vec![
-        Candidate::floor("floor: the work alone", move || amid_misses(misses, || ())),
+        Candidate::new("the work alone", || amid_misses(&[()], |()| ())),
+        Candidate::floor("floor: the work, and a plain load, add, store", move || {
+            amid_misses(&cells, |cell| cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed))
+        }),
         Candidate::ours("headcount::Counter", add),
-        Candidate::peer("prometheus", || amid_misses(misses, || black_box(&theirs).inc())),
+        Candidate::peer("prometheus", move || amid_misses(&theirs, |theirs| theirs.inc())),
     ];
     candidates.extend(bench.reader.beside(add));
-    bench.row("work that misses the cache, and an add", Work::AddAmidMisses, &[FASTER_THAN_ALL], candidates);
+    bench.row(operation, work, &[FASTER_THAN_ALL], candidates);
 }
 
 fn gauge(bench: &mut Bench<'_>) {

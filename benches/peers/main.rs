@@ -22,7 +22,7 @@ mod measure;
 mod plain;
 mod requests;
 
-use increment::Work;
+use increment::{MANY, Work};
 use measure::Candidate;
 
 fn main() {
@@ -47,7 +47,8 @@ fn candidates(work: Work<'_>) -> Vec<Candidate<'_>> {
     match work {
         Work::Add(threads) => plain::add(threads),
         Work::AddInTurn => plain::add_in_turn(),
-        Work::AddAmidMisses => plain::add_amid_misses(),
+        Work::AddAmidMisses => plain::add_amid_misses::<1>(),
+        Work::AddInTurnAmidMisses => plain::add_amid_misses::<MANY>(),
         Work::Set => plain::set(),
         Work::Observe => plain::observe(),
         Work::ObserveNative => plain::observe_native(),

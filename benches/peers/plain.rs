@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
 };
 use prometheus_client::metrics as client;
 
-use crate::increment::{Misses, amid_misses};
+use crate::increment::amid_misses;
 use crate::inputs::{Threads, repeat, turn, values};
 use crate::measure::Candidate;
 
@@ -78,19 +78,23 @@ pub(crate) fn add_in_turn() -> Vec<Candidate<'static>> {
     ]
 }
 
-pub(crate) fn add_amid_misses() -> Vec<Candidate<'static>> {
-    fn amid<'a, R>(name: &'static str, add: impl Fn() -> R + 'a) -> Candidate<'a> {
-        let misses = Misses::new();
-        Candidate::peer(name, move || amid_misses(&misses, &add))
+/// So many of each.
+pub(crate) fn add_amid_misses<const LEN: usize>() -> Vec<Candidate<'static>> {
+    fn amid<T: 'static, R, const LEN: usize>(
+        name: &'static str,
+        new: impl Fn(usize) -> T,
+        add: impl Fn(&T) -> R + 'static,
+    ) -> Candidate<'static> {
+        let metrics: [T; LEN] = std::array::from_fn(new);
+        Candidate::peer(name, move || amid_misses(&metrics, &add))
     }
-    let (client, fast, local) = (ClientCounter::default(), FastCounter::default(), Local::default());
-    let (measured, handle) = (measured::Counter::new(), metrics::counter!("amid"));
+    let handle = |n: usize| metrics::counter!("amid", "n" => n.to_string());
     vec![
-        amid("prometheus-client", move || black_box(&client).inc()),
-        amid("metrics", move || black_box(&handle).increment(1)),
-        amid("measured", move || black_box(&measured).inc()),
-        amid("fastmetrics", move || black_box(&fast).inc()),
-        amid("foundations-metrics", move || black_box(&local).inc()),
+        amid::<_, _, LEN>("prometheus-client", |_| ClientCounter::default(), |client| client.inc()),
+        amid::<_, _, LEN>("metrics", handle, |handle| handle.increment(1)),
+        amid::<_, _, LEN>("measured", |_| measured::Counter::new(), |measured| measured.inc()),
+        amid::<_, _, LEN>("fastmetrics", |_| FastCounter::default(), |fast| fast.inc()),
+        amid::<_, _, LEN>("foundations-metrics", |_| Local::default(), |local| local.inc()),
     ]
 }
 
