@@ -25,7 +25,10 @@ impl Rules {
     #[inline]
     pub(crate) fn arrive(&'static self, request: &ServiceRequest, routes: &Rc<Routes>) -> Life<Follower> {
         let Functions { route, predicates, .. } = &self.functions;
-        if !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)) {
+        let is_plain = self.requests_are_plain;
+        let is_left_out =
+            || !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request));
+        if !is_plain && is_left_out() {
             return Life::default();
         }
         let is_unrouted = route.is_none() && self.recorder.routes_later();
@@ -44,7 +47,9 @@ impl Rules {
                 follower.hook = hook.begin(request);
             }
         });
-        self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
+        if !is_plain {
+            self.take_exemplar(&mut life, request, || request.headers().get("traceparent")?.to_str().ok());
+        }
         life
     }
 
@@ -84,6 +89,11 @@ impl Rules {
         {
             life.errored(ERROR, status.as_u16());
         }
+        let status = status.as_u16();
+        let body = body(life, status, response.response().body().size());
+        if self.answers_are_plain {
+            return life.answered(status, body, Vec::new());
+        }
         let header = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
         if self.recorder.counts_grpc() && is_grpc(header("content-type")) {
             // There are no trailers here: a status that is not in the head is none.
@@ -93,8 +103,7 @@ impl Rules {
             follower.hook.response(&head);
         }
         let labels = self.functions.response_labels.iter().map(|label| label(&head).into_owned()).collect();
-        let body = body(life, status.as_u16(), response.response().body().size());
-        life.answered(status.as_u16(), body, labels);
+        life.answered(status, body, labels);
     }
 }
 
