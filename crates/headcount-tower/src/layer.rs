@@ -29,9 +29,9 @@ impl HttpMetrics {
     /// Measures every request of a whole router, from outside: the cheapest way to measure an axum application.
     ///
     /// Routes and fallbacks are all measured, in whatever order they were added; layers of the router are within. Requests
-    /// count as with [`Router::layer`](axum::Router::layer), around which axum puts boxes. Those whose path has not been
-    /// there lately go through such a layer, to learn their route; so do all if the [`Builder`] was given functions, which
-    /// then see what they see there.
+    /// count as with [`Router::layer`](axum::Router::layer), around which axum puts boxes. Those of a path and
+    /// method that have not been there lately go through such a layer, to learn their route; so do all of a method that is
+    /// rare, and all if the [`Builder`] was given functions, which then see what they see there.
     ///
     /// ```no_run
     /// # async fn serve() -> std::io::Result<()> {

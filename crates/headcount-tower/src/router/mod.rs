@@ -1,8 +1,8 @@
 //! Around a whole router of axum's, which then does not put what a layer makes into boxes.
 //!
 //! But which route a request has, only a layer inside is told. So the router is there twice: as it is, and with a layer.
-//! A path that comes for the first time goes through the layer, which measures it and notes its route; when it comes
-//! again, its route is known, and it is measured around the router as it is.
+//! A path that comes for the first time goes through the layer, which measures it and notes where it was counted; when it
+//! comes again, that is known, and it is measured around the router as it is.
 
 mod future;
 mod known;
