@@ -6,15 +6,14 @@
 use std::borrow::Cow;
 
 use headcount_store::text::{OWN_NAME, is_legal_label_name, is_plain_label_value, write_plain_labels};
-
-use crate::seek::{seek, take_until};
+use memchr::memchr;
 
 const END: u8 = 0;
 const ESCAPE: u8 = 0xff;
 
 /// Appends one name or value.
 pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
-    if seek(END, text.as_bytes()).is_none() {
+    if memchr(END, text.as_bytes()).is_none() {
         return encode_plain(text.as_bytes(), out);
     }
     for byte in text.bytes() {
@@ -36,7 +35,17 @@ pub(crate) fn encode_plain(text: &[u8], out: &mut Vec<u8>) {
 fn plain(bytes: &[u8]) -> Option<impl Iterator<Item = (&[u8], &[u8])>> {
     let mut rest = bytes;
     let next = move || (!rest.is_empty()).then(|| (take_until(END, &mut rest), take_until(END, &mut rest)));
-    seek(ESCAPE, bytes).is_none().then(|| std::iter::from_fn(next))
+    memchr(ESCAPE, bytes).is_none().then(|| std::iter::from_fn(next))
+}
+
+/// Takes what stands before a byte off the beginning, and that byte; all, if it is not there.
+fn take_until<'a>(byte: u8, text: &mut &'a [u8]) -> &'a [u8] {
+    let (taken, rest) = match memchr(byte, text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (*text, &[][..]),
+    };
+    *text = rest;
+    taken
 }
 
 /// Whether labels can be [spelled](spell_plain) as they are called.
@@ -84,7 +93,7 @@ pub(crate) fn decode(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_
 }
 
 fn next_plain<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let end = seek(END, rest.as_bytes())?;
+    let end = memchr(END, rest.as_bytes())?;
     let text = &rest[..end];
     *rest = &rest[end + 1..];
     Some(text)

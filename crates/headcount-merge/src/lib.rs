@@ -16,7 +16,7 @@
 //!
 //! Read the modules in this order, which is that of the work:
 //!
-//! * `seek`: where a byte stands in a text; `labels`: a label set as bytes that compare as the labels do.
+//! * `labels`: a label set as bytes that compare as the labels do.
 //! * `process`: whose values they are, and whether it lives.
 //! * `liveness`: whether peers' processes live, as far as can be seen.
 //! * `index`: each family and series once, however many processes have it.
@@ -87,7 +87,6 @@ mod reading;
 mod rendering;
 mod report;
 mod roster;
-mod seek;
 mod sequence;
 mod shared_cells;
 mod sum_layout;

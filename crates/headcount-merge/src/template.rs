@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use headcount_store::peer::Key;
-
-use crate::seek::seek;
+use memchr::memchr;
 
 /// The places of labels in a key.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl Template {
                 continue;
             }
             rest = rest.strip_prefix(&last[behind..value.start])?;
-            let len = seek(b'"', rest)?;
+            let len = memchr(b'"', rest)?;
             self.values.push((start..start + len, true));
             (rest, behind) = (&rest[len..], value.end);
         }
