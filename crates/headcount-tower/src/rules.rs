@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::mem;
 
 #[cfg(feature = "axum")]
-use headcount_http::Alike;
+use headcount_http::{Accepted, Alike};
 use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, Watch, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
@@ -32,8 +32,7 @@ impl Rules {
     #[cfg(feature = "axum")]
     #[inline(always)]
     pub(crate) fn arrive_as<B: http_body::Body>(&self, alike: Alike, request: &Request<B>) -> Life<Follower> {
-        let accepted = alike.accept(request.body().size_hint().exact());
-        let mut life = accepted.map_or_else(Life::default, |accepted| accepted.begin(|_| {}));
+        let mut life = begin(alike.accept(request.body().size_hint().exact()));
         if !self.requests_are_plain {
             let head = RequestHead::of(request);
             self.take_exemplar(&mut life, &head, || traceparent(&head));
@@ -180,6 +179,16 @@ impl Rules {
             labels => labels.iter().map(|label| label(&head).into_owned()).collect(),
         };
         life.answered(head.status.as_u16(), body(life, response), labels);
+    }
+}
+
+/// Begins to measure a request that nothing follows; `None` is one that is left out.
+#[cfg(feature = "axum")]
+#[inline(always)]
+pub(crate) fn begin(accepted: Option<Accepted>) -> Life<Follower> {
+    match accepted {
+        Some(accepted) => accepted.begin(|_| {}),
+        None => Life::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::future::RouterFuture;
 use super::known::RouterId;
 use super::routed::{Routed, WithinAnother};
-use crate::rules::Rules;
+use crate::rules::{Rules, begin};
 
 /// A router whose requests are measured. Made by [`HttpMetrics::around`](crate::HttpMetrics::around).
 ///
@@ -105,8 +105,7 @@ where
         let accepted = alike.accept(length);
         let inner = self.straight.call(request);
         // Only now: what is begun would have to be ended if the router panicked, and what it makes be moved for that.
-        let life = accepted.map_or_else(Life::default, |accepted| accepted.begin(|_| {}));
-        RouterFuture::new(inner, life, self.rules)
+        RouterFuture::new(inner, begin(accepted), self.rules)
     }
 }
 
