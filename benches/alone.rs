@@ -28,7 +28,7 @@ pub(crate) fn alone<T>(mut work: impl FnMut() -> T) -> T {
                 return done;
             }
         }
-        std::thread::sleep(PAUSE);
+        stay_awake();
     }
     DISTURBED.fetch_add(1, Ordering::Relaxed);
     work()
@@ -37,6 +37,14 @@ pub(crate) fn alone<T>(mut work: impl FnMut() -> T) -> T {
 /// Which part of all that was to be alone was not.
 pub(crate) fn disturbed() -> f64 {
     DISTURBED.load(Ordering::Relaxed) as f64 / DONE.load(Ordering::Relaxed).max(1) as f64
+}
+
+/// Lets time pass without giving the processor back, which would then begin slowly, and wherever there is room for it.
+fn stay_awake() {
+    let start = Instant::now();
+    while start.elapsed() < PAUSE {
+        probe();
+    }
 }
 
 fn is_alone() -> bool {

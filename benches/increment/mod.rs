@@ -92,11 +92,8 @@ impl Bench<'_> {
         mut candidates: Vec<Candidate<'a>>,
     ) -> Medians {
         candidates.extend((self.more)(work));
-        if matches!(work, Work::AddAmidMisses | Work::AddInTurnAmidMisses) {
-            candidates = candidates.into_iter().map(|candidate| candidate.after_itself(3)).collect();
-        }
-        if matches!(work.threads(), Threads::One) {
-            candidates = candidates.into_iter().map(Candidate::alone).collect();
+        if matches!(work.threads(), Threads::One) && !matches!(work, Work::Create) {
+            candidates = candidates.into_iter().map(|candidate| candidate.after_itself(1).alone()).collect();
         }
         let medians = compare(operation, ROUNDS, UPDATES as f64, "ns", &mut candidates);
         self.rows.add(operation, "ns", &medians, targets);
