@@ -65,14 +65,17 @@ impl<'a> Candidate<'a> {
         Self { work: Box::new(settled), ..self }
     }
 
-    /// The same by a thread that has its core for itself, if that can be had; not for who is meant to have others beside.
+    /// The same by a thread that has its core for itself, if that can be had.
     #[allow(dead_code, reason = "for whoever counts instructions")]
     pub(crate) fn alone(self) -> Self {
-        if matches!(self.role, Role::BesideOthers | Role::BesideReader) {
-            return self;
-        }
         let mut work = self.work;
         Self { work: Box::new(move || alone(&mut work)), ..self }
+    }
+
+    /// Whether somebody is to be there meanwhile, on the next processor.
+    #[allow(dead_code, reason = "for whoever counts instructions")]
+    pub(crate) fn is_beside(&self) -> bool {
+        matches!(self.role, Role::BesideOthers | Role::BesideReader)
     }
 
     fn median(&mut self) -> Duration {

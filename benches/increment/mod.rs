@@ -92,8 +92,12 @@ impl Bench<'_> {
         mut candidates: Vec<Candidate<'a>>,
     ) -> Medians {
         candidates.extend((self.more)(work));
-        if matches!(work.threads(), Threads::One) && !matches!(work, Work::Create) {
-            candidates = candidates.into_iter().map(|candidate| candidate.after_itself(1).alone()).collect();
+        if matches!(work.threads(), Threads::One) {
+            let undisturbed = |candidate: Candidate<'a>| match candidate.is_beside() {
+                true => candidate,
+                false => candidate.after_itself(1).alone(),
+            };
+            candidates = candidates.into_iter().map(undisturbed).collect();
         }
         let medians = compare(operation, ROUNDS, UPDATES as f64, "ns", &mut candidates);
         self.rows.add(operation, "ns", &medians, targets);
