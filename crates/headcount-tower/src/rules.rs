@@ -148,7 +148,10 @@ impl Rules {
     fn sends<B: http_body::Body>(&self, life: &mut Life<Follower>, response: &Response<B>) -> bool {
         let is_plain = self.answers_are_plain && response.extensions().is_empty();
         let length = || response.body().size_hint().exact();
-        is_plain && length().is_some_and(|bytes| life.sends(response.status().as_u16(), bytes))
+        // What has ended may still declare what it had.
+        is_plain
+            && !response.body().is_end_stream()
+            && length().is_some_and(|bytes| life.sends(response.status().as_u16(), bytes))
     }
 
     /// Tells all that there is to tell of an answer, and returns what is left of its life.
