@@ -26,9 +26,9 @@ impl Rules {
     pub(crate) fn arrive(&'static self, request: &ServiceRequest, routes: &Rc<Routes>) -> Life<Follower> {
         let Functions { route, predicates, .. } = &self.functions;
         let is_plain = self.requests_are_plain;
-        let is_left_out =
-            || !self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request));
-        if !is_plain && is_left_out() {
+        if !is_plain
+            && (!self.recorder.is_enabled() || predicates.iter().any(|leaves_out| leaves_out(request)))
+        {
             return Life::default();
         }
         let is_unrouted = route.is_none() && self.recorder.routes_later();

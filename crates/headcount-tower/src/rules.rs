@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::mem;
 
 #[cfg(feature = "axum")]
-use headcount_http::{Accepted, Alike};
+use headcount_http::Accepted;
 use headcount_http::{Arrival, Body, DoNotTrack, Life, MOST_LABELS, TokenUsage, Watch, grpc_status, is_grpc};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 
@@ -28,11 +28,12 @@ impl Rules {
         self.recorder.arrive(&self.arrival(&head, route, request.body()), |_| {})
     }
 
-    /// The same, for an application without functions, and for a request of which somebody knows others that are alike.
+    /// The same, for an application without functions, and for a request that is accepted as others were; `None` is one that
+    /// is left out.
     #[cfg(feature = "axum")]
     #[inline(always)]
-    pub(crate) fn arrive_as<B: http_body::Body>(&self, alike: Alike, request: &Request<B>) -> Life<Follower> {
-        let mut life = begin(alike.accept(request.body().size_hint().exact()));
+    pub(crate) fn arrive_as<B>(&self, accepted: Option<Accepted>, request: &Request<B>) -> Life<Follower> {
+        let mut life = begin(accepted);
         if !self.requests_are_plain {
             let head = RequestHead::of(request);
             self.take_exemplar(&mut life, &head, || traceparent(&head));

@@ -98,11 +98,11 @@ where
             return RouterFuture::begin(&mut self.routed, request, Life::default(), self.rules);
         };
         let length = request.body().size_hint().exact();
+        let accepted = alike.accept(length);
         if length.is_none() || !self.rules.requests_are_plain {
-            let life = self.rules.arrive_as(alike, &request);
+            let life = self.rules.arrive_as(accepted, &request);
             return RouterFuture::begin(&mut self.straight, request, life, self.rules);
         }
-        let accepted = alike.accept(length);
         let inner = self.straight.call(request);
         // Only now: what is begun would have to be ended if the router panicked, and what it makes be moved for that.
         RouterFuture::new(inner, begin(accepted), self.rules)
